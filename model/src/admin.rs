@@ -1,0 +1,198 @@
+//! What the crates say to each other over the admin API: preload, drop, residency, live figures.
+//!
+//! `cached` serves these; the night (`whitelist`), the command line and the dashboard ask for them.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::table::{ItemName, TableName};
+use crate::whitelist::Location;
+
+/// `POST /api/v1/preload`: fill tiers with these items, in this order. A run that is under way is replaced; blocks that
+/// are resident are not read again, so asking twice is safe and asking after a crash resumes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreloadRequest {
+    /// The whitelist version this fulfils; zero for a preload by hand.
+    #[serde(default)]
+    pub version: u64,
+    /// The items, the most valuable first.
+    pub items: Vec<PreloadItem>,
+    /// At most this many bytes from the origin a second; no limit when absent.
+    #[serde(default)]
+    pub rate_bytes_per_second: Option<u64>,
+    /// Stop this long after the start, whatever is left, in seconds; no limit when absent.
+    #[serde(default)]
+    pub window_seconds: Option<u64>,
+}
+
+/// An item to preload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreloadItem {
+    /// The table and partition.
+    pub item: ItemName,
+    /// The folders that hold it.
+    pub locations: Vec<Location>,
+}
+
+/// `GET /api/v1/preload`: the run under way, or the last one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PreloadStatus {
+    /// Counts up with every request since the daemon started; zero when there was none.
+    pub run: u64,
+    /// The whitelist version the run fulfils.
+    pub version: u64,
+    /// Whether the run goes on.
+    pub running: bool,
+    /// Why it ended before its last item, in words.
+    pub stopped: Option<String>,
+    /// When it began.
+    pub started: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished: Option<DateTime<Utc>>,
+    /// Bytes of all items whose objects are listed so far.
+    pub bytes_total: u64,
+    /// Bytes read from the origin by this run.
+    pub bytes_loaded: u64,
+    /// Bytes that were resident before this run came to them.
+    pub bytes_resident: u64,
+    /// Each item, in the order of the request.
+    pub items: Vec<PreloadItemStatus>,
+}
+
+/// How far one item is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PreloadItemStatus {
+    /// The table and partition.
+    pub item: ItemName,
+    /// How far it is.
+    pub state: PreloadState,
+    /// Its bytes at the origin, known once it was listed.
+    pub bytes: u64,
+    /// Bytes read from the origin for it by this run.
+    pub bytes_loaded: u64,
+    /// Bytes of it that were resident before.
+    pub bytes_resident: u64,
+    /// What went wrong or why it was left out, in words.
+    pub message: Option<String>,
+}
+
+/// How far a preloaded item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PreloadState {
+    /// Not begun.
+    Waiting,
+    /// Under way.
+    Loading,
+    /// Every block is resident.
+    Done,
+    /// Some blocks could not be read; the message says why.
+    Failed,
+    /// Not begun when the run ended: no room, no time, or replaced.
+    LeftOut,
+}
+
+/// `POST /api/v1/drop`: remove everything under these locations from the tiers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DropRequest {
+    /// The folders or objects.
+    pub locations: Vec<Location>,
+}
+
+/// What a drop removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DropReport {
+    /// Objects of which something was resident.
+    pub objects: u64,
+    /// Their blocks that were removed.
+    pub blocks: u64,
+    /// The bytes of those blocks.
+    pub bytes: u64,
+}
+
+/// `GET /api/v1/residency`: what the tiers hold of each whitelisted item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ResidencyReport {
+    /// Each tier's fill.
+    pub tiers: Vec<TierUse>,
+    /// Each item of the whitelist in force, in its order.
+    pub items: Vec<ItemResidency>,
+}
+
+/// How full a tier is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TierUse {
+    /// `memory` or `ssd`.
+    pub tier: crate::object::Tier,
+    /// Bytes it holds.
+    pub used_bytes: u64,
+    /// Bytes it may hold.
+    pub capacity_bytes: u64,
+    /// Whether it is in use; a failing tier is left out.
+    pub healthy: bool,
+}
+
+/// What the tiers hold of one item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ItemResidency {
+    /// The table and partition.
+    pub item: ItemName,
+    /// Bytes of its objects, as last seen at the origin.
+    pub bytes: u64,
+    /// Bytes held in memory or on the SSD.
+    pub resident_bytes: u64,
+}
+
+/// `GET /api/v1/stat`: counters since the daemon started. The command line turns two of them into rates.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StatReport {
+    /// Seconds since the daemon started.
+    pub uptime_seconds: f64,
+    /// GET requests served.
+    pub get_requests: u64,
+    /// GET requests that failed.
+    pub get_errors: u64,
+    /// Bytes sent from memory.
+    pub bytes_memory: u64,
+    /// Bytes sent from the SSD.
+    pub bytes_ssd: u64,
+    /// Bytes sent that had to come from the origin, on the cached route.
+    pub bytes_origin: u64,
+    /// Bytes sent on the direct route.
+    pub bytes_direct: u64,
+    /// Bytes read from the origin by fills.
+    pub origin_bytes_demand: u64,
+    /// Bytes read from the origin by preloads.
+    pub origin_bytes_preload: u64,
+    /// IO time saved by reads from memory and SSD, in seconds.
+    pub saved_io_seconds: f64,
+    /// Fills under way.
+    pub fills_in_flight: u64,
+    /// Bytes the memory tier holds.
+    pub memory_used_bytes: u64,
+    /// Bytes the SSD tier holds.
+    pub ssd_used_bytes: u64,
+    /// The version of the whitelist in force; zero for none.
+    pub whitelist_version: u64,
+    /// The hottest tables, by bytes sent, at most 100.
+    pub tables: Vec<TableStat>,
+}
+
+/// What was read of one table since the daemon started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TableStat {
+    /// The table.
+    pub table: TableName,
+    /// GET requests.
+    pub requests: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// Of those, from memory or SSD.
+    pub bytes_hit: u64,
+    /// Seconds spent on them, summed over requests.
+    pub seconds: f64,
+}
