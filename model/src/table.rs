@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A name that does not have the form it should have. Fix the text it quotes.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -16,9 +17,8 @@ pub struct NameError {
 }
 
 /// `catalog.schema.table`. The table part may hold dots; catalog and schema may not.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, example = "hive.tpch.lineitem")]
 pub struct TableName {
     catalog: String,
     schema: String,
@@ -88,9 +88,8 @@ impl From<TableName> for String {
 /// partitions, else `catalog.schema.table/k=v/k=v`.
 ///
 /// A partition is kept as it stands in paths, with Hive's percent escapes, because that is how engines report it too.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, example = "hive.tpch.lineitem/l_shipmonth=1998-08")]
 pub struct ItemName {
     /// The table.
     pub table: TableName,
@@ -134,6 +133,22 @@ impl From<ItemName> for String {
         name.to_string()
     }
 }
+
+impl PartialSchema for TableName {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).examples(["hive.tpch.lineitem"]).into()
+    }
+}
+
+impl ToSchema for TableName {}
+
+impl PartialSchema for ItemName {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).examples(["hive.tpch.lineitem/l_shipmonth=1998-08"]).into()
+    }
+}
+
+impl ToSchema for ItemName {}
 
 /// Whether a path segment is one level of a Hive partition, `key=value`.
 pub(crate) fn is_partition_segment(segment: &str) -> bool {
