@@ -1,0 +1,103 @@
+//! The data path's part of the admin API: residency, preload, drop, live figures.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use larder_model::admin::{DropReport, DropRequest, PreloadRequest, PreloadStatus, ResidencyReport, StatReport};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::engine::Engine;
+
+/// More items than this are not preloaded in one run.
+const PRELOAD_ITEMS_MAX: usize = 1_000_000;
+
+/// An answer that says what is wrong.
+#[derive(Debug, Serialize, ToSchema)]
+struct Problem {
+    /// In words.
+    error: String,
+}
+
+impl Problem {
+    fn bad_request(error: impl Into<String>) -> Response {
+        (StatusCode::BAD_REQUEST, Json(Self { error: error.into() })).into_response()
+    }
+}
+
+/// A preload that was started.
+#[derive(Debug, Serialize, ToSchema)]
+struct Started {
+    /// The run's number, as `GET /preload` shows it.
+    run: u64,
+}
+
+/// The routes, to be nested under `/api/v1`.
+pub fn router(engine: Arc<Engine>) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(stat))
+        .routes(routes!(residency))
+        .routes(routes!(preload_status, preload))
+        .routes(routes!(drop_locations))
+        .with_state(engine)
+}
+
+/// Live counters since the daemon started.
+#[utoipa::path(get, path = "/stat", tag = "cached", responses((status = 200, body = StatReport)))]
+async fn stat(State(engine): State<Arc<Engine>>) -> Json<StatReport> {
+    Json(engine.stat())
+}
+
+/// What the tiers hold of each item of the whitelist in force.
+#[utoipa::path(get, path = "/residency", tag = "cached", responses((status = 200, body = ResidencyReport)))]
+async fn residency(State(engine): State<Arc<Engine>>) -> Json<ResidencyReport> {
+    Json(engine.residency().await)
+}
+
+/// The preload under way, or the last one.
+#[utoipa::path(get, path = "/preload", tag = "cached", responses((status = 200, body = PreloadStatus)))]
+async fn preload_status(State(engine): State<Arc<Engine>>) -> Json<PreloadStatus> {
+    Json(engine.preload_status())
+}
+
+/// Fills tiers with items, in the order given. A preload that is under way is replaced.
+#[utoipa::path(post, path = "/preload", tag = "cached", request_body = PreloadRequest, responses(
+    (status = 202, body = Started),
+    (status = 400, body = Problem),
+))]
+async fn preload(State(engine): State<Arc<Engine>>, request: Result<Json<PreloadRequest>, JsonRejection>) -> Response {
+    let request = match request {
+        Ok(Json(request)) => request,
+        Err(error) => return Problem::bad_request(error.body_text()),
+    };
+    if request.items.len() > PRELOAD_ITEMS_MAX {
+        return Problem::bad_request(format!("more than {PRELOAD_ITEMS_MAX} items"));
+    }
+    let run = engine.preload(request);
+    (StatusCode::ACCEPTED, Json(Started { run })).into_response()
+}
+
+/// Removes what the tiers hold under some locations.
+#[utoipa::path(post, path = "/drop", tag = "cached", request_body = DropRequest, responses(
+    (status = 200, body = DropReport),
+    (status = 400, body = Problem),
+))]
+async fn drop_locations(
+    State(engine): State<Arc<Engine>>,
+    request: Result<Json<DropRequest>, JsonRejection>,
+) -> Response {
+    let request = match request {
+        Ok(Json(request)) => request,
+        Err(error) => return Problem::bad_request(error.body_text()),
+    };
+    if let Some(location) = request.locations.iter().find(|location| engine.origins.get(&location.bucket).is_none()) {
+        return Problem::bad_request(format!("bucket `{}` is not served", location.bucket));
+    }
+    Json(engine.drop_locations(&request).await).into_response()
+}

@@ -1,0 +1,247 @@
+//! The engine: the parts of the data path, wired together once.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use larder_model::admin::{StatReport, TierUse};
+use larder_model::{AccessRecord, Clock, IoSpeed, Route, Tier, Whitelist};
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::access_log::AccessLog;
+use crate::fill::Fills;
+use crate::listing::Listings;
+use crate::metadata::Metadata;
+use crate::metrics::Metrics;
+use crate::origin::Origins;
+use crate::preload::Preloads;
+use crate::residency::Residency;
+use crate::route::RouteTable;
+use crate::settings::CacheSettings;
+use crate::tiers::{Tiers, TiersError};
+use crate::upload::Uploads;
+
+/// What a read from the origin is taken to cost until a whitelist brings the measured figures.
+const ORIGIN_SPEED_UNMEASURED: IoSpeed = IoSpeed { overhead_seconds: 0.03, bytes_per_second: 80e6 };
+
+/// What the engine is made of.
+#[derive(Debug)]
+pub struct EngineParts {
+    /// `[cache]`.
+    pub cache: CacheSettings,
+    /// The buckets.
+    pub origins: Origins,
+    /// Stamps access records.
+    pub clock: Arc<dyn Clock>,
+    /// The whitelist in force, as it changes.
+    pub whitelist: watch::Receiver<Option<Arc<Whitelist>>>,
+    /// The folder that access records are written below, one folder a day.
+    pub access_log: PathBuf,
+    /// This machine's name in the records.
+    pub worker: String,
+}
+
+/// An engine that does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The tiers cannot be set up.
+    #[error(transparent)]
+    Tiers(#[from] TiersError),
+    /// The access log cannot be written.
+    #[error("the access log in `{path}` is not writable")]
+    AccessLog {
+        /// The folder.
+        path: PathBuf,
+        /// The system's own words.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Uploads cannot be staged.
+    #[error("uploads cannot be staged in `{path}`")]
+    Uploads {
+        /// The folder.
+        path: PathBuf,
+        /// The system's own words.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The data path.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) origins: Origins,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tiers: Arc<Tiers>,
+    pub(crate) fills: Fills,
+    pub(crate) metadata: Metadata,
+    pub(crate) listings: Listings,
+    pub(crate) uploads: Uploads,
+    pub(crate) preloads: Preloads,
+    pub(crate) residency: Residency,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log: Arc<AccessLog>,
+    routes: Arc<ArcSwap<RouteTable>>,
+    follower: JoinHandle<()>,
+    started: Instant,
+}
+
+impl Engine {
+    /// Opens the tiers (blocks from before are found again) and starts following the whitelist.
+    pub async fn start(parts: EngineParts) -> Result<Arc<Self>, StartError> {
+        let EngineParts { cache, origins, clock, whitelist, access_log, worker } = parts;
+        let metrics = Arc::new(Metrics::new());
+        let tiers = Arc::new(Tiers::open(&cache, Arc::clone(&metrics)).await?);
+        let log = AccessLog::start(access_log.clone(), worker, Arc::clone(&metrics))
+            .map_err(|source| StartError::AccessLog { path: access_log, source })?;
+        let log = Arc::new(log);
+        let uploads_folder = cache.ssd.path.join("uploads");
+        let uploads = Uploads::open(uploads_folder.clone())
+            .map_err(|source| StartError::Uploads { path: uploads_folder, source })?;
+        let routes = Arc::new(ArcSwap::from_pointee(RouteTable::new(cache.admit, whitelist.borrow().clone())));
+        let follower = tokio::spawn(follow(cache.admit, whitelist, Arc::clone(&routes)));
+        let fills = Fills::new(&cache, Arc::clone(&tiers), Arc::clone(&metrics), Arc::clone(&log), Arc::clone(&clock));
+        Ok(Arc::new(Self {
+            fills,
+            metadata: Metadata::new(cache.metadata_objects_max),
+            listings: Listings::new(),
+            uploads,
+            preloads: Preloads::default(),
+            residency: Residency::default(),
+            origins,
+            clock,
+            tiers,
+            metrics,
+            log,
+            routes,
+            follower,
+            started: Instant::now(),
+        }))
+    }
+
+    /// Ends what is under way, at most within `grace`, and flushes access log and tiers.
+    pub async fn close(&self, grace: Duration) {
+        self.follower.abort();
+        self.preloads.stop("the daemon is shutting down");
+        self.fills.close(grace).await;
+        self.log.close().await;
+        self.tiers.close().await;
+    }
+
+    /// Waits until every access so far can be read from the log's files.
+    pub async fn flush_access_log(&self) {
+        self.log.flush().await;
+    }
+
+    /// The buckets.
+    pub fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
+    /// Whether the SSD tier is in use.
+    pub fn ssd_healthy(&self) -> bool {
+        self.tiers.ssd_healthy()
+    }
+
+    pub(crate) fn route(&self, bucket: &str, key: &str) -> Route {
+        self.routes.load().route(bucket, key)
+    }
+
+    /// The whitelist in force.
+    pub fn whitelist(&self) -> Option<Arc<Whitelist>> {
+        self.routes.load().whitelist().cloned()
+    }
+
+    /// Counts a read that ended.
+    pub(crate) fn count_served(&self, record: &AccessRecord) {
+        let metrics = &self.metrics;
+        let slowest = match record.route {
+            Route::Direct => {
+                metrics.bytes_direct.inc_by(record.bytes_origin);
+                Tier::Origin
+            }
+            Route::Cached => {
+                metrics.bytes_memory.inc_by(record.bytes_memory);
+                metrics.bytes_ssd.inc_by(record.bytes_ssd);
+                metrics.bytes_origin.inc_by(record.bytes_origin);
+                if record.bytes_origin > 0 {
+                    Tier::Origin
+                } else if record.bytes_ssd > 0 {
+                    Tier::Ssd
+                } else {
+                    Tier::Memory
+                }
+            }
+        };
+        metrics.observe_get(slowest, record.seconds);
+        let hit = record.bytes_memory + record.bytes_ssd;
+        if slowest != Tier::Origin && hit > 0 {
+            let origin = self.routes.load().whitelist().map_or(ORIGIN_SPEED_UNMEASURED, |whitelist| whitelist.origin);
+            // A slow client does not make the origin look better: what is saved is never negative.
+            metrics.saved_io_seconds.inc_by((origin.seconds(1, hit) - record.seconds).max(0.0));
+        }
+    }
+
+    /// Live counters.
+    pub fn stat(&self) -> StatReport {
+        let metrics = &self.metrics;
+        StatReport {
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            get_requests: metrics.gets.get(),
+            get_errors: metrics.get_errors.get(),
+            bytes_memory: metrics.bytes_memory.get(),
+            bytes_ssd: metrics.bytes_ssd.get(),
+            bytes_origin: metrics.bytes_origin.get(),
+            bytes_direct: metrics.bytes_direct.get(),
+            origin_bytes_demand: metrics.origin_demand.get(),
+            origin_bytes_preload: metrics.origin_preload.get(),
+            saved_io_seconds: metrics.saved_io_seconds.get(),
+            fills_in_flight: u64::try_from(metrics.fills_in_flight.get()).unwrap_or(0),
+            memory_used_bytes: self.tiers.memory_used_bytes(),
+            ssd_used_bytes: self.tiers.ssd_used_bytes(),
+            whitelist_version: self.whitelist().map_or(0, |whitelist| whitelist.version),
+            tables: self.log.hottest(100),
+        }
+    }
+
+    /// How full each tier is.
+    pub(crate) fn tier_use(&self) -> Vec<TierUse> {
+        let memory = TierUse {
+            tier: Tier::Memory,
+            used_bytes: self.tiers.memory_used_bytes(),
+            capacity_bytes: self.tiers.memory_capacity_bytes(),
+            healthy: true,
+        };
+        let ssd = TierUse {
+            tier: Tier::Ssd,
+            used_bytes: self.tiers.ssd_used_bytes(),
+            capacity_bytes: self.tiers.ssd_capacity_bytes(),
+            healthy: self.tiers.ssd_healthy(),
+        };
+        vec![memory, ssd]
+    }
+
+    /// The metrics in Prometheus' text form.
+    pub fn metrics_text(&self) -> String {
+        let version = self.whitelist().map_or(0, |whitelist| whitelist.version);
+        self.metrics.text(self.tiers.memory_used_bytes(), self.tiers.ssd_used_bytes(), version)
+    }
+}
+
+/// Swaps the route table in when a new whitelist comes into force. It ends when the sender is gone.
+async fn follow(
+    admit: crate::settings::Admit,
+    mut whitelist: watch::Receiver<Option<Arc<Whitelist>>>,
+    routes: Arc<ArcSwap<RouteTable>>,
+) {
+    while whitelist.changed().await.is_ok() {
+        let newest = whitelist.borrow_and_update().clone();
+        if let Some(newest) = &newest {
+            tracing::info!(version = newest.version, items = newest.items.len(), "a new whitelist is in force");
+        }
+        routes.store(Arc::new(RouteTable::new(admit, newest)));
+    }
+}

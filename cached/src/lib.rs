@@ -1,0 +1,34 @@
+//! The data path: S3 endpoint, route, tiers, origin, access log, residency.
+//!
+//! Reading order: [`settings`] is what an operator can say; [`Engine`] wires the parts; `read` is the life of one GET,
+//! which `route` sends through `metadata`, `tiers` and `fill`; `write` and `upload` are the way back; `residency` and
+//! `preload` serve the night; `s3` and `api` are the two doors.
+
+pub mod settings;
+
+mod access_log;
+mod api;
+mod block;
+mod engine;
+mod fill;
+mod listing;
+mod metadata;
+mod metrics;
+pub mod origin;
+mod preload;
+mod read;
+mod residency;
+mod route;
+mod s3;
+mod tiers;
+mod upload;
+mod write;
+
+pub use api::router;
+pub use engine::{Engine, EngineParts, StartError};
+pub use origin::{Origin, OriginError, Origins};
+pub use s3::{KeysError, ServeError, serve_s3};
+pub use settings::{
+    Access, Admit, BucketSettings, CacheSettings, Consistency, KeySettings, S3Settings, SsdSettings, TlsSettings,
+};
+pub use tiers::TiersError;

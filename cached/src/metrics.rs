@@ -1,0 +1,198 @@
+//! The data path's metrics: names, units and labels in one place. Label values are enums, so their number is bounded.
+
+use std::sync::atomic::AtomicU64;
+
+use larder_model::{Route, Tier};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Why the origin was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A client waits for it.
+    Demand,
+    /// A preload.
+    Preload,
+}
+
+impl Cause {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Demand => "demand",
+            Self::Preload => "preload",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TierRoute {
+    tier: &'static str,
+    route: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TierLabel {
+    tier: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CauseLabel {
+    cause: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TierKind {
+    tier: &'static str,
+    kind: &'static str,
+}
+
+/// Seconds from half a millisecond to half a minute.
+#[derive(Debug, Clone)]
+struct SecondsBuckets;
+
+impl MetricConstructor<Histogram> for SecondsBuckets {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+    }
+}
+
+/// Counters and gauges of the data path. The hot ones are held here one by one: counting takes no lock and no lookup.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) gets: Counter,
+    pub(crate) get_errors: Counter,
+    pub(crate) bytes_memory: Counter,
+    pub(crate) bytes_ssd: Counter,
+    pub(crate) bytes_origin: Counter,
+    pub(crate) bytes_direct: Counter,
+    get_seconds: [Histogram; 3],
+    pub(crate) origin_demand: Counter,
+    pub(crate) origin_preload: Counter,
+    pub(crate) origin_direct: Counter,
+    pub(crate) origin_requests: Counter,
+    pub(crate) saved_io_seconds: Counter<f64, AtomicU64>,
+    tier_errors: Family<TierKind, Counter>,
+    pub(crate) fills_in_flight: Gauge,
+    pub(crate) access_records_dropped: Counter,
+    tier_bytes: Family<TierLabel, Gauge>,
+    whitelist_version: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("larder");
+        let get_bytes = Family::<TierRoute, Counter>::default();
+        let get_seconds = Family::<TierLabel, Histogram, SecondsBuckets>::new_with_constructor(SecondsBuckets);
+        let origin_bytes = Family::<CauseLabel, Counter>::default();
+        let bytes = |tier: Tier, route: Route| {
+            get_bytes.get_or_create_owned(&TierRoute { tier: tier.as_str(), route: route.as_str() })
+        };
+        let seconds = |tier: Tier| get_seconds.get_or_create_owned(&TierLabel { tier: tier.as_str() });
+        let origin = |cause| origin_bytes.get_or_create_owned(&CauseLabel { cause });
+        let metrics = Self {
+            gets: Counter::default(),
+            get_errors: Counter::default(),
+            bytes_memory: bytes(Tier::Memory, Route::Cached),
+            bytes_ssd: bytes(Tier::Ssd, Route::Cached),
+            bytes_origin: bytes(Tier::Origin, Route::Cached),
+            bytes_direct: bytes(Tier::Origin, Route::Direct),
+            get_seconds: [seconds(Tier::Memory), seconds(Tier::Ssd), seconds(Tier::Origin)],
+            origin_demand: origin(Cause::Demand.as_str()),
+            origin_preload: origin(Cause::Preload.as_str()),
+            origin_direct: origin("direct"),
+            origin_requests: Counter::default(),
+            saved_io_seconds: Counter::default(),
+            tier_errors: Family::default(),
+            fills_in_flight: Gauge::default(),
+            access_records_dropped: Counter::default(),
+            tier_bytes: Family::default(),
+            whitelist_version: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("get_requests", "GET requests served", metrics.gets.clone());
+        registry.register("get_errors", "GET requests that failed", metrics.get_errors.clone());
+        registry.register_with_unit("get", "Bytes sent to clients", Unit::Bytes, get_bytes);
+        registry.register_with_unit("get", "Seconds a GET took, by its slowest tier", Unit::Seconds, get_seconds);
+        registry.register_with_unit("origin", "Bytes read from origins", Unit::Bytes, origin_bytes);
+        registry.register("origin_requests", "Requests to origins by fills", metrics.origin_requests.clone());
+        registry.register_with_unit(
+            "saved_io",
+            "IO time saved by reads from memory and SSD",
+            Unit::Seconds,
+            metrics.saved_io_seconds.clone(),
+        );
+        registry.register("tier_errors", "Tier failures, each served as a miss", metrics.tier_errors.clone());
+        registry.register("fills_in_flight", "Fills under way", metrics.fills_in_flight.clone());
+        registry.register(
+            "access_records_dropped",
+            "Access records lost because the log could not keep up",
+            metrics.access_records_dropped.clone(),
+        );
+        registry.register_with_unit("tier", "Bytes a tier holds", Unit::Bytes, metrics.tier_bytes.clone());
+        registry.register("whitelist_version", "The whitelist in force", metrics.whitelist_version.clone());
+        Self { registry, ..metrics }
+    }
+
+    pub(crate) fn tier_error(&self, tier: Tier, kind: &'static str) {
+        self.tier_errors.get_or_create(&TierKind { tier: tier.as_str(), kind }).inc();
+    }
+
+    pub(crate) fn observe_get(&self, slowest: Tier, seconds: f64) {
+        let at = match slowest {
+            Tier::Memory => 0,
+            Tier::Ssd => 1,
+            Tier::Peer | Tier::Origin => 2,
+        };
+        self.get_seconds[at].observe(seconds);
+    }
+
+    pub(crate) fn origin_bytes(&self, cause: Cause) -> &Counter {
+        match cause {
+            Cause::Demand => &self.origin_demand,
+            Cause::Preload => &self.origin_preload,
+        }
+    }
+
+    /// The text form, with the gauges that are read rather than counted.
+    pub(crate) fn text(&self, memory_bytes: u64, ssd_bytes: u64, whitelist_version: u64) -> String {
+        for (tier, bytes) in [(Tier::Memory, memory_bytes), (Tier::Ssd, ssd_bytes)] {
+            self.tier_bytes
+                .get_or_create(&TierLabel { tier: tier.as_str() })
+                .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+        self.whitelist_version.set(i64::try_from(whitelist_version).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("writing to a string does not fail");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_design() {
+        let metrics = Metrics::new();
+        metrics.bytes_memory.inc_by(5);
+        metrics.observe_get(Tier::Memory, 0.001);
+        metrics.tier_error(Tier::Ssd, "read");
+        let text = metrics.text(1, 2, 3);
+        for line in [
+            "larder_get_bytes_total{tier=\"memory\",route=\"cached\"} 5",
+            "larder_get_seconds_bucket{le=\"0.0005\",tier=\"memory\"} 0",
+            "larder_origin_bytes_total{cause=\"preload\"} 0",
+            "larder_saved_io_seconds_total 0",
+            "larder_tier_bytes{tier=\"ssd\"} 2",
+            "larder_tier_errors_total{tier=\"ssd\",kind=\"read\"} 1",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+}

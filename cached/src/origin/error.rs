@@ -1,0 +1,100 @@
+//! What can go wrong at an origin, sorted by what the caller does next.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request that the origin did not fulfil.
+#[derive(Debug, Error)]
+pub enum OriginError {
+    /// There is no such object (or bucket): tell the client.
+    #[error("not found at the origin")]
+    NotFound {
+        /// The origin's own words.
+        #[source]
+        source: Source,
+    },
+    /// The object is not in the state that was asked for: it was overwritten, or the client's condition failed.
+    #[error("the object's state at the origin is another one")]
+    Precondition {
+        /// The origin's own words.
+        #[source]
+        source: Source,
+    },
+    /// The object is still what the client has.
+    #[error("not modified")]
+    NotModified,
+    /// The object exists, and was asked to be created.
+    #[error("exists already at the origin")]
+    AlreadyExists,
+    /// The origin refuses the credentials that the bucket is configured with.
+    #[error("the origin refuses access with the configured credentials")]
+    Denied {
+        /// The origin's own words.
+        #[source]
+        source: Source,
+    },
+    /// The key cannot be expressed as a path in the storage.
+    #[error("keys with empty segments, `.` or `..` segments, control characters or a trailing `/` are not served")]
+    InvalidKey {
+        /// The key.
+        key: String,
+    },
+    /// The storage cannot do this at all.
+    #[error("the origin does not support this")]
+    Unsupported {
+        /// The origin's own words.
+        #[source]
+        source: Source,
+    },
+    /// The origin failed, was too slow or answered nonsense: try again.
+    #[error("the origin failed")]
+    Unavailable {
+        /// The cause.
+        #[source]
+        source: Source,
+    },
+}
+
+impl OriginError {
+    pub(crate) fn timeout(what: &str, waited: Duration) -> Self {
+        Self::Unavailable { source: format!("{what} within {}", humantime::format_duration(waited)).into() }
+    }
+
+    pub(crate) fn unavailable(what: impl Into<String>) -> Self {
+        Self::Unavailable { source: what.into().into() }
+    }
+
+    /// The error and its causes on one line, for logs and for `/readyz`.
+    pub fn detail(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let part = error.to_string();
+            if !text.contains(&part) {
+                text.push_str(": ");
+                text.push_str(&part);
+            }
+            cause = error.source();
+        }
+        text
+    }
+}
+
+impl From<object_store::Error> for OriginError {
+    fn from(error: object_store::Error) -> Self {
+        use object_store::Error as Store;
+        match error {
+            Store::NotFound { source, .. } => Self::NotFound { source },
+            Store::Precondition { source, .. } => Self::Precondition { source },
+            Store::NotModified { .. } => Self::NotModified,
+            Store::AlreadyExists { .. } => Self::AlreadyExists,
+            Store::PermissionDenied { source, .. } | Store::Unauthenticated { source, .. } => Self::Denied { source },
+            Store::NotSupported { source } => Self::Unsupported { source },
+            error @ Store::NotImplemented { .. } => Self::Unsupported { source: Box::new(error) },
+            error => Self::Unavailable { source: Box::new(error) },
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Making an origin's client from its URL and options.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_model::AttributionRules;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::list::PaginatedListStore;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreScheme, RetryConfig};
+use thiserror::Error;
+use url::Url;
+
+use super::Origin;
+use crate::settings::BucketSettings;
+
+/// A bucket whose origin cannot be set up. Fix the line of `larder.toml` that it names.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The URL does not parse or has a scheme that is not served.
+    #[error("bucket `{bucket}`: origin `{url}`: {problem}")]
+    Url {
+        /// The bucket.
+        bucket: String,
+        /// The URL as configured.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An option that this kind of origin does not have.
+    #[error("bucket `{bucket}`: option `{option}` is not known for {kind} origins")]
+    Option {
+        /// The bucket.
+        bucket: String,
+        /// The key under `options`.
+        option: String,
+        /// `s3`, `gs` or `azure`.
+        kind: &'static str,
+    },
+    /// The client refuses its configuration.
+    #[error("bucket `{bucket}`: origin `{url}` cannot be set up")]
+    Client {
+        /// The bucket.
+        bucket: String,
+        /// The URL as configured.
+        url: String,
+        /// The client's own words.
+        #[source]
+        source: object_store::Error,
+    },
+}
+
+type Stores = (Arc<dyn ObjectStore>, Option<Arc<dyn PaginatedListStore>>);
+
+impl Origin {
+    pub(super) fn open(settings: &BucketSettings) -> Result<Self, OpenError> {
+        let wrong_url =
+            |problem: String| OpenError::Url { bucket: settings.name.clone(), url: settings.origin.clone(), problem };
+        let url = Url::parse(&settings.origin).map_err(|error| wrong_url(error.to_string()))?;
+        let (scheme, path) = ObjectStoreScheme::parse(&url).map_err(|_| {
+            wrong_url(format!("`{}://` is not served: use s3://, gs://, abfss:// or file:///", url.scheme()))
+        })?;
+        let (store, paginated) = match scheme {
+            ObjectStoreScheme::Local => local(),
+            ObjectStoreScheme::AmazonS3 => s3(settings)?,
+            ObjectStoreScheme::GoogleCloudStorage => google(settings)?,
+            ObjectStoreScheme::MicrosoftAzure => azure(settings)?,
+            _ => {
+                return Err(wrong_url(format!(
+                    "`{}://` is not served: use s3://, gs://, abfss:// or file:///",
+                    url.scheme()
+                )));
+            }
+        };
+        Ok(Self {
+            name: settings.name.clone(),
+            url: settings.origin.clone(),
+            keeps_attributes: !matches!(scheme, ObjectStoreScheme::Local),
+            store,
+            paginated,
+            prefix: Path::parse(path.as_ref()).map_err(|error| wrong_url(error.to_string()))?,
+            rules: AttributionRules::new(
+                settings.catalog.as_deref().unwrap_or(&settings.name),
+                settings.tables.clone(),
+            ),
+            consistency: settings.consistency,
+            list_cache: settings.list_cache,
+        })
+    }
+}
+
+/// An origin that is down must be noticed within seconds; fills and clients try again by their own rules.
+fn retries() -> RetryConfig {
+    RetryConfig { max_retries: 3, retry_timeout: Duration::from_secs(20), ..RetryConfig::default() }
+}
+
+fn local() -> Stores {
+    (Arc::new(LocalFileSystem::new().with_automatic_cleanup(true)), None)
+}
+
+fn s3(settings: &BucketSettings) -> Result<Stores, OpenError> {
+    let mut builder = AmazonS3Builder::from_env().with_url(&settings.origin).with_retry(retries());
+    for (key, value) in &settings.options {
+        let option = AmazonS3ConfigKey::from_str(key).map_err(|_| unknown(settings, key, "s3"))?;
+        builder = builder.with_config(option, value);
+    }
+    let store = Arc::new(builder.build().map_err(|source| client(settings, source))?);
+    Ok((store.clone(), Some(store)))
+}
+
+fn google(settings: &BucketSettings) -> Result<Stores, OpenError> {
+    let mut builder = GoogleCloudStorageBuilder::from_env().with_url(&settings.origin).with_retry(retries());
+    for (key, value) in &settings.options {
+        let option = GoogleConfigKey::from_str(key).map_err(|_| unknown(settings, key, "gs"))?;
+        builder = builder.with_config(option, value);
+    }
+    let store = Arc::new(builder.build().map_err(|source| client(settings, source))?);
+    Ok((store.clone(), Some(store)))
+}
+
+fn azure(settings: &BucketSettings) -> Result<Stores, OpenError> {
+    let mut builder = MicrosoftAzureBuilder::from_env().with_url(&settings.origin).with_retry(retries());
+    for (key, value) in &settings.options {
+        let option = AzureConfigKey::from_str(key).map_err(|_| unknown(settings, key, "azure"))?;
+        builder = builder.with_config(option, value);
+    }
+    let store = Arc::new(builder.build().map_err(|source| client(settings, source))?);
+    Ok((store.clone(), Some(store)))
+}
+
+fn unknown(settings: &BucketSettings, option: &str, kind: &'static str) -> OpenError {
+    OpenError::Option { bucket: settings.name.clone(), option: option.to_owned(), kind }
+}
+
+fn client(settings: &BucketSettings, source: object_store::Error) -> OpenError {
+    OpenError::Client { bucket: settings.name.clone(), url: settings.origin.clone(), source }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::settings::Consistency;
+
+    pub(crate) fn bucket(origin: &str) -> BucketSettings {
+        BucketSettings {
+            name: "wh".into(),
+            origin: origin.into(),
+            consistency: Consistency::default(),
+            options: Default::default(),
+            catalog: None,
+            tables: Vec::new(),
+            list_cache: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_wrong_origin_is_named() {
+        let error = Origin::open(&bucket("ftp://x/y")).expect_err("no such scheme").to_string();
+        assert!(error.contains("`wh`") && error.contains("ftp://"), "{error}");
+        let mut settings = bucket("s3://b/p");
+        settings.options.insert("endpiont".into(), "x".into());
+        let error = Origin::open(&settings).expect_err("no such option").to_string();
+        assert!(error.contains("`endpiont`"), "{error}");
+    }
+
+    #[test]
+    fn the_urls_path_is_the_prefix() {
+        assert_eq!(Origin::open(&bucket("s3://raw/hive/x/")).expect("an origin").prefix().as_ref(), "hive/x");
+        assert_eq!(Origin::open(&bucket("gs://raw")).map(|o| o.prefix().to_string()).unwrap_or_default(), "");
+    }
+}

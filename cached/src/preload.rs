@@ -1,0 +1,270 @@
+//! Preload: filling tiers with items ahead of the first read, the most valuable first, within a rate, a window and the
+//! capacity. Blocks that are resident are left alone, so a run that was cut short resumes when it is asked for again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use larder_model::ByteRange;
+use larder_model::admin::{PreloadItem, PreloadItemStatus, PreloadRequest, PreloadState, PreloadStatus};
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::metrics::Cause;
+use crate::origin::OriginError;
+use crate::residency::LocatedObject;
+
+/// The share of the SSD that preloads fill at most, in percent. The rest is what the SSD engine needs to reclaim
+/// regions, and headers beside each block.
+const CAPACITY_PERCENT: u64 = 90;
+/// After this many bytes a preload waits until the SSD has them: its write queue drops what does not fit.
+const SETTLE_EVERY_BYTES: u64 = 32 << 20;
+
+/// The run under way, or the last one.
+#[derive(Debug, Default)]
+pub(crate) struct Preloads {
+    current: Mutex<Option<Run>>,
+}
+
+#[derive(Debug, Clone)]
+struct Run {
+    status: Arc<Mutex<PreloadStatus>>,
+    stop: CancellationToken,
+}
+
+impl Preloads {
+    /// Ends the run under way.
+    pub(crate) fn stop(&self, why: &str) {
+        if let Some(run) = &*self.current.lock() {
+            stop(run, why);
+        }
+    }
+}
+
+fn stop(run: &Run, why: &str) {
+    let mut status = run.status.lock();
+    if status.running {
+        status.stopped.get_or_insert_with(|| why.to_owned());
+        run.stop.cancel();
+    }
+}
+
+impl Engine {
+    /// Starts a preload, in place of one that is under way; returns its number.
+    pub fn preload(self: &Arc<Self>, request: PreloadRequest) -> u64 {
+        let mut current = self.preloads.current.lock();
+        let run = current.as_ref().map_or(0, |run| {
+            stop(run, "another preload was asked for");
+            run.status.lock().run
+        });
+        let waiting = |item: &PreloadItem| PreloadItemStatus {
+            item: item.item.clone(),
+            state: PreloadState::Waiting,
+            bytes: 0,
+            bytes_loaded: 0,
+            bytes_resident: 0,
+            message: None,
+        };
+        let status = PreloadStatus {
+            run: run + 1,
+            version: request.version,
+            running: true,
+            stopped: None,
+            started: Some(self.clock.now()),
+            finished: None,
+            bytes_total: 0,
+            bytes_loaded: 0,
+            bytes_resident: 0,
+            items: request.items.iter().map(waiting).collect(),
+        };
+        let next = Run { status: Arc::new(Mutex::new(status)), stop: CancellationToken::new() };
+        *current = Some(next.clone());
+        let engine = Arc::clone(self);
+        tokio::spawn(async move { Preload::new(engine, next, &request).run(&request.items).await });
+        run + 1
+    }
+
+    /// How far the run under way is, or how the last one ended.
+    pub fn preload_status(&self) -> PreloadStatus {
+        let run = self.preloads.current.lock().clone();
+        run.map(|run| run.status.lock().clone()).unwrap_or(PreloadStatus {
+            run: 0,
+            version: 0,
+            running: false,
+            stopped: None,
+            started: None,
+            finished: None,
+            bytes_total: 0,
+            bytes_loaded: 0,
+            bytes_resident: 0,
+            items: Vec::new(),
+        })
+    }
+}
+
+struct Preload {
+    engine: Arc<Engine>,
+    run: Run,
+    begun: Instant,
+    rate_bytes_per_second: Option<u64>,
+    window: Option<Duration>,
+    loaded_bytes: u64,
+    unsettled_bytes: u64,
+}
+
+impl Preload {
+    fn new(engine: Arc<Engine>, run: Run, request: &PreloadRequest) -> Self {
+        Self {
+            engine,
+            run,
+            begun: Instant::now(),
+            rate_bytes_per_second: request.rate_bytes_per_second.filter(|rate| *rate > 0),
+            window: request.window_seconds.map(Duration::from_secs),
+            loaded_bytes: 0,
+            unsettled_bytes: 0,
+        }
+    }
+
+    async fn run(mut self, items: &[PreloadItem]) {
+        let room = self.engine.tiers.ssd_capacity_bytes() / 100 * CAPACITY_PERCENT;
+        let mut taken = 0;
+        for (i, item) in items.iter().enumerate() {
+            if self.ended() {
+                self.set(i, |status| {
+                    status.state = PreloadState::LeftOut;
+                    status.message = Some("the run ended before".to_owned());
+                });
+                continue;
+            }
+            let objects = match self.list(item).await {
+                Ok(objects) => objects,
+                Err(error) => {
+                    self.fail(i, error.detail());
+                    continue;
+                }
+            };
+            let bytes: u64 = objects.iter().map(|object| object.size).sum();
+            self.set(i, |status| status.bytes = bytes);
+            if taken + bytes > room {
+                self.set(i, |status| {
+                    status.state = PreloadState::LeftOut;
+                    status.message = Some(format!("no room: {bytes} bytes, {} of {room} left", room - taken));
+                });
+                continue;
+            }
+            taken += bytes;
+            self.load_item(i, &objects).await;
+        }
+        self.engine.tiers.settle().await;
+        let mut status = self.run.status.lock();
+        status.running = false;
+        status.finished = Some(self.engine.clock.now());
+    }
+
+    async fn list(&self, item: &PreloadItem) -> Result<Vec<LocatedObject>, OriginError> {
+        let mut objects = Vec::new();
+        for location in &item.locations {
+            objects.extend(self.engine.list_location(location).await?.iter().cloned());
+        }
+        Ok(objects)
+    }
+
+    async fn load_item(&mut self, i: usize, objects: &[LocatedObject]) {
+        self.set(i, |status| status.state = PreloadState::Loading);
+        for object in objects {
+            if self.ended() {
+                self.set(i, |status| {
+                    status.state = PreloadState::LeftOut;
+                    status.message = Some("the run ended before all of it was read".to_owned());
+                });
+                return;
+            }
+            if let Err(message) = self.load_object(i, object).await {
+                self.fail(i, message);
+                return;
+            }
+        }
+        self.settle().await;
+        let missing: u64 = objects.iter().map(|object| object.size - self.engine.resident_bytes(object)).sum();
+        if missing > 0 {
+            self.fail(i, format!("{missing} bytes did not stay in a tier"));
+        } else {
+            self.set(i, |status| status.state = PreloadState::Done);
+        }
+    }
+
+    /// Reads what is missing of an object, a few requests at a time.
+    async fn load_object(&mut self, i: usize, object: &LocatedObject) -> Result<(), String> {
+        let engine = Arc::clone(&self.engine);
+        let origin = engine.origins.get(&object.name.bucket).ok_or("its bucket is not served")?;
+        // Also brings the metadata, which the first read would otherwise wait for.
+        let meta = engine.metadata.ask(origin, &object.name.key).await.map_err(|error| error.detail())?;
+        let resident = engine.resident_bytes(object);
+        self.set(i, |status| status.bytes_resident += resident);
+        self.run.status.lock().bytes_resident += resident;
+        let blocks = object.blocks(engine.tiers.block_len());
+        let missing: Vec<ByteRange> =
+            blocks.filter(|(key, _)| !engine.tiers.contains(key)).map(|(_, block)| block).collect();
+        if !missing.is_empty() && meta.id != object.id {
+            return Err(format!("{} changed at the origin while it was loaded", object.name));
+        }
+        let at_once = (2 * engine.fills.run_bytes_max()).div_ceil(engine.tiers.block_len()) as usize;
+        for group in missing.chunks(at_once) {
+            if self.ended() {
+                return Ok(());
+            }
+            for pending in engine.fills.start(origin, &meta, group, Cause::Preload) {
+                let bytes = pending.await.map_err(|error| error.to_string())?.len() as u64;
+                self.loaded_bytes += bytes;
+                self.unsettled_bytes += bytes;
+                self.set(i, |status| status.bytes_loaded += bytes);
+                self.run.status.lock().bytes_loaded += bytes;
+            }
+            if self.unsettled_bytes >= SETTLE_EVERY_BYTES {
+                self.settle().await;
+            }
+            self.keep_rate().await;
+        }
+        Ok(())
+    }
+
+    async fn settle(&mut self) {
+        self.engine.tiers.settle().await;
+        self.unsettled_bytes = 0;
+    }
+
+    /// Waits until the bytes so far are no more than the rate allows for the time so far.
+    async fn keep_rate(&self) {
+        let Some(rate) = self.rate_bytes_per_second else { return };
+        let due = Duration::from_secs_f64(self.loaded_bytes as f64 / rate as f64);
+        if let Some(early) = due.checked_sub(self.begun.elapsed()) {
+            tokio::select! {
+                () = tokio::time::sleep(early) => {}
+                () = self.run.stop.cancelled() => {}
+            }
+        }
+    }
+
+    fn ended(&self) -> bool {
+        if self.window.is_some_and(|window| self.begun.elapsed() >= window) {
+            self.run.status.lock().stopped.get_or_insert_with(|| "its window has closed".to_owned());
+            return true;
+        }
+        self.run.stop.is_cancelled()
+    }
+
+    fn set(&self, i: usize, change: impl FnOnce(&mut PreloadItemStatus)) {
+        let mut status = self.run.status.lock();
+        let before = status.items[i].bytes;
+        change(&mut status.items[i]);
+        status.bytes_total += status.items[i].bytes - before;
+    }
+
+    fn fail(&self, i: usize, message: String) {
+        tracing::warn!(item = %self.run.status.lock().items[i].item, message, "an item is not preloaded");
+        self.set(i, |status| {
+            status.state = PreloadState::Failed;
+            status.message = Some(message);
+        });
+    }
+}

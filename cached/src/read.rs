@@ -1,0 +1,291 @@
+//! The life of one GET: route, metadata, blocks from tiers or fills, the access record at the end.
+
+mod body;
+mod conditions;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt};
+use larder_model::{AccessKind, AccessRecord, Attribution, ByteRange, Route, Tier};
+use object_store::{GetOptions, GetRange};
+use thiserror::Error;
+
+use self::body::CachedBody;
+pub(crate) use self::conditions::{Conditions, Tag, Unmet};
+use crate::engine::Engine;
+use crate::fill::FillError;
+use crate::origin::{ObjectState, Origin, OriginError};
+
+/// A read whose object changes under it before the first byte is sent begins anew, at most this often.
+const RESTARTS_MAX: u32 = 3;
+
+/// What a client asks for.
+#[derive(Debug)]
+pub(crate) struct ReadRequest {
+    pub(crate) key: String,
+    pub(crate) range: Option<Wanted>,
+    pub(crate) conditions: Conditions,
+    pub(crate) principal: String,
+    pub(crate) engine: String,
+}
+
+/// A range as HTTP states it, before the object's size is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// From the first byte up to the second, exclusive.
+    Bounded(u64, u64),
+    /// From here to the end.
+    From(u64),
+    /// The last so many bytes.
+    Last(u64),
+}
+
+impl Wanted {
+    /// The bytes meant in an object of `size` bytes; `None` when there are none, which S3 calls an invalid range.
+    pub(crate) fn resolve(self, size: u64) -> Option<ByteRange> {
+        let (start, end) = match self {
+            Self::Bounded(start, end) => (start, end.min(size)),
+            Self::From(start) => (start, size),
+            Self::Last(length) => (size.saturating_sub(length), size),
+        };
+        (start < end).then(|| ByteRange::new(start, end))
+    }
+}
+
+/// What is sent back.
+pub(crate) struct Read {
+    pub(crate) state: ObjectState,
+    pub(crate) range: ByteRange,
+    pub(crate) body: ReadBody,
+}
+
+/// The bytes of an answer.
+pub(crate) enum ReadBody {
+    /// All there already.
+    Whole(Bytes),
+    /// To come.
+    Stream(BoxStream<'static, Result<Bytes, ReadError>>),
+}
+
+/// A read that ends without (all of) its bytes.
+#[derive(Debug, Error)]
+pub(crate) enum ReadError {
+    /// The range holds no byte of an object of this size.
+    #[error("the range holds no byte of the object")]
+    Range {
+        /// The object's size.
+        size: u64,
+    },
+    /// The client's own condition ends the read.
+    #[error("a condition of the request is not met")]
+    Unmet(Unmet),
+    /// The origin does not give the bytes.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    /// A fill did not give the bytes.
+    #[error(transparent)]
+    Fill(#[from] FillError),
+}
+
+impl Engine {
+    /// Answers a GET. Errors that come after the first byte end the body.
+    pub(crate) async fn read(self: &Arc<Self>, origin: &Arc<Origin>, request: ReadRequest) -> Result<Read, ReadError> {
+        let begun = Instant::now();
+        let result = match self.route(origin.name(), &request.key) {
+            Route::Direct => self.read_direct(origin, request, begun).await,
+            Route::Cached => self.read_cached(origin, request, begun).await,
+        };
+        self.metrics.gets.inc();
+        // A condition that is not met is an answer, not a failure.
+        if !matches!(result, Ok(_) | Err(ReadError::Unmet(_))) {
+            self.metrics.get_errors.inc();
+        }
+        result
+    }
+
+    async fn read_cached(
+        self: &Arc<Self>,
+        origin: &Arc<Origin>,
+        request: ReadRequest,
+        begun: Instant,
+    ) -> Result<Read, ReadError> {
+        let mut meta = self.metadata.get(origin, &request.key).await?;
+        for restart in 0.. {
+            request.conditions.check(&meta.state).map_err(ReadError::Unmet)?;
+            let range = resolve(request.range, meta.state.size)?;
+            let open_ended = matches!(request.range, Some(Wanted::From(_)));
+            let log =
+                Served::new(self, origin, &request, Route::Cached, &meta.state, meta.attribution.clone(), range, begun);
+            let mut body =
+                CachedBody::new(Arc::clone(self), Arc::clone(origin), Arc::clone(&meta), range, open_ended, log);
+            // The first bytes are awaited here, so that what fails before them is still an S3 error.
+            let first = match body.next().await {
+                Some(Ok(bytes)) => bytes,
+                None => Bytes::new(),
+                Some(Err(FillError::VersionMoved)) if restart < RESTARTS_MAX => {
+                    body.discard();
+                    meta = self.metadata.ask(origin, &request.key).await?;
+                    continue;
+                }
+                Some(Err(error)) => {
+                    body.discard();
+                    return Err(error.into());
+                }
+            };
+            let state = meta.state.clone();
+            let body = if first.len() as u64 == range.len() {
+                ReadBody::Whole(first)
+            } else {
+                let rest = futures::stream::unfold(body, |mut body| async move {
+                    let next = body.next().await?;
+                    Some((next.map_err(ReadError::from), body))
+                });
+                ReadBody::Stream(futures::stream::once(async { Ok(first) }).chain(rest).boxed())
+            };
+            return Ok(Read { state, range, body });
+        }
+        unreachable!("the last restart returns");
+    }
+
+    async fn read_direct(
+        self: &Arc<Self>,
+        origin: &Arc<Origin>,
+        request: ReadRequest,
+        begun: Instant,
+    ) -> Result<Read, ReadError> {
+        let mut options = GetOptions::default();
+        if !request.conditions.is_empty() {
+            let state = origin.head(&request.key).await?;
+            request.conditions.check(&state).map_err(ReadError::Unmet)?;
+            options.if_match.clone_from(&state.etag_verbatim);
+        }
+        options.range = request.range.map(|wanted| match wanted {
+            Wanted::Bounded(start, end) => GetRange::Bounded(start..end),
+            Wanted::From(start) => GetRange::Offset(start),
+            Wanted::Last(length) => GetRange::Suffix(length),
+        });
+        let answer = match origin.get(&request.key, options).await {
+            Ok(answer) => answer,
+            Err(error @ OriginError::Unavailable { .. }) if request.range.is_some() => {
+                // Storages refuse a range behind the end in words of their own: see whether that is it.
+                let size = origin.head(&request.key).await?.size;
+                resolve(request.range, size)?;
+                return Err(error.into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let state = ObjectState::new(&answer.meta, answer.attributes.clone());
+        let range = ByteRange::new(answer.range.start, answer.range.end);
+        let attribution = origin.rules().attribute(&request.key);
+        let mut log = Served::new(self, origin, &request, Route::Direct, &state, attribution, range, begun);
+        let metrics = Arc::clone(&self.metrics);
+        let body = answer.into_stream().map(move |chunk| match chunk {
+            Ok(bytes) => {
+                metrics.origin_direct.inc_by(bytes.len() as u64);
+                log.sent(Tier::Origin, bytes.len());
+                Ok(bytes)
+            }
+            Err(error) => Err(ReadError::Origin(error.into())),
+        });
+        Ok(Read { state, range, body: ReadBody::Stream(body.boxed()) })
+    }
+}
+
+/// No range means the whole object, which may be empty.
+fn resolve(wanted: Option<Wanted>, size: u64) -> Result<ByteRange, ReadError> {
+    match wanted {
+        None => Ok(ByteRange::new(0, size)),
+        Some(wanted) => wanted.resolve(size).ok_or(ReadError::Range { size }),
+    }
+}
+
+/// One read as it goes: counts what is sent from which tier, and writes the access record when it ends, however it
+/// ends.
+#[derive(Debug)]
+struct Served {
+    engine: Arc<Engine>,
+    record: Option<AccessRecord>,
+    begun: Instant,
+}
+
+impl Served {
+    #[expect(clippy::too_many_arguments, reason = "each is a column of the access record")]
+    fn new(
+        engine: &Arc<Engine>,
+        origin: &Origin,
+        request: &ReadRequest,
+        route: Route,
+        state: &ObjectState,
+        attribution: Option<Attribution>,
+        range: ByteRange,
+        begun: Instant,
+    ) -> Self {
+        let (table, partition) = attribution.map_or_else(Default::default, |a| (Some(a.table), a.partition));
+        let record = AccessRecord {
+            time: engine.clock.now(),
+            kind: AccessKind::Get,
+            bucket: origin.name().to_owned(),
+            key: request.key.clone(),
+            version: state.version.as_str().to_owned(),
+            offset: range.start,
+            length: range.len(),
+            table,
+            partition,
+            route,
+            bytes_memory: 0,
+            bytes_ssd: 0,
+            bytes_peer: 0,
+            bytes_origin: 0,
+            seconds: 0.0,
+            principal: request.principal.clone(),
+            engine: request.engine.clone(),
+        };
+        Self { engine: Arc::clone(engine), record: Some(record), begun }
+    }
+
+    fn sent(&mut self, tier: Tier, bytes: usize) {
+        let Some(record) = &mut self.record else { return };
+        let counter = match tier {
+            Tier::Memory => &mut record.bytes_memory,
+            Tier::Ssd => &mut record.bytes_ssd,
+            Tier::Peer => &mut record.bytes_peer,
+            Tier::Origin => &mut record.bytes_origin,
+        };
+        *counter += bytes as u64;
+    }
+
+    /// Nothing was sent and the read begins anew: it is not a read.
+    fn discard(&mut self) {
+        self.record = None;
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let Some(mut record) = self.record.take() else { return };
+        record.seconds = self.begun.elapsed().as_secs_f64();
+        self.engine.count_served(&record);
+        self.engine.log.record(record);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_resolve_as_http_says() {
+        let resolve = |wanted: Wanted| wanted.resolve(10).map(|range| (range.start, range.end));
+        assert_eq!(resolve(Wanted::Bounded(2, 5)), Some((2, 5)));
+        assert_eq!(resolve(Wanted::Bounded(2, 50)), Some((2, 10)));
+        assert_eq!(resolve(Wanted::Bounded(10, 11)), None);
+        assert_eq!(resolve(Wanted::From(9)), Some((9, 10)));
+        assert_eq!(resolve(Wanted::From(10)), None);
+        assert_eq!(resolve(Wanted::Last(3)), Some((7, 10)));
+        assert_eq!(resolve(Wanted::Last(30)), Some((0, 10)));
+        assert_eq!(resolve(Wanted::Last(0)), None);
+        assert_eq!(Wanted::Last(5).resolve(0), None);
+    }
+}

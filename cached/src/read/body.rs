@@ -1,0 +1,142 @@
+//! The bytes of a cached read, block by block, with the next blocks under way while the first are sent.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use larder_model::{ByteRange, Tier};
+
+use super::Served;
+use crate::block::BlockKey;
+use crate::engine::Engine;
+use crate::fill::{FillError, Pending};
+use crate::metadata::ObjectMeta;
+use crate::metrics::Cause;
+use crate::origin::Origin;
+
+/// Fills that one read keeps under way at once: this many requests of the fill's length run in parallel.
+const FILLS_AHEAD: u64 = 4;
+
+/// Where a block's bytes will come from.
+enum Source {
+    Ready(Bytes, Tier),
+    /// The SSD reads it now; `None` when it turns out not to have it.
+    Ssd(BoxFuture<'static, Option<(Bytes, Tier)>>),
+    Fill(Pending),
+}
+
+/// A read under way.
+pub(super) struct CachedBody {
+    engine: Arc<Engine>,
+    origin: Arc<Origin>,
+    meta: Arc<ObjectMeta>,
+    range: ByteRange,
+    /// Where the blocks that are not begun yet start.
+    next_start: u64,
+    begun: VecDeque<(ByteRange, Source)>,
+    begun_bytes: u64,
+    /// How many bytes may be begun but not sent. A read with an open end is likely to be aborted: it begins with one
+    /// block and doubles as it goes. Others want all they ask for.
+    window: u64,
+    log: Served,
+}
+
+impl CachedBody {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        origin: Arc<Origin>,
+        meta: Arc<ObjectMeta>,
+        range: ByteRange,
+        open_ended: bool,
+        log: Served,
+    ) -> Self {
+        let window = if open_ended { engine.tiers.block_len() } else { FILLS_AHEAD * engine.fills.run_bytes_max() };
+        Self {
+            next_start: range.start,
+            engine,
+            origin,
+            meta,
+            range,
+            begun: VecDeque::new(),
+            begun_bytes: 0,
+            window,
+            log,
+        }
+    }
+
+    pub(super) fn discard(&mut self) {
+        self.log.discard();
+    }
+
+    /// The next bytes, or `None` at the end.
+    pub(super) async fn next(&mut self) -> Option<Result<Bytes, FillError>> {
+        self.begin_blocks();
+        let (block, source) = self.begun.pop_front()?;
+        self.begun_bytes -= block.len();
+        let (bytes, tier) = match self.resolve(block, source).await {
+            Ok(found) => found,
+            Err(error) => {
+                if matches!(error, FillError::VersionMoved) {
+                    self.engine.metadata.forget(&self.meta.name).await;
+                }
+                return Some(Err(error));
+            }
+        };
+        self.window = (self.window * 2).min(FILLS_AHEAD * self.engine.fills.run_bytes_max());
+        let wanted = block.intersect(self.range).expect("only blocks of the range are begun");
+        let from = (wanted.start - block.start) as usize;
+        let bytes = bytes.slice(from..from + wanted.len() as usize);
+        self.log.sent(tier, bytes.len());
+        Some(Ok(bytes))
+    }
+
+    /// Looks blocks up, starting fills for runs of missing ones, until the window is full.
+    fn begin_blocks(&mut self) {
+        let map = self.meta.block_map(self.engine.tiers.block_len());
+        let mut missing: Vec<ByteRange> = Vec::new();
+        for block in map.blocks(ByteRange::new(self.next_start.min(self.range.end), self.range.end)) {
+            if self.begun_bytes > 0 && self.begun_bytes + block.len() > self.window {
+                break;
+            }
+            self.next_start = block.end;
+            self.begun_bytes += block.len();
+            let key = BlockKey { object: self.meta.id, start: block.start };
+            if let Some(bytes) = self.engine.tiers.get_from_memory(&key, block) {
+                self.fill(&mut missing);
+                self.begun.push_back((block, Source::Ready(bytes, Tier::Memory)));
+            } else if self.engine.tiers.contains(&key) {
+                self.fill(&mut missing);
+                let tiers = Arc::clone(&self.engine.tiers);
+                let read = async move { tiers.get(&key, block).await };
+                self.begun.push_back((block, Source::Ssd(Box::pin(read))));
+            } else {
+                missing.push(block);
+            }
+        }
+        self.fill(&mut missing);
+    }
+
+    fn fill(&mut self, missing: &mut Vec<ByteRange>) {
+        if missing.is_empty() {
+            return;
+        }
+        let waits = self.engine.fills.start(&self.origin, &self.meta, missing, Cause::Demand);
+        self.begun.extend(missing.drain(..).zip(waits).map(|(block, pending)| (block, Source::Fill(pending))));
+    }
+
+    async fn resolve(&mut self, block: ByteRange, source: Source) -> Result<(Bytes, Tier), FillError> {
+        match source {
+            Source::Ready(bytes, tier) => Ok((bytes, tier)),
+            Source::Fill(pending) => Ok((pending.await?, Tier::Origin)),
+            Source::Ssd(read) => {
+                if let Some(found) = read.await {
+                    return Ok(found);
+                }
+                let waits = self.engine.fills.start(&self.origin, &self.meta, &[block], Cause::Demand);
+                let pending = waits.into_iter().next().expect("one wait for one block");
+                Ok((pending.await?, Tier::Origin))
+            }
+        }
+    }
+}

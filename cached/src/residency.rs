@@ -1,0 +1,169 @@
+//! Residency: which share of an item's bytes the tiers hold now.
+//!
+//! What an item's objects are is learnt from listings of its locations, remembered for [`LISTED_FOR`]; what of them is
+//! held is asked of the tiers' own index each time, so residency is never an estimate of what should be there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use larder_model::admin::{DropReport, DropRequest, ItemResidency, ResidencyReport};
+use larder_model::{ByteRange, Location, ObjectName, Version, WhitelistItem};
+use parking_lot::Mutex;
+
+use crate::block::{BlockKey, BlockMap, ObjectId, object_id};
+use crate::engine::Engine;
+use crate::origin::{ListEntry, OriginError};
+
+/// How long a location's listing is used for residency.
+const LISTED_FOR: Duration = Duration::from_secs(60);
+/// Locations listed at once.
+const LISTINGS_AT_ONCE: usize = 16;
+
+/// One version of one object in a location.
+#[derive(Debug, Clone)]
+pub(crate) struct LocatedObject {
+    pub(crate) name: ObjectName,
+    pub(crate) id: ObjectId,
+    pub(crate) size: u64,
+}
+
+impl LocatedObject {
+    fn new(bucket: &str, entry: ListEntry) -> Self {
+        let version = Version::new(entry.etag.as_deref(), entry.size, entry.modified);
+        let id = object_id(bucket, &entry.key, &version);
+        Self { name: ObjectName { bucket: bucket.to_owned(), key: entry.key }, id, size: entry.size }
+    }
+
+    /// Each block's key and range.
+    pub(crate) fn blocks(&self, block_len: u64) -> impl Iterator<Item = (BlockKey, ByteRange)> + use<> {
+        let (id, map) = (self.id, BlockMap { object_size: self.size, block_len });
+        map.blocks(ByteRange::new(0, self.size)).map(move |block| (BlockKey { object: id, start: block.start }, block))
+    }
+}
+
+type Listed = (Instant, Arc<Vec<LocatedObject>>);
+
+/// What is known of locations.
+#[derive(Debug, Default)]
+pub(crate) struct Residency {
+    listed: Mutex<HashMap<Location, Listed>>,
+}
+
+impl Residency {
+    /// Ends what is known of the locations that hold a key.
+    pub(crate) fn forget(&self, bucket: &str, key: &str) {
+        self.listed.lock().retain(|location, _| location.bucket != bucket || !key.starts_with(&location.prefix));
+    }
+
+    fn known(&self, location: &Location) -> Option<Listed> {
+        self.listed.lock().get(location).cloned()
+    }
+}
+
+impl Engine {
+    /// The objects of a location, from a fresh listing.
+    pub(crate) async fn list_location(&self, location: &Location) -> Result<Arc<Vec<LocatedObject>>, OriginError> {
+        let Some(origin) = self.origins.get(&location.bucket) else {
+            return Err(OriginError::NotFound { source: format!("bucket `{}` is not served", location.bucket).into() });
+        };
+        let begun = Instant::now();
+        let entries = origin.walk(&location.prefix).await?;
+        let objects = entries.into_values().filter(|entry| holds(location, &entry.key));
+        let objects = Arc::new(objects.map(|entry| LocatedObject::new(origin.name(), entry)).collect::<Vec<_>>());
+        self.residency.listed.lock().insert(location.clone(), (begun, Arc::clone(&objects)));
+        Ok(objects)
+    }
+
+    async fn located(&self, location: &Location) -> Arc<Vec<LocatedObject>> {
+        let known = self.residency.known(location);
+        if let Some((listed, objects)) = &known
+            && listed.elapsed() <= LISTED_FOR
+        {
+            return Arc::clone(objects);
+        }
+        match self.list_location(location).await {
+            Ok(objects) => objects,
+            Err(error) => {
+                tracing::warn!(
+                    bucket = location.bucket,
+                    prefix = location.prefix,
+                    error = error.detail(),
+                    "not listed"
+                );
+                known.map(|(_, objects)| objects).unwrap_or_default()
+            }
+        }
+    }
+
+    async fn item_residency(&self, item: &WhitelistItem) -> ItemResidency {
+        let mut residency = ItemResidency { item: item.item.clone(), bytes: 0, resident_bytes: 0 };
+        for location in &item.locations {
+            for object in self.located(location).await.iter() {
+                residency.bytes += object.size;
+                residency.resident_bytes += self.resident_bytes(object);
+            }
+        }
+        residency
+    }
+
+    /// The bytes of an object that a tier holds.
+    pub(crate) fn resident_bytes(&self, object: &LocatedObject) -> u64 {
+        let blocks = object.blocks(self.tiers.block_len());
+        blocks.filter(|(key, _)| self.tiers.contains(key)).map(|(_, block)| block.len()).sum()
+    }
+
+    /// What the tiers hold of each item of the whitelist in force.
+    pub async fn residency(&self) -> ResidencyReport {
+        let whitelist = self.whitelist();
+        let items = whitelist.map(|whitelist| whitelist.items.clone()).unwrap_or_default();
+        let reports = futures::stream::iter(items).map(|item| async move { self.item_residency(&item).await });
+        let items = reports.buffered(LISTINGS_AT_ONCE).collect().await;
+        ResidencyReport { tiers: self.tier_use(), items }
+    }
+
+    /// Removes what the tiers hold under some locations, and what is known of the objects there.
+    pub async fn drop_locations(&self, request: &DropRequest) -> DropReport {
+        let mut report = DropReport::default();
+        for location in &request.locations {
+            // What was listed before may be versions that the origin has no longer.
+            let mut objects = self.residency.known(location).map(|(_, objects)| objects.to_vec()).unwrap_or_default();
+            objects.extend(self.located(location).await.iter().cloned());
+            for object in objects {
+                let mut held = false;
+                for (key, block) in object.blocks(self.tiers.block_len()) {
+                    if self.tiers.remove(&key) {
+                        held = true;
+                        report.blocks += 1;
+                        report.bytes += block.len();
+                    }
+                }
+                report.objects += u64::from(held);
+                self.metadata.forget(&object.name).await;
+            }
+            self.residency.listed.lock().remove(location);
+            self.listings.forget(&location.bucket);
+        }
+        report
+    }
+}
+
+/// A location is a folder, or one object's whole key.
+fn holds(location: &Location, key: &str) -> bool {
+    key == location.prefix || (location.prefix.ends_with('/') && key.starts_with(&location.prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_a_folder_or_a_key() {
+        let location = |prefix: &str| Location { bucket: "b".into(), prefix: prefix.into() };
+        assert!(holds(&location("t/"), "t/x"));
+        assert!(holds(&location("f.parquet"), "f.parquet"));
+        assert!(!holds(&location("f.parquet"), "f.parquet2"));
+        assert!(!holds(&location("t/"), "t2/x"));
+    }
+}

@@ -1,0 +1,91 @@
+//! The S3 endpoint: each operation of the protocol, put in the data path's terms.
+//!
+//! `s3s` parses and authenticates requests and writes answers; what is not implemented here answers `NotImplemented`.
+
+mod access;
+mod copy;
+mod errors;
+mod get;
+mod list;
+mod multipart;
+mod put;
+mod server;
+
+use std::sync::Arc;
+
+use s3s::dto::{
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
+    CopyObjectInput, CopyObjectOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput,
+    DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, GetBucketLocationInput, GetBucketLocationOutput,
+    GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
+    ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
+    ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput, UploadPartInput, UploadPartOutput,
+};
+use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
+
+use self::access::Keys;
+pub use self::access::KeysError;
+pub use self::server::{ServeError, serve_s3};
+use crate::engine::Engine;
+use crate::origin::Origin;
+
+/// The operations, over one engine.
+struct Api {
+    engine: Arc<Engine>,
+    keys: Arc<Keys>,
+}
+
+/// Travels with each request so that an error can name it.
+#[derive(Debug, Clone)]
+struct RequestId(String);
+
+impl Api {
+    fn origin(&self, bucket: &str) -> S3Result<&Arc<Origin>> {
+        self.engine.origins().get(bucket).ok_or_else(|| s3_error!(NoSuchBucket))
+    }
+}
+
+/// Names the request in an error's body, so that it can be found in the log.
+fn identified<I, O>(request: &S3Request<I>) -> impl FnOnce(S3Error) -> S3Result<S3Response<O>> + use<I, O> {
+    let id = request.extensions.get::<RequestId>().cloned();
+    move |mut error: S3Error| {
+        if let Some(RequestId(id)) = id {
+            error.set_request_id(id);
+        }
+        Err(error)
+    }
+}
+
+macro_rules! operations {
+    ($($name:ident: $input:ident -> $output:ident;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Api {
+            $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                let identified = identified(&request);
+                match Api::$name(self, request).await {
+                    Ok(answer) => Ok(answer),
+                    Err(error) => identified(error),
+                }
+            })*
+        }
+    };
+}
+
+operations! {
+    get_object: GetObjectInput -> GetObjectOutput;
+    head_object: HeadObjectInput -> HeadObjectOutput;
+    list_buckets: ListBucketsInput -> ListBucketsOutput;
+    head_bucket: HeadBucketInput -> HeadBucketOutput;
+    get_bucket_location: GetBucketLocationInput -> GetBucketLocationOutput;
+    list_objects: ListObjectsInput -> ListObjectsOutput;
+    list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output;
+    put_object: PutObjectInput -> PutObjectOutput;
+    copy_object: CopyObjectInput -> CopyObjectOutput;
+    delete_object: DeleteObjectInput -> DeleteObjectOutput;
+    delete_objects: DeleteObjectsInput -> DeleteObjectsOutput;
+    create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput;
+    upload_part: UploadPartInput -> UploadPartOutput;
+    list_parts: ListPartsInput -> ListPartsOutput;
+    complete_multipart_upload: CompleteMultipartUploadInput -> CompleteMultipartUploadOutput;
+    abort_multipart_upload: AbortMultipartUploadInput -> AbortMultipartUploadOutput;
+}
