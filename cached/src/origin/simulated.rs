@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 const PIECE_BYTES: usize = 128 << 10;
 
 /// Bytes that arrived while the reader was busy wait for it: a reader this late still keeps its stream's full speed.
-/// It also evens out the timer, which ticks in milliseconds.
+/// This also evens out the timer, which ticks in milliseconds.
 const BUFFERED: Duration = Duration::from_millis(4);
 
 /// One page of a listing, and one batch of deletions, is one request, as S3 has it.
@@ -186,18 +186,23 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(network: Arc<Network>) -> Self {
-        Self { network, arrived: Instant::now() }
+    /// A stream whose first byte is there at `now`.
+    fn new(network: Arc<Network>, now: Instant) -> Self {
+        Self { network, arrived: now }
     }
 
-    /// Waits until the next `bytes` have arrived.
-    async fn pass(&mut self, bytes: usize) {
-        let now = Instant::now();
+    /// When the next `bytes` will have arrived, for a reader that asks for them at `now`.
+    fn arrival(&mut self, now: Instant, bytes: usize) -> Instant {
         let earliest = now.checked_sub(BUFFERED).unwrap_or(now);
         let own = self.arrived.max(earliest) + transfer(bytes, self.network.settings.stream_bytes_per_second);
         let shared = self.network.link_carries(now, bytes);
         self.arrived = own.max(shared);
-        sleep_until(self.arrived).await;
+        self.arrived
+    }
+
+    /// Waits until the next `bytes` have arrived.
+    async fn pass(&mut self, bytes: usize) {
+        sleep_until(self.arrival(Instant::now(), bytes)).await;
     }
 
     /// Waits until a whole payload has passed, piece by piece.
@@ -229,7 +234,7 @@ fn paced(payload: GetResultPayload, range: Range<u64>, network: Arc<Network>) ->
             .try_flatten()
             .boxed(),
     };
-    let pace = Pace::new(network);
+    let pace = Pace::new(network, Instant::now());
     futures::stream::unfold((pieces, pace), |(mut pieces, mut pace)| async move {
         let piece = pieces.next().await?;
         if let Ok(bytes) = &piece {
@@ -292,7 +297,7 @@ fn paged(
 impl ObjectStore for SimulatedRemote {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         self.network.request().await;
-        Pace::new(Arc::clone(&self.network)).pass_all(payload.content_length()).await;
+        Pace::new(Arc::clone(&self.network), Instant::now()).pass_all(payload.content_length()).await;
         self.inner.put_opts(location, payload, options).await
     }
 
@@ -372,7 +377,7 @@ impl MultipartUpload for SimulatedUpload {
         let part = self.upload.put_part(data);
         Box::pin(async move {
             network.request().await;
-            Pace::new(network).pass_all(length).await;
+            Pace::new(network, Instant::now()).pass_all(length).await;
             part.await
         })
     }
@@ -398,105 +403,104 @@ mod tests {
 
     const MB: usize = 1_000_000;
 
-    /// A far store with one object of `bytes` at `key`, written from near.
-    async fn remote(settings: SimulatedRemoteSettings, bytes: usize) -> (SimulatedRemote, Path, Bytes) {
-        let near = Arc::new(InMemory::new());
-        let key = Path::from("t/f");
-        let content = Bytes::from((0..bytes).map(|i| (i * 31 % 251) as u8).collect::<Vec<_>>());
-        near.put(&key, content.clone().into()).await.unwrap();
-        (SimulatedRemote::new(near, settings), key, content)
-    }
-
-    fn even() -> SimulatedRemoteSettings {
-        SimulatedRemoteSettings { first_byte_sigma: 0.0, slow_share: 0.0, ..SimulatedRemoteSettings::default() }
+    /// Near enough that no test waits, yet on the same way as a far one.
+    fn near() -> SimulatedRemoteSettings {
+        let first_byte_median = Duration::from_micros(10);
+        SimulatedRemoteSettings { first_byte_median, stream_bytes_per_second: 1 << 40, ..Default::default() }
     }
 
     fn close_to(found: Duration, expected: f64) {
         let found = found.as_secs_f64();
-        assert!((found - expected).abs() <= expected * 0.05 + 0.002, "{found} s, expected {expected} s");
+        assert!((found - expected).abs() <= expected * 0.02 + 1e-6, "{found} s, expected {expected} s");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_request_waits_30_ms_at_the_median_and_ten_times_that_in_one_of_a_hundred() {
-        let (remote, key, _) = remote(SimulatedRemoteSettings::default(), 1).await;
-        let mut waits = Vec::new();
-        for _ in 0..10_000 {
-            let begin = Instant::now();
-            remote.head(&key).await.unwrap();
-            waits.push(begin.elapsed().as_secs_f64());
-        }
-        waits.sort_by(f64::total_cmp);
-        close_to(Duration::from_secs_f64(waits[5_000]), 0.030);
-        let slow = waits.iter().filter(|wait| **wait > 0.15).count();
+    #[test]
+    fn a_request_waits_30_ms_at_the_median_and_ten_times_that_in_one_of_a_hundred() {
+        let network = Network::new(SimulatedRemoteSettings::default());
+        let mut waits: Vec<Duration> = (0..10_000).map(|_| network.draw_first_byte()).collect();
+        waits.sort();
+        close_to(waits[5_000], 0.030);
+        let slow = waits.iter().filter(|wait| wait.as_secs_f64() > 0.15).count();
         assert!((60..=140).contains(&slow), "{slow} of 10,000 were slow");
-        assert_eq!(remote.traffic(), SimulatedTraffic { requests: 10_000, bytes_sent: 0 });
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn every_kind_of_request_waits() {
-        let (remote, key, _) = remote(even(), 1).await;
-        let begin = Instant::now();
-        remote.get(&key).await.unwrap();
-        remote.head(&key).await.unwrap();
-        remote.list(None).try_collect::<Vec<_>>().await.unwrap();
-        remote.list_with_delimiter(None).await.unwrap();
-        remote.put(&Path::from("t/g"), PutPayload::new()).await.unwrap();
-        remote.copy(&key, &Path::from("t/h")).await.unwrap();
-        remote.delete(&key).await.unwrap();
-        assert!(remote.get(&key).await.is_err(), "what is absent is absent");
-        close_to(begin.elapsed(), 8.0 * 0.030);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stream_runs_at_its_speed_and_its_bytes_are_unchanged() {
-        let (remote, key, content) = remote(even(), 8 * MB).await;
-        let begin = Instant::now();
-        assert_eq!(remote.get(&key).await.unwrap().bytes().await.unwrap(), content);
-        close_to(begin.elapsed(), 0.030 + 0.1);
-        let part = 3 * MB as u64..7 * MB as u64;
-        assert_eq!(remote.get_range(&key, part).await.unwrap(), content.slice(3 * MB..7 * MB));
-        assert_eq!(remote.traffic().bytes_sent, 12 * MB as u64);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn bytes_arrive_while_the_stream_is_read() {
-        let (remote, key, _) = remote(even(), 8 * MB).await;
-        let begin = Instant::now();
-        let mut stream = remote.get(&key).await.unwrap().into_stream();
-        let first = stream.next().await.unwrap().unwrap();
-        assert_eq!(first.len(), PIECE_BYTES);
-        close_to(begin.elapsed(), 0.030);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn all_streams_share_one_link() {
-        let (remote, key, content) = remote(even(), 8 * MB).await;
-        let begin = Instant::now();
-        let all = (0..20).map(|_| async { remote.get(&key).await.unwrap().bytes().await.unwrap() });
-        for bytes in futures::future::join_all(all).await {
-            assert_eq!(bytes, content);
-        }
-        // 160 MB at 400 MB/s, though twenty streams of their own would have taken 0.1 s.
-        close_to(begin.elapsed(), 0.030 + 0.4);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn uploads_run_at_the_same_speed() {
-        let (remote, _, content) = remote(even(), 8 * MB).await;
-        let begin = Instant::now();
-        remote.put(&Path::from("t/copy"), content.clone().into()).await.unwrap();
-        close_to(begin.elapsed(), 0.030 + 0.1);
-        assert_eq!(remote.inner.get(&Path::from("t/copy")).await.unwrap().bytes().await.unwrap(), content);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_same_seed_gives_the_same_waits() {
+    #[test]
+    fn the_same_seed_gives_the_same_waits() {
         let waits = |seed| {
-            let network = Network::new(SimulatedRemoteSettings { seed, ..SimulatedRemoteSettings::default() });
+            let network = Network::new(SimulatedRemoteSettings { seed, ..Default::default() });
             (0..100).map(|_| network.draw_first_byte()).collect::<Vec<_>>()
         };
         assert_eq!(waits(5), waits(5));
         assert_ne!(waits(5), waits(6));
+    }
+
+    #[test]
+    fn a_stream_runs_at_its_speed_even_when_its_reader_wakes_late() {
+        let network = Arc::new(Network::new(SimulatedRemoteSettings::default()));
+        let begin = Instant::now();
+        let mut pace = Pace::new(network, begin);
+        let mut now = begin;
+        for _ in 0..800 {
+            now = pace.arrival(now, 100_000) + Duration::from_micros(700);
+        }
+        close_to(now - begin, 1.0);
+    }
+
+    #[test]
+    fn a_reader_that_pauses_finds_no_more_than_a_buffer_full() {
+        let network = Arc::new(Network::new(SimulatedRemoteSettings::default()));
+        let begin = Instant::now();
+        let mut pace = Pace::new(network, begin);
+        let later = begin + Duration::from_secs(5);
+        close_to(pace.arrival(later, 8 * MB) - later, 0.1 - BUFFERED.as_secs_f64());
+    }
+
+    #[test]
+    fn all_streams_share_one_link() {
+        let network = Arc::new(Network::new(SimulatedRemoteSettings::default()));
+        let begin = Instant::now();
+        let mut streams: Vec<_> = (0..20).map(|_| (Pace::new(Arc::clone(&network), begin), begin)).collect();
+        for _ in 0..80 {
+            for (pace, now) in &mut streams {
+                *now = pace.arrival(*now, 100_000);
+            }
+        }
+        // 160 MB at 400 MB/s, though each of the twenty would have taken 0.1 s alone.
+        let last = streams.iter().map(|(_, now)| *now).max().unwrap();
+        close_to(last - begin, 0.4);
+    }
+
+    #[tokio::test]
+    async fn a_request_takes_time_whatever_it_is_and_even_when_it_fails() {
+        let first_byte_median = Duration::from_millis(2);
+        let settings = SimulatedRemoteSettings { first_byte_median, first_byte_sigma: 0.0, ..near() };
+        let remote = SimulatedRemote::new(Arc::new(InMemory::new()), settings);
+        let key = Path::from("t/f");
+        let begin = Instant::now();
+        remote.put(&key, PutPayload::from_static(b"0123456789")).await.unwrap();
+        remote.get(&key).await.unwrap();
+        remote.head(&key).await.unwrap();
+        remote.list(None).try_collect::<Vec<_>>().await.unwrap();
+        remote.list_with_delimiter(None).await.unwrap();
+        remote.copy(&key, &Path::from("t/h")).await.unwrap();
+        remote.delete(&key).await.unwrap();
+        assert!(remote.get(&key).await.is_err(), "what is absent is absent");
+        assert_eq!(remote.traffic(), SimulatedTraffic { requests: 8, bytes_sent: 0 });
+        assert!(begin.elapsed() >= 8 * first_byte_median);
+    }
+
+    #[tokio::test]
+    async fn bytes_are_unchanged_and_arrive_piece_by_piece() {
+        let inner = Arc::new(InMemory::new());
+        let remote = SimulatedRemote::new(inner, near());
+        let key = Path::from("t/f");
+        let content = Bytes::from((0..MB).map(|i| (i * 31 % 251) as u8).collect::<Vec<_>>());
+        remote.put(&key, content.clone().into()).await.unwrap();
+        let pieces: Vec<Bytes> = remote.get(&key).await.unwrap().into_stream().try_collect().await.unwrap();
+        assert!(pieces.iter().all(|piece| piece.len() <= PIECE_BYTES));
+        assert_eq!(pieces.concat(), content);
+        assert_eq!(remote.get_range(&key, 300_000..700_000).await.unwrap(), content.slice(300_000..700_000));
+        assert_eq!(remote.traffic().bytes_sent, (MB + 400_000) as u64);
     }
 
     #[tokio::test]
@@ -504,8 +508,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let content: Vec<u8> = (0..PIECE_BYTES * 2 + 77).map(|i| (i % 253) as u8).collect();
         std::fs::write(folder.path().join("f"), &content).unwrap();
-        let near = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
-        let remote = SimulatedRemote::new(near, even());
+        let remote = SimulatedRemote::new(Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap()), near());
         let key = Path::from("f");
         assert_eq!(remote.get(&key).await.unwrap().bytes().await.unwrap(), content);
         let part = remote.get_range(&key, 100..PIECE_BYTES as u64 + 100).await.unwrap();
