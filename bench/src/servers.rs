@@ -1,0 +1,172 @@
+//! The servers that are compared: each started on the same object, pinned to a core, watched for its CPU time, and
+//! killed when it is dropped.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::net::TcpStream;
+
+/// The access key that Larder is given and the load generator signs with.
+pub(crate) const KEY: (&str, &str) = ("bench", "bench-secret-0123456789");
+
+/// The bucket in front of the object.
+const BUCKET: &str = "bench";
+
+/// A running server.
+pub(crate) struct Server {
+    /// What the table calls it.
+    pub(crate) name: &'static str,
+    /// The object's address.
+    pub(crate) url: String,
+    /// Whether requests to it are signed.
+    pub(crate) signed: bool,
+    child: Child,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The process may have ended by itself; there is nobody left to tell either way.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts servers in one folder, pinned to one core.
+pub(crate) struct Launcher<'a> {
+    /// A folder for configurations, logs and tiers; `objects/` in it holds the object.
+    pub(crate) folder: &'a Path,
+    /// The object's name in `objects/`.
+    pub(crate) object: &'a str,
+    /// The core they run on; anywhere when the machine has only one.
+    pub(crate) core: Option<usize>,
+}
+
+impl Launcher<'_> {
+    /// Hyper and nothing else.
+    pub(crate) async fn bare(&self) -> anyhow::Result<Server> {
+        let port = free_port()?;
+        let mut command = pinned(self.core, std::env::current_exe()?);
+        command.arg("bare").args(["--listen", &format!("127.0.0.1:{port}")]);
+        command.arg("--file").arg(self.folder.join("objects").join(self.object));
+        self.start("bare hyper", command, port, format!("http://127.0.0.1:{port}/{}", self.object), false).await
+    }
+
+    /// nginx as one would set it up to serve static files fast.
+    pub(crate) async fn nginx(&self) -> anyhow::Result<Server> {
+        let port = free_port()?;
+        let folder = self.folder.join("nginx");
+        fs::create_dir_all(&folder)?;
+        let (home, objects) = (folder.display(), self.folder.join("objects"));
+        // Started by root, nginx would read the files as another user, who may not enter the folder.
+        let user = if is_root() { "user root;" } else { "" };
+        let configuration = format!(
+            "daemon off; worker_processes 1; pid {home}/pid; error_log {home}/error.log; {user}\n\
+             events {{ worker_connections 1024; }}\n\
+             http {{\n\
+               access_log off; sendfile on; tcp_nopush on; tcp_nodelay on;\n\
+               keepalive_timeout 600; keepalive_requests 1000000000;\n\
+               open_file_cache max=16; open_file_cache_valid 600s;\n\
+               client_body_temp_path {home}/body; proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/fastcgi;\n\
+               uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;\n\
+               server {{ listen 127.0.0.1:{port}; root {}; }}\n\
+             }}\n",
+            objects.display()
+        );
+        fs::write(folder.join("nginx.conf"), configuration)?;
+        let mut command = pinned(self.core, "nginx");
+        command.arg("-p").arg(&folder).arg("-c").arg(folder.join("nginx.conf"));
+        self.start("nginx", command, port, format!("http://127.0.0.1:{port}/{}", self.object), false).await
+    }
+
+    /// Larder in front of the folder, its memory large enough for the whole object.
+    pub(crate) async fn larder(&self, binary: &Path, memory_bytes: u64) -> anyhow::Result<Server> {
+        let (port, admin) = (free_port()?, free_port()?);
+        let folder = self.folder.join("larder");
+        fs::create_dir_all(&folder)?;
+        let home = folder.display();
+        let (key, secret) = KEY;
+        let configuration = format!(
+            "[s3]\nlisten = \"127.0.0.1:{port}\"\n\
+             [[s3.keys]]\nid = \"{key}\"\nsecret = \"{secret}\"\nbuckets = [\"*\"]\naccess = \"read\"\n\
+             [admin]\nlisten = \"127.0.0.1:{admin}\"\n\
+             [store]\nurl = \"sqlite://{home}/larder.db\"\n\
+             [logs]\npath = \"{home}/logs\"\n\
+             [cache]\nmemory = \"{memory_bytes}B\"\nssd = {{ path = \"{home}/cache\", capacity = \"{memory_bytes}B\" }}\n\
+             admit = \"all\"\n\
+             [[bucket]]\nname = \"{BUCKET}\"\norigin = \"file://{}\"\nconsistency = \"immutable\"\n",
+            self.folder.join("objects").display()
+        );
+        fs::write(folder.join("larder.toml"), configuration)?;
+        let mut command = pinned(self.core, binary);
+        command.arg("serve").arg("--config").arg(folder.join("larder.toml")).current_dir(&folder);
+        let url = format!("http://127.0.0.1:{port}/{BUCKET}/{}", self.object);
+        self.start("larder", command, port, url, true).await
+    }
+
+    async fn start(
+        &self,
+        name: &'static str,
+        mut command: Command,
+        port: u16,
+        url: String,
+        signed: bool,
+    ) -> anyhow::Result<Server> {
+        let log = self.folder.join(format!("{}.log", name.replace(' ', "-")));
+        let output = fs::File::create(&log)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().with_context(|| format!("starting {name} ({:?})", command.get_program()))?;
+        let mut server = Server { name, url, signed, child };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            if server.child.try_wait()?.is_some() || Instant::now() > deadline {
+                bail!("{name} does not listen:\n{}", fs::read_to_string(&log)?);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(server)
+    }
+}
+
+impl Server {
+    /// CPU time spent so far by the process and its children, in seconds.
+    pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
+        cpu_seconds(self.child.id())
+    }
+}
+
+/// A command that runs on this core only.
+pub(crate) fn pinned(core: Option<usize>, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    match core {
+        None => Command::new(program),
+        Some(core) => {
+            let mut command = Command::new("taskset");
+            command.args(["--cpu-list", &core.to_string()]).arg(program);
+            command
+        }
+    }
+}
+
+fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} has ended"))?;
+    // The command's name, in parentheses, may hold spaces; what follows it is numbers.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("no CPU time in stat");
+    // utime and stime are fields 14 and 15 of proc(5), 11 and 12 behind the name; a tick is 10 ms on every Linux.
+    let mut seconds = (ticks(11)? + ticks(12)?) / 100.0;
+    for child in fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?.split_whitespace() {
+        seconds += cpu_seconds(child.parse()?)?;
+    }
+    Ok(seconds)
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0)
+}

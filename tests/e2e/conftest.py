@@ -1,0 +1,90 @@
+"""The servers and tables that tests share. A test that changes a server's state starts one of its own."""
+
+from pathlib import Path
+
+import pytest
+
+from harness import tables
+from harness.larder import Larder, s3_bucket
+from harness.origin import Origin
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("session")
+
+
+@pytest.fixture(scope="session")
+def table_files(session_folder) -> Path:
+    """A folder of TPC-H tables; tests read it, and never write to it."""
+    tables.generate(session_folder / "tables")
+    return session_folder / "tables"
+
+
+@pytest.fixture(scope="session")
+def origin(session_folder, table_files):
+    """An S3 server whose bucket `raw` holds the tables under `hive/`."""
+    server = Origin(session_folder / "origin")
+    server.client().create_bucket(Bucket="raw")
+    server.client().create_bucket(Bucket="scratch")
+    server.upload("raw", "hive/", table_files)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared(session_folder, origin):
+    """A daemon for tests that read, or that write keys of their own: `warehouse` holds the tables, `scratch` nothing."""
+    larder = Larder(
+        session_folder / "shared",
+        [s3_bucket(origin), s3_bucket(origin, "scratch", "s3://scratch")],
+        s3={"domain": "larder.test"},
+    ).start()
+    yield larder
+    assert larder.stop() == 0, larder.process.output()
+
+
+@pytest.fixture
+def start_larder(tmp_path, origin):
+    """Makes daemons for one test, and stops those that still run at its end."""
+    made = []
+
+    def make(buckets=None, name="larder", **tables) -> Larder:
+        larder = Larder(tmp_path / name, buckets or [s3_bucket(origin)], **tables)
+        made.append(larder)
+        return larder
+
+    make.made = made
+    yield make
+    for larder in made:
+        if larder.process and larder.process.child.poll() is None:
+            assert larder.stop() == 0, larder.process.output()
+
+
+@pytest.fixture
+def own_origin(tmp_path):
+    """An S3 server for one test, with an empty bucket `raw`."""
+    server = Origin(tmp_path / "own-origin")
+    server.client().create_bucket(Bucket="raw")
+    yield server
+    server.stop()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what the daemons it used printed last."""
+    report = (yield).get_result()
+    if report.failed:
+        arguments = getattr(item, "funcargs", {})
+        daemons = [value for value in arguments.values() if isinstance(value, Larder)]
+        daemons += getattr(arguments.get("start_larder"), "made", [])
+        for larder in daemons:
+            if larder.process:
+                report.sections.append((f"larder in {larder.folder}", larder.process.output()))
+
+
+def pytest_sessionfinish(session):
+    """Nothing is skipped silently: a run that leaves a test out has failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and (reporter.stats.get("skipped") or reporter.stats.get("xfailed")):
+        session.exitstatus = 1

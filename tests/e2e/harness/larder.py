@@ -1,0 +1,166 @@
+"""Larder as a user runs it: a configuration file, `larder serve`, and the other commands beside it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import requests
+
+from . import origin as origin_module
+from .process import Process, free_port, wait_until
+
+WRITER, WRITER_SECRET = "writer", "writer-secret-0123456789"
+READER, READER_SECRET = "analyst", "analyst-secret-0123456789"
+OTHER, OTHER_SECRET = "stranger", "stranger-secret-0123456789"
+
+
+def binary(name: str = "larder") -> str:
+    folder = os.environ.get("LARDER_BIN")
+    found = str(Path(folder) / name) if folder else shutil.which(name)
+    if not found or not Path(found).exists():
+        raise RuntimeError(f"`{name}` is not built: start the suite with ./test, which builds it")
+    return found
+
+
+def to_toml(value) -> str:
+    """An inline TOML value; JSON's strings, numbers, booleans and arrays are TOML's too."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {to_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(to_toml(item) for item in value) + "]"
+    return json.dumps(value)
+
+
+def s3_bucket(origin, name: str = "warehouse", at: str = "s3://raw/hive", consistency="strict", **more) -> dict:
+    """A `[[bucket]]` whose origin is the test's S3 server."""
+    options = {
+        "endpoint": origin.endpoint,
+        "region": origin_module.REGION,
+        "allow_http": "true",
+        "access_key_id": origin_module.KEY,
+        "secret_access_key": origin_module.SECRET,
+    }
+    return {"name": name, "origin": at, "consistency": consistency, "options": options | more.pop("options", {}), **more}
+
+
+class Larder:
+    """One daemon with a folder of its own. Settings are the configuration's tables; `settings` may be changed between
+    two starts."""
+
+    def __init__(self, folder: Path, buckets: list[dict], **tables):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.s3_port, self.admin_port = free_port(), free_port()
+        self.settings = {
+            "s3": {
+                "listen": f"127.0.0.1:{self.s3_port}",
+                "keys": [
+                    {"id": WRITER, "secret": WRITER_SECRET, "buckets": ["*"], "access": "write"},
+                    {"id": READER, "secret": READER_SECRET, "buckets": ["*"], "access": "read"},
+                    {"id": OTHER, "secret": OTHER_SECRET, "buckets": ["elsewhere"], "access": "write"},
+                ],
+            },
+            "admin": {"listen": f"127.0.0.1:{self.admin_port}"},
+            "store": {"url": f"sqlite://{folder}/larder.db"},
+            "logs": {"path": str(folder / "logs")},
+            "cache": {"memory": "64MiB", "ssd": {"path": str(folder / "cache"), "capacity": "512MiB"}},
+            "bucket": buckets,
+        }
+        for table, values in tables.items():
+            self.settings[table] = self.settings.get(table, {}) | values
+        self.process: Process | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.s3_port}"
+
+    @property
+    def admin(self) -> str:
+        return f"http://127.0.0.1:{self.admin_port}"
+
+    @property
+    def config(self) -> Path:
+        """The configuration file, written anew from `settings`."""
+        lines = []
+        for table, values in self.settings.items():
+            for entry in values if isinstance(values, list) else [values]:
+                lines.append(f"[[{table}]]" if isinstance(values, list) else f"[{table}]")
+                lines += [f"{key} = {to_toml(value)}" for key, value in entry.items()]
+        path = self.folder / "larder.toml"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def spawn(self, **options) -> "Larder":
+        """Starts the daemon without waiting for it."""
+        log = self.folder / "larder.log"
+        # The folder is the working directory, so that a default path of the daemon can never land in the clone.
+        self.process = Process([binary(), "serve", "--config", self.config], log, cwd=self.folder, **options)
+        return self
+
+    def start(self, **options) -> "Larder":
+        self.spawn(**options)
+        self.process.wait_ready(lambda: requests.get(f"{self.admin}/readyz", timeout=2).ok)
+        return self
+
+    def stop(self) -> int:
+        return self.process.stop()
+
+    def kill(self):
+        self.process.kill()
+
+    def restart(self, *, kill: bool = False) -> "Larder":
+        if kill:
+            self.kill()
+        else:
+            assert self.stop() == 0, self.process.output()
+        return self.start()
+
+    def client(self, key: str = WRITER, secret: str = WRITER_SECRET, **options):
+        return origin_module.s3_client(self.endpoint, key, secret, **options)
+
+    def command(self, *arguments, check: bool = True, seconds: float = 120) -> subprocess.CompletedProcess:
+        """Another `larder` command on the same configuration."""
+        line = [binary(), *map(str, arguments), "--config", str(self.config)]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=seconds, cwd=self.folder, check=False)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(line)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def get(self, path: str, **query):
+        """A JSON answer of the admin API."""
+        answer = requests.get(f"{self.admin}/api/v1/{path}", params=query, timeout=30)
+        assert answer.ok, f"GET {path}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def post(self, path: str, body, seconds: float = 30) -> requests.Response:
+        return requests.post(f"{self.admin}/api/v1/{path}", json=body, timeout=seconds)
+
+    def stat(self) -> dict:
+        return self.get("stat")
+
+    def metric(self, name: str, **labels) -> float:
+        """The sum of a metric's samples that carry these labels; an absent one has not counted yet."""
+        total = 0.0
+        for line in requests.get(f"{self.admin}/metrics", timeout=30).text.splitlines():
+            match = re.fullmatch(r"([a-zA-Z_:]+)(?:\{(.*)\})? ([^ ]+)(?: [0-9]+)?", line)
+            if match and match[1] == name:
+                found = dict(re.findall(r'(\w+)="([^"]*)"', match[2] or ""))
+                if labels.items() <= found.items():
+                    total += float(match[3])
+        return total
+
+    def wait_for_whitelist(self, version: int):
+        """Until the data path follows this version."""
+        wait_until(lambda: self.stat()["whitelist_version"] == version, what=f"whitelist {version} in the data path")
+
+    def wait_for_preload(self) -> dict:
+        """Until the preload under way has ended; its status."""
+
+        def ended():
+            status = self.get("preload")
+            return None if status["running"] else status
+
+        return wait_until(ended, 60, "the end of the preload")

@@ -1,0 +1,91 @@
+"""Child processes: started with their output in a file, waited for by a condition, stopped by signal."""
+
+import contextlib
+import random
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A port nobody listens on, below the range that outgoing connections take, so that none of those can grab it."""
+    while True:
+        port = random.randint(12_000, 30_000)
+        with contextlib.closing(socket.socket()) as probe:
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+
+
+def wait_until(condition, seconds: float = 20, what: str = "the condition"):
+    """Asks `condition` until it returns something true, and returns that; what it raises counts as not yet."""
+    deadline = time.monotonic() + seconds
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            if last := condition():
+                return last
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is shown if the time runs out
+            last = error
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not come within {seconds:g} s; last seen: {last!r}")
+
+
+class Process:
+    """A child process whose output goes to `log`."""
+
+    def __init__(self, command: list, log: Path, **options):
+        self.log = log
+        self.name = Path(command[0]).name
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as out:
+            self.child = subprocess.Popen([str(part) for part in command], stdout=out, stderr=out, **options)
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    def wait_ready(self, condition, seconds: float = 30):
+        """Waits for `condition`; a child that ends before it fails at once, with its output."""
+
+        def ready():
+            if self.child.poll() is not None:
+                return "ended"
+            return condition()
+
+        try:
+            answer = wait_until(ready, seconds, f"{self.name}")
+        except AssertionError as error:
+            self.kill()
+            raise AssertionError(f"{error}\n{self.output()}") from None
+        if answer == "ended":
+            raise AssertionError(f"{self.name} ended with {self.child.returncode} before it was ready\n{self.output()}")
+
+    def stop(self, seconds: float = 20) -> int:
+        """SIGTERM, then the exit status; a child that does not leave is killed and fails the test."""
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
+        try:
+            return self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not stop within {seconds:g} s\n{self.output()}") from None
+
+    def kill(self):
+        """SIGKILL: what a power loss looks like from inside."""
+        self.child.kill()
+        self.child.wait()
+
+    def output(self, lines: int = 60) -> str:
+        """The end of what it printed."""
+        text = self.log.read_text(errors="replace").splitlines()
+        return "\n".join([f"--- {self.log} (last {lines} lines)", *text[-lines:]])
+
+    def resident_bytes_max(self) -> int:
+        """The most memory it ever had in RAM (VmHWM)."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError(f"{self.name} has no VmHWM")

@@ -1,0 +1,61 @@
+"""TPC-H tables as Parquet, laid out as Hive lays them out, and the statements the engines run over them."""
+
+import importlib
+from pathlib import Path
+
+import duckdb
+
+SCALE = 0.05
+TABLES = ("region", "nation", "supplier", "customer", "part", "partsupp", "orders", "lineitem")
+PARTITIONED_BY = {"orders": ("o_year", "year(o_orderdate)"), "lineitem": ("l_year", "year(l_shipdate)")}
+
+
+def extension(name: str) -> Path:
+    """DuckDB's extension as its wheel brought it, so that nothing is downloaded."""
+    (package,) = importlib.import_module(f"duckdb_extension_{name}").__path__
+    (file,) = Path(package).glob(f"extensions/*/{name}.duckdb_extension")
+    return file
+
+
+def connect(*extensions: str) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "threads": "2"})
+    for name in extensions:
+        connection.execute(f"LOAD '{extension(name)}'")
+    return connection
+
+
+def generate(folder: Path):
+    """Writes the tables as `tpch/TABLE/[k=v/]FILE.parquet` below `folder`."""
+    connection = connect("tpch")
+    connection.execute(f"CALL dbgen(sf={SCALE})")
+    for table in TABLES:
+        target = folder / "tpch" / table
+        target.mkdir(parents=True)
+        if table in PARTITIONED_BY:
+            column, expression = PARTITIONED_BY[table]
+            connection.execute(
+                f"COPY (SELECT *, {expression} AS {column} FROM {table}) TO '{target}' "
+                f"(FORMAT parquet, PARTITION_BY ({column}), OVERWRITE_OR_IGNORE, ROW_GROUP_SIZE 20480)"
+            )
+        else:
+            connection.execute(f"COPY {table} TO '{target}/0.parquet' (FORMAT parquet)")
+
+
+# Three shapes of TPC-H: a full scan with aggregates (1), a join of three tables (3), a selective scan (6).
+QUERIES = {
+    "q01": """
+        SELECT l_returnflag, l_linestatus, sum(l_quantity) AS quantity, sum(l_extendedprice) AS price,
+               avg(l_discount) AS discount, count(*) AS orders
+        FROM lineitem WHERE l_shipdate <= DATE '1998-09-02'
+        GROUP BY l_returnflag, l_linestatus ORDER BY l_returnflag, l_linestatus""",
+    "q03": """
+        SELECT l_orderkey, sum(l_extendedprice * (1 - l_discount)) AS revenue, o_orderdate, o_shippriority
+        FROM customer, orders, lineitem
+        WHERE c_mktsegment = 'BUILDING' AND c_custkey = o_custkey AND l_orderkey = o_orderkey
+          AND o_orderdate < DATE '1995-03-15' AND l_shipdate > DATE '1995-03-15'
+        GROUP BY l_orderkey, o_orderdate, o_shippriority ORDER BY revenue DESC, o_orderdate LIMIT 10""",
+    "q06": """
+        SELECT sum(l_extendedprice * l_discount) AS revenue FROM lineitem
+        WHERE l_shipdate >= DATE '1994-01-01' AND l_shipdate < DATE '1995-01-01'
+          AND l_discount BETWEEN 0.05 AND 0.07 AND l_quantity < 24""",
+}

@@ -1,0 +1,130 @@
+"""Listings through Larder equal listings of the origin: same keys, same prefixes, same pages."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from harness.larder import OTHER, OTHER_SECRET, READER, READER_SECRET
+
+KEYS = [
+    "a.txt",
+    "a/1",
+    "a/2",
+    "a/b/3",
+    "a/b/c/4",
+    "aa",
+    "odd/ space",
+    "odd/&amp;<xml>",
+    "odd/a+b",
+    "odd/a%20b",
+    "odd/\u00fc\u00f1\u00ee",
+    "odd/dt=2026-11-19/part",
+    *(f"many/{number:03}" for number in range(57)),
+    "z",
+]
+
+
+@pytest.fixture(scope="module")
+def listings(shared, origin):
+    """The same listing of both sides: `listings(call, **arguments)`; the origin's prefix is taken off its answer."""
+    direct, through = origin.client(), shared.client(READER, READER_SECRET)
+    for key in KEYS:
+        direct.put_object(Bucket="raw", Key=f"hive/list/{key}", Body=key.encode())
+
+    def run(call, **arguments):
+        mapped = dict(arguments)
+        for name in ("Prefix", "StartAfter", "Marker"):
+            if name in mapped:
+                mapped[name] = "hive/" + mapped[name]
+        return (
+            simplify(getattr(direct, call)(Bucket="raw", **mapped), "hive/"),
+            simplify(getattr(through, call)(Bucket="warehouse", **arguments), ""),
+        )
+
+    return run
+
+
+def simplify(answer: dict, prefix: str) -> dict:
+    entries = [
+        (entry["Key"].removeprefix(prefix), entry["Size"], entry["ETag"], entry["LastModified"])
+        for entry in answer.get("Contents", [])
+    ]
+    return {
+        "keys": entries,
+        "prefixes": [entry["Prefix"].removeprefix(prefix) for entry in answer.get("CommonPrefixes", [])],
+        "truncated": answer["IsTruncated"],
+        "count": answer.get("KeyCount"),
+        "max": answer["MaxKeys"],
+    }
+
+
+@pytest.mark.parametrize("call", ["list_objects_v2", "list_objects"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"Prefix": "list/"},
+        {"Prefix": "list/a"},
+        {"Prefix": "list/a", "Delimiter": "/"},
+        {"Prefix": "list/a/", "Delimiter": "/"},
+        {"Prefix": "list/", "Delimiter": "/"},
+        {"Prefix": "list/", "Delimiter": "/", "MaxKeys": 2},
+        {"Prefix": "list/odd/"},
+        {"Prefix": "list/odd/", "EncodingType": "url"},
+        {"Prefix": "list/odd/dt=", "Delimiter": "/"},
+        {"Prefix": "list/many/", "MaxKeys": 10},
+        {"Prefix": "list/many/", "MaxKeys": 0},
+        {"Prefix": "list/absent/"},
+    ],
+    ids=str,
+)
+def test_a_listing_equals_the_origins(listings, call, arguments):
+    direct, through = listings(call, **arguments)
+    assert through == direct
+
+
+@pytest.mark.parametrize("after", ["list/many/010", "list/many/0105", "list/a/b", "list/zzz"])
+def test_a_listing_starts_after_a_key(listings, after):
+    direct, through = listings("list_objects_v2", Prefix="list/", StartAfter=after)
+    assert through == direct
+    direct, through = listings("list_objects", Prefix="list/", Marker=after)
+    assert through == direct
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("delimiter", [None, "/"])
+@pytest.mark.parametrize("call", ["list_objects_v2", "list_objects"])
+def test_paging_gives_every_key_once_and_in_order(shared, listings, call, size, delimiter):
+    client = shared.client(READER, READER_SECRET)
+    arguments = {"Delimiter": delimiter} if delimiter else {}
+    pages = list(
+        client.get_paginator(call).paginate(
+            Bucket="warehouse", Prefix="list/", PaginationConfig={"PageSize": size}, **arguments
+        )
+    )
+    names = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    folders = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+    direct, _ = listings("list_objects_v2", Prefix="list/", **arguments)
+    assert names == [key for key, *_ in direct["keys"]]
+    assert folders == direct["prefixes"]
+    assert all(len(page.get("Contents", [])) + len(page.get("CommonPrefixes", [])) <= size for page in pages)
+
+
+def test_a_token_that_larder_did_not_make_is_refused(shared):
+    client = shared.client(READER, READER_SECRET)
+    with pytest.raises(ClientError) as raised:
+        client.list_objects_v2(Bucket="warehouse", ContinuationToken="\u0000nonsense")
+    assert raised.value.response["Error"]["Code"] == "InvalidArgument"
+
+
+def test_buckets_are_listed_located_and_found(shared):
+    client = shared.client(READER, READER_SECRET)
+    assert {bucket["Name"] for bucket in client.list_buckets()["Buckets"]} == {"warehouse", "scratch"}
+    assert client.head_bucket(Bucket="warehouse")["ResponseMetadata"]["HTTPStatusCode"] == 200
+    # us-east-1 is written as no location at all.
+    assert client.get_bucket_location(Bucket="warehouse")["LocationConstraint"] in (None, "us-east-1")
+    with pytest.raises(ClientError) as raised:
+        client.head_bucket(Bucket="absent")
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+
+
+def test_a_key_sees_only_its_own_buckets(shared):
+    assert shared.client(OTHER, OTHER_SECRET).list_buckets()["Buckets"] == []

@@ -1,0 +1,141 @@
+//! The source tree keeps its own rules: short files, no leftovers, dependencies that point one way, one version each of
+//! the crates that must agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// No source file is longer. A ratchet: it may be lowered, and is never raised.
+const LINES_MAX: usize = 800;
+
+/// What each of our crates may depend on, among our own.
+const ALLOWED: [(&str, &[&str]); 8] = [
+    ("larder-model", &[]),
+    ("larder-cached", &["larder-model"]),
+    ("larder-whitelist", &["larder-model"]),
+    ("larder-planner-hook", &["larder-model"]),
+    ("larder-web", &["larder-model"]),
+    ("larder", &["larder-model", "larder-cached", "larder-whitelist", "larder-planner-hook", "larder-web"]),
+    ("larder-tests", &["larder-model", "larder-cached", "larder-whitelist", "larder-planner-hook", "larder-web"]),
+    ("larder-bench", &["larder-model", "larder-cached", "larder-whitelist", "larder-planner-hook", "larder-web"]),
+];
+
+/// A second version of any of these in one build means that two halves of Larder cannot pass data to each other.
+const ONE_VERSION: [&str; 3] = ["arrow", "parquet", "object_store"];
+
+#[test]
+fn no_source_file_is_too_long() {
+    let too_long: Vec<String> = sources()
+        .into_iter()
+        .map(|(path, text)| (path, text.lines().count()))
+        .filter(|(_, lines)| *lines > LINES_MAX)
+        .map(|(path, lines)| format!("{} has {lines} lines, at most {LINES_MAX} are allowed", path.display()))
+        .collect();
+    assert!(too_long.is_empty(), "split these files:\n{}", too_long.join("\n"));
+}
+
+#[test]
+fn nothing_is_left_to_do_in_a_comment() {
+    // Put together here, so that this file does not find itself.
+    let leftovers = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("todo", "!(")];
+    assert_absent(&leftovers, "do it, or open an issue");
+}
+
+#[test]
+fn no_source_names_a_place_on_somebodys_machine() {
+    let places = [concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/wo", "rk/"), concat!("/Us", "ers/")];
+    assert_absent(&places, "paths come from the configuration or the environment");
+}
+
+#[test]
+fn dependencies_between_our_crates_point_one_way() {
+    let allowed: BTreeMap<&str, BTreeSet<&str>> =
+        ALLOWED.iter().map(|(name, others)| (*name, others.iter().copied().collect())).collect();
+    let metadata = metadata(&["--no-deps"]);
+    let packages = metadata["packages"].as_array().expect("packages");
+    let ours: BTreeSet<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
+    for package in packages {
+        let name = package["name"].as_str().expect("a name");
+        let may = allowed.get(name).unwrap_or_else(|| panic!("the new crate `{name}` has no line in ALLOWED"));
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let other = dependency["name"].as_str().expect("a name");
+            assert!(!ours.contains(other) || may.contains(other), "`{name}` must not depend on `{other}`");
+        }
+    }
+}
+
+#[test]
+fn crates_that_must_agree_have_one_version() {
+    let metadata = metadata(&[]);
+    for name in ONE_VERSION {
+        let versions: Vec<&str> = metadata["packages"]
+            .as_array()
+            .expect("packages")
+            .iter()
+            .filter(|package| package["name"] == name)
+            .filter_map(|package| package["version"].as_str())
+            .collect();
+        assert_eq!(versions.len(), 1, "{name} must have one version, not {versions:?} (cargo tree -d shows who asks)");
+    }
+}
+
+#[track_caller]
+fn assert_absent(words: &[&str], instead: &str) {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        for (number, line) in text.lines().enumerate() {
+            for word in words.iter().filter(|word| line.contains(**word)) {
+                found.push(format!("{}:{}: `{word}`", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{instead}:\n{}", found.join("\n"));
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace lies above").to_owned()
+}
+
+/// Every source file, the paths relative to the workspace.
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = root();
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a readable folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a name in UTF-8");
+            if path.is_dir() {
+                // What is built, installed or kept by git is not ours to judge.
+                if !matches!(name, "target" | "data" | "node_modules" | "dist") && !name.starts_with(".git") {
+                    folders.push(path);
+                }
+            } else if is_source(name) {
+                let text = fs::read_to_string(&path).expect("a source file in UTF-8");
+                found.push((path.strip_prefix(&root).expect("below the root").to_owned(), text));
+            }
+        }
+    }
+    assert!(found.len() > 20, "the sources were not found below {}", root.display());
+    found
+}
+
+fn is_source(name: &str) -> bool {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("rs" | "ts" | "tsx" | "py" | "sql" | "sh")) || matches!(name, "test" | "run")
+}
+
+fn metadata(arguments: &[&str]) -> Value {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON")
+}
