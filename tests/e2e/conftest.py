@@ -1,5 +1,6 @@
 """The servers and tables that tests share. A test that changes a server's state starts one of its own."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,20 @@ def shared(session_folder, origin):
         s3={"domain": "larder.test"},
     ).start()
     yield larder
+    assert larder.stop() == 0, larder.process.output()
+
+
+@pytest.fixture(scope="session")
+def over_tls(session_folder, origin):
+    """Like `shared`, with a certificate of its own making."""
+    folder = session_folder / "over-tls"
+    folder.mkdir()
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem"
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    tls = {"cert": str(folder / "cert.pem"), "key": str(folder / "key.pem")}
+    larder = Larder(folder, [s3_bucket(origin, "scratch", "s3://scratch")], s3={"tls": tls})
+    larder.scheme = "https"
+    yield larder.start()
     assert larder.stop() == 0, larder.process.output()
 
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import zlib
 
+import awscrt.checksums
 import boto3
 import pytest
 import requests
@@ -73,6 +74,7 @@ def test_put_if_none_match_creates_once(writer, at_origin):
 
 CHECKSUMS = {
     "crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
+    "crc32c": lambda body: awscrt.checksums.crc32c(body).to_bytes(4, "big"),
     "sha1": lambda body: hashlib.sha1(body).digest(),
     "sha256": lambda body: hashlib.sha256(body).digest(),
 }
@@ -96,15 +98,31 @@ def test_a_wrong_content_md5_is_refused(writer):
     assert error_of(writer.put_object, Bucket="scratch", Key="md5", Body=b"body", ContentMD5=wrong) == (400, "BadDigest")
 
 
-@pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
-def test_a_body_in_chunks_with_its_checksum_in_the_trailer_is_taken(writer, at_origin, algorithm):
-    """boto3 sends a stream as `aws-chunked`, with the checksum behind the body."""
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "SHA1", "SHA256"])
+def test_a_body_in_chunks_with_its_checksum_in_the_trailer_is_taken(over_tls, at_origin, algorithm):
+    """Over TLS boto3 sends `aws-chunked` bodies: unsigned, the checksum behind the last chunk."""
     body = os.urandom(2_500_000)
+    client = over_tls.client(verify=False)
     sent = {}
-    writer.meta.events.register("before-send.s3.PutObject", lambda request, **_: sent.update(request.headers))
-    writer.put_object(Bucket="scratch", Key=f"trailer/{algorithm}", Body=Unseekable(body), ChecksumAlgorithm=algorithm)
-    assert b"STREAMING-" in bytes(sent["X-Amz-Content-SHA256"]) and bytes(sent["X-Amz-Trailer"])
+    client.meta.events.register("before-send.s3.PutObject", lambda request, **_: sent.update(request.headers))
+    client.put_object(Bucket="scratch", Key=f"trailer/{algorithm}", Body=Unseekable(body), ChecksumAlgorithm=algorithm)
+    assert {name.lower(): value for name, value in sent.items()}["x-amz-content-sha256"] == b"STREAMING-UNSIGNED-PAYLOAD-TRAILER"
     assert at_origin(f"trailer/{algorithm}") == body
+
+
+def test_a_wrong_checksum_in_the_trailer_is_refused(over_tls, at_origin):
+    client = over_tls.client(verify=False)
+    client.put_object(Bucket="scratch", Key="trailer/wrong", Body=b"old")
+
+    def spoil(request, **_):
+        body = request.body.read()
+        assert b"x-amz-checksum-crc32:" in body
+        request.body = body.replace(b"the new body", b"not the body")
+
+    client.meta.events.register("before-send.s3.PutObject", spoil)
+    status, code = error_of(client.put_object, Bucket="scratch", Key="trailer/wrong", Body=Unseekable(b"the new body"))
+    assert status == 400 and code in ("BadDigest", "InvalidRequest"), code
+    assert at_origin("trailer/wrong") == b"old"
 
 
 class Unseekable:
@@ -213,7 +231,7 @@ def test_copies_within_and_between_buckets(writer, shared, origin):
         assert answer["Metadata"] == {"kept": "yes"}
     assert origin.client().get_object(Bucket="raw", Key="hive/copied/other")["Body"].read() == body
     writer.put_object(Bucket="scratch", Key="copy/same", Body=b"newer")
-    writer.copy_object(Bucket="scratch", Key="copy/same", CopySource="scratch/copy/source%20%C3%BC%2B")
+    writer.copy_object(Bucket="scratch", Key="copy/same", CopySource="scratch/copy/source ü+")
     assert writer.get_object(Bucket="scratch", Key="copy/same")["Body"].read() == body, "a copy invalidates its target"
     absent = {"Bucket": "scratch", "Key": "copy/absent"}
     assert error_of(writer.copy_object, Bucket="scratch", Key="copy/x", CopySource=absent) == (404, "NoSuchKey")

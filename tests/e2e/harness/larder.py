@@ -72,10 +72,11 @@ class Larder:
         for table, values in tables.items():
             self.settings[table] = self.settings.get(table, {}) | values
         self.process: Process | None = None
+        self.scheme = "http"
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.s3_port}"
+        return f"{self.scheme}://127.0.0.1:{self.s3_port}"
 
     @property
     def admin(self) -> str:

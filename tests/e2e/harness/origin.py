@@ -23,6 +23,7 @@ REGION = "us-east-1"
 def s3_client(endpoint: str, key: str = KEY, secret: str = SECRET, *, virtual: bool = False, **options):
     """A boto3 client without retries: the tests want to see the first answer."""
     config = Config(
+        signature_version="s3v4",
         s3={"addressing_style": "virtual" if virtual else "path"},
         retries={"max_attempts": 0},
         read_timeout=60,
