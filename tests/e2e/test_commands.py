@@ -1,0 +1,69 @@
+"""The commands that are not the daemon: what they print is what their users and scripts rely on."""
+
+import json
+import subprocess
+
+import pytest
+
+from harness.larder import binary
+
+
+def test_the_demo_tells_the_whole_story_in_figures(tmp_path):
+    command = [binary(), "demo", "--scale", "0.01", "--exit", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    figures = json.loads(done.stdout)
+    assert {
+        "templates",
+        "byte_hit_ratio",
+        "io_seconds_saved",
+        "whitelist_items",
+        "preloaded_bytes",
+        "origin_bytes",
+    } <= set(figures)
+    assert figures["templates"]
+    for template in figures["templates"]:
+        assert template["name"]
+        for field in ("local_ms", "direct_ms", "cold_ms", "preloaded_ms"):
+            assert template[field] > 0, template
+    # Ratios in one run, never times: after the preload, reads no longer pay the remote storage's latency.
+    faster = [template["direct_ms"] / template["preloaded_ms"] for template in figures["templates"]]
+    assert sorted(faster)[len(faster) // 2] > 1.5, faster
+    assert 0 < figures["byte_hit_ratio"] <= 1
+    assert figures["io_seconds_saved"] > 0
+    assert figures["whitelist_items"] > 0 and figures["preloaded_bytes"] > 0 and figures["origin_bytes"] > 0
+
+
+def test_simulate_compares_policies_on_the_same_history(tmp_path):
+    def simulate(*arguments):
+        command = [binary(), "simulate", "--json", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=tmp_path, check=False)
+        assert done.returncode == 0, done.stderr[-4000:]
+        return json.loads(done.stdout)
+
+    result = simulate("--seed", "7", "--capacity", "0.1")
+    assert result["capacity_bytes"] > 0
+    policies = {policy["name"]: policy for policy in result["policies"]}
+    assert len(policies) >= 3
+    for policy in policies.values():
+        assert 0 <= policy["byte_hit_ratio"] <= 1 and 0 <= policy["request_hit_ratio"] <= 1
+        assert {"io_time_saved", "origin_bytes", "written_bytes", "regret_b0"} <= set(policy)
+    assert simulate("--seed", "7", "--capacity", "0.1") == result, "the same seed, the same figures"
+
+
+@pytest.mark.parametrize("command", ["stat", "top"])
+def test_live_commands_speak_json(shared, command):
+    shared.client().get_object(Bucket="warehouse", Key="tpch/nation/0.parquet")["Body"].read()
+    arguments = [command, "--json"]
+    try:
+        text = shared.command(*arguments, seconds=5).stdout
+    except subprocess.TimeoutExpired as error:
+        # They go on until they are stopped; the first line is there by now.
+        text = (error.stdout or b"").decode()
+    assert isinstance(json.loads(text.strip().splitlines()[0]), dict | list), text
+
+
+def test_a_snippet_names_the_endpoint(shared):
+    for engine in ("trino", "spark", "duckdb"):
+        shown = shared.command("whitelist", "snippet", engine).stdout
+        assert str(shared.s3_port) in shown, engine
