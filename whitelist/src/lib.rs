@@ -1,9 +1,30 @@
 //! The control path: query logs to accesses, value, choice, whitelist and preload, every night.
 //!
-//! Reading order: [`value`] says what an item is worth, [`choice`] which items are taken and why.
+//! Reading order: [`value`] says what an item is worth and [`choice`] which items are taken, both pure. [`logs`] takes
+//! query events in, [`accesses`] aggregates the logs of a day, [`speed`] measures, [`catalog`] lists the buckets;
+//! [`night`] strings them together and [`publish`] looks after the versions. [`store`] remembers, [`api`] shows.
 
+pub mod accesses;
+pub mod api;
+pub mod catalog;
 pub mod choice;
+pub mod logs;
+pub mod night;
+pub mod publish;
+pub mod schedule;
+pub mod settings;
+pub mod speed;
+pub mod store;
+#[cfg(test)]
+mod test_support;
 pub mod value;
 
+pub use api::{ApiState, router};
+pub use catalog::CatalogBucket;
 pub use choice::{Candidate, Choice, Outcome, Ranking, Reason, Ruling, RulingKind, Verdict, choose};
+pub use logs::{Format, Spool, ingest_file};
+pub use night::{Night, NightError, NightReport, Progress};
+pub use publish::follow;
+pub use settings::{NightlySettings, StoreSettings};
+pub use store::{Store, StoreError};
 pub use value::{Reads, value_seconds};

@@ -7,18 +7,21 @@
 //!
 //! Two things are generalised. Reading from the SSD is not free, so value is what is *saved*: the origin's time less
 //! the SSD's. And a request that reads a part of a block is paid for that part, because bytes are counted as they were
-//! asked for. Yanxuan's formula is the case of an SSD that costs nothing and reads that take whole blocks.
+//! sent. Yanxuan's formula is the case of an SSD that costs nothing and reads that take whole blocks.
 //!
 //! The reads of the history stand for the reads of as many days to come.
 
 use larder_model::IoSpeed;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What was read of one item over the history.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reads {
     /// Requests by clients.
     pub requests: u64,
-    /// Bytes they asked for.
+    /// Bytes sent to them.
+    #[serde(rename = "read_bytes")]
     pub bytes: u64,
 }
 

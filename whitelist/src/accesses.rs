@@ -1,0 +1,271 @@
+//! Accesses: one day's logs, aggregated by table and partition.
+//!
+//! Two streams tell of the same reads: the access log of each worker, and the query events of each engine. Each is
+//! aggregated by SQL on DataFusion over the day's Parquet files; [`streams`] joins the two so that nothing counts twice.
+//!
+//! A file that cannot be read costs its own rows and nothing else: it is found, named, and left out.
+
+mod files;
+mod statements;
+mod streams;
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::datatypes::{Float64Type, Int64Type};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::future::BoxFuture;
+use thiserror::Error;
+
+pub use self::files::{DayFiles, LogFile};
+pub(crate) use self::streams::WHOLE_TABLE;
+use self::streams::{AccessRow, EventRow, join};
+use crate::speed::{Measured, SizeBin, fit};
+use crate::store::{DayItem, DaySummary, SkippedFile};
+
+/// Memory that aggregating a day may take; beyond it, DataFusion spills to the disk.
+const MEMORY_BYTES_MAX: usize = 512 << 20;
+
+/// Cores that aggregating a day takes: the night shares the machine with the data path.
+const PARTITIONS: usize = 2;
+
+/// Why a day could not be aggregated. What was known of the day stays.
+#[derive(Debug, Error)]
+pub enum AccessError {
+    /// The logs' folder cannot be listed: see to the disk, or fix `[logs] path`.
+    #[error("cannot list the logs in {path}")]
+    List {
+        /// The folder.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The SQL engine failed for a reason that lies in no file.
+    #[error("cannot aggregate the {stream} of {day}")]
+    Engine {
+        /// Which log.
+        stream: &'static str,
+        /// Which day.
+        day: NaiveDate,
+        /// What the engine said.
+        #[source]
+        source: Box<DataFusionError>,
+    },
+}
+
+/// A day's logs, aggregated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Day {
+    /// The day as a whole.
+    pub summary: DaySummary,
+    /// What was read of each item, by name.
+    pub items: Vec<DayItem>,
+    /// The origin's speed, where the day's reads were enough to measure it.
+    pub origin: Option<Measured>,
+    /// The SSD's speed, likewise.
+    pub ssd: Option<Measured>,
+}
+
+/// Aggregates the files of one day.
+pub async fn aggregate(files: &DayFiles) -> Result<Day, AccessError> {
+    let day = files.day;
+    let mut skipped = Vec::new();
+    let access = Stream { name: "access log", day, schema: Arc::new(statements::access_schema()) };
+    let (access_files, access_rows) = access.run(&files.access, statements::ACCESSES, &mut skipped).await?;
+    let (_, origin_bins) = access.run(&access_files, statements::ORIGIN_SPEED, &mut skipped).await?;
+    let (_, ssd_bins) = access.run(&access_files, statements::SSD_SPEED, &mut skipped).await?;
+    let events = Stream { name: "query events", day, schema: Arc::new(crate::logs::event_schema()) };
+    let (_, event_rows) = events.run(&files.events, statements::EVENTS, &mut skipped).await?;
+
+    let access_rows: Vec<AccessRow> = access_rows.iter().flat_map(access_rows_of).collect();
+    let event_rows: Vec<EventRow> = event_rows.iter().flat_map(event_rows_of).collect();
+    let log_rows = access_rows.iter().map(|row| row.log_rows).chain(event_rows.iter().map(|row| row.log_rows)).sum();
+    let joined = join(access_rows, event_rows);
+    Ok(Day {
+        summary: DaySummary {
+            day,
+            fingerprint: files.fingerprint(),
+            log_rows,
+            unattributed_requests: joined.unattributed.requests,
+            unattributed_bytes: joined.unattributed.bytes,
+            skipped_files: skipped,
+        },
+        items: joined.items,
+        origin: fit(&bins_of(&origin_bins)),
+        ssd: fit(&bins_of(&ssd_bins)),
+    })
+}
+
+/// One of the two logs of a day.
+struct Stream {
+    name: &'static str,
+    day: NaiveDate,
+    schema: datafusion::arrow::datatypes::SchemaRef,
+}
+
+impl Stream {
+    /// Runs a statement over files, leaving out those that break it. Returns the files that were read, and the answer.
+    async fn run(
+        &self,
+        files: &[LogFile],
+        statement: &str,
+        skipped: &mut Vec<SkippedFile>,
+    ) -> Result<(Vec<LogFile>, Vec<RecordBatch>), AccessError> {
+        let mut good: Vec<LogFile> = Vec::with_capacity(files.len());
+        for file in files {
+            match files::check(file, &self.schema) {
+                Ok(()) => good.push(file.clone()),
+                Err(problem) => skipped.push(self.skip(file, problem)),
+            }
+        }
+        match self.query(&good, statement).await {
+            Ok(answer) => return Ok((good, answer)),
+            Err(error) if is_file_free(&error) => return Err(self.engine_error(error)),
+            Err(_) => {}
+        }
+        // Some file breaks in its pages, behind a sound footer. Halving finds it in a few queries among thousands.
+        let mut sound = Vec::with_capacity(good.len());
+        self.find_sound(&good, statement, &mut sound, skipped).await?;
+        let answer = self.query(&sound, statement).await.map_err(|error| self.engine_error(error))?;
+        Ok((sound, answer))
+    }
+
+    fn find_sound<'s>(
+        &'s self,
+        files: &'s [LogFile],
+        statement: &'s str,
+        sound: &'s mut Vec<LogFile>,
+        skipped: &'s mut Vec<SkippedFile>,
+    ) -> BoxFuture<'s, Result<(), AccessError>> {
+        Box::pin(async move {
+            match self.query(files, statement).await {
+                Ok(_) => sound.extend_from_slice(files),
+                Err(error) if is_file_free(&error) => return Err(self.engine_error(error)),
+                Err(error) if files.len() == 1 => skipped.push(self.skip(&files[0], error.to_string())),
+                Err(_) => {
+                    let (left, right) = files.split_at(files.len() / 2);
+                    self.find_sound(left, statement, sound, skipped).await?;
+                    self.find_sound(right, statement, sound, skipped).await?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn query(&self, files: &[LogFile], statement: &str) -> Result<Vec<RecordBatch>, DataFusionError> {
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let urls = files
+            .iter()
+            .map(|file| {
+                let url = url::Url::from_file_path(&file.path);
+                ListingTableUrl::try_new(url.expect("listed files have absolute paths"), None)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let (schema, statement) = (self.schema.clone(), statement.to_owned());
+        // Decoding a hostile file may panic; in a task of its own that is an error like any other.
+        let task = tokio::spawn(async move {
+            let context = session()?;
+            // Plain Utf8 as written: the statements and the code that reads their answers know one kind of text.
+            let format = ParquetFormat::default().with_force_view_types(false);
+            let options = ListingOptions::new(Arc::new(format)).with_file_extension("");
+            let config =
+                ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
+            context.register_table("log", Arc::new(ListingTable::try_new(config)?))?;
+            context.sql(&statement).await?.collect().await
+        });
+        match task.await {
+            Ok(answer) => answer,
+            Err(panicked) => Err(DataFusionError::Execution(format!("reading it failed badly: {panicked}"))),
+        }
+    }
+
+    fn skip(&self, file: &LogFile, problem: String) -> SkippedFile {
+        // `access/day=2026-11-19/name.parquet`: what lies above is the same for all.
+        let below_logs: Vec<_> = file.path.iter().rev().take(3).collect();
+        let shown = below_logs.into_iter().rev().collect::<std::path::PathBuf>().display().to_string();
+        tracing::warn!(file = shown, problem, "a log file cannot be read and is left out");
+        SkippedFile { file: shown, problem }
+    }
+
+    fn engine_error(&self, source: DataFusionError) -> AccessError {
+        AccessError::Engine { stream: self.name, day: self.day, source: Box::new(source) }
+    }
+}
+
+fn session() -> Result<SessionContext, DataFusionError> {
+    let runtime =
+        RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(MEMORY_BYTES_MAX))).build_arc()?;
+    let config = SessionConfig::new().with_target_partitions(PARTITIONS).with_information_schema(false);
+    Ok(SessionContext::new_with_config_rt(config, runtime))
+}
+
+/// Whether an error would come again whatever files were left out.
+fn is_file_free(error: &DataFusionError) -> bool {
+    use DataFusionError as E;
+    matches!(
+        error.find_root(),
+        E::ResourcesExhausted(_) | E::Plan(_) | E::SQL(..) | E::SchemaError(..) | E::NotImplemented(_)
+    )
+}
+
+fn text(batch: &RecordBatch, column: usize, row: usize) -> Option<String> {
+    let array = batch.column(column).as_string::<i32>();
+    array.is_valid(row).then(|| array.value(row).to_owned())
+}
+
+fn double(batch: &RecordBatch, column: usize, row: usize) -> f64 {
+    let array = batch.column(column).as_primitive::<Float64Type>();
+    if array.is_valid(row) && array.value(row).is_finite() { array.value(row) } else { 0.0 }
+}
+
+fn integer(batch: &RecordBatch, column: usize, row: usize) -> u64 {
+    let array = batch.column(column).as_primitive::<Int64Type>();
+    if array.is_valid(row) { u64::try_from(array.value(row)).unwrap_or(0) } else { 0 }
+}
+
+fn access_rows_of(batch: &RecordBatch) -> Vec<AccessRow> {
+    let row_of = |row| AccessRow {
+        table: text(batch, 0, row),
+        partition: text(batch, 1, row).unwrap_or_default(),
+        log_rows: integer(batch, 2, row),
+        requests: integer(batch, 3, row),
+        bytes: double(batch, 4, row),
+        hit_requests: integer(batch, 5, row),
+        hit_bytes: double(batch, 6, row),
+        hit_seconds: double(batch, 7, row),
+    };
+    (0..batch.num_rows()).map(row_of).collect()
+}
+
+fn event_rows_of(batch: &RecordBatch) -> Vec<EventRow> {
+    let row_of = |row| EventRow {
+        table: text(batch, 0, row),
+        partition: text(batch, 1, row).unwrap_or_default(),
+        log_rows: integer(batch, 2, row),
+        queries: integer(batch, 3, row),
+        bytes: double(batch, 4, row),
+    };
+    (0..batch.num_rows()).map(row_of).collect()
+}
+
+fn bins_of(batches: &[RecordBatch]) -> Vec<SizeBin> {
+    let bin = |batch: &RecordBatch, row| SizeBin {
+        samples: integer(batch, 0, row),
+        bytes: double(batch, 1, row),
+        seconds: double(batch, 2, row),
+    };
+    batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|row| bin(batch, row)).collect::<Vec<_>>()).collect()
+}
+
+#[cfg(test)]
+mod tests;

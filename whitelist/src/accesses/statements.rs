@@ -1,0 +1,89 @@
+//! The SQL of a night. Each statement reads one table, `log`, and is plain enough to run on other engines too.
+//!
+//! Sums are taken as doubles: exact up to 9 PB, and a broken count cannot overflow them.
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use larder_model::access::columns as c;
+
+/// Reads by clients, by table and partition. A read that memory and SSD answered alone is a hit; its seconds tell what
+/// it really took.
+pub(super) const ACCESSES: &str = "
+    SELECT
+        table_name,
+        partition,
+        COUNT(*) AS log_rows,
+        SUM(CASE WHEN kind = 'get' THEN 1 ELSE 0 END) AS requests,
+        SUM(CASE WHEN kind = 'get' THEN sent ELSE 0 END) AS bytes,
+        SUM(CASE WHEN kind = 'get' AND hit = sent AND sent > 0 THEN 1 ELSE 0 END) AS hit_requests,
+        SUM(CASE WHEN kind = 'get' AND hit = sent THEN sent ELSE 0 END) AS hit_bytes,
+        SUM(CASE WHEN kind = 'get' AND hit = sent AND sent > 0 THEN seconds ELSE 0 END) AS hit_seconds
+    FROM (
+        SELECT
+            table_name,
+            partition,
+            kind,
+            seconds,
+            CAST(bytes_memory AS DOUBLE) + CAST(bytes_ssd AS DOUBLE) AS hit,
+            CAST(bytes_memory AS DOUBLE) + CAST(bytes_ssd AS DOUBLE)
+                + CAST(bytes_peer AS DOUBLE) + CAST(bytes_origin AS DOUBLE) AS sent
+        FROM log
+    )
+    GROUP BY table_name, partition";
+
+/// What the origin took, by size: every request to it, for whatever reason.
+pub(super) const ORIGIN_SPEED: &str = "
+    SELECT COUNT(*) AS samples, APPROX_MEDIAN(bytes) AS bytes, APPROX_MEDIAN(seconds) AS seconds
+    FROM (
+        SELECT CAST(bytes_origin AS DOUBLE) AS bytes, seconds
+        FROM log
+        WHERE (kind IN ('fill', 'preload') OR (kind = 'get' AND route = 'direct')) AND bytes_origin > 0 AND seconds > 0
+    )
+    GROUP BY FLOOR(LOG2(bytes) * 2)";
+
+/// What the SSD took, by size: reads that it answered alone.
+pub(super) const SSD_SPEED: &str = "
+    SELECT COUNT(*) AS samples, APPROX_MEDIAN(bytes) AS bytes, APPROX_MEDIAN(seconds) AS seconds
+    FROM (
+        SELECT CAST(bytes_ssd AS DOUBLE) AS bytes, seconds
+        FROM log
+        WHERE kind = 'get' AND bytes_ssd > 0 AND bytes_memory = 0 AND bytes_peer = 0 AND bytes_origin = 0 AND seconds > 0
+    )
+    GROUP BY FLOOR(LOG2(bytes) * 2)";
+
+/// What queries read, by table and partition. An event that was sent or ingested twice counts once: rows of one query,
+/// table and partition are one.
+pub(super) const EVENTS: &str = "
+    SELECT
+        table_name,
+        partition,
+        SUM(log_rows) AS log_rows,
+        COUNT(*) AS queries,
+        SUM(bytes) AS bytes
+    FROM (
+        SELECT
+            engine,
+            query_id,
+            table_name,
+            partition,
+            COUNT(*) AS log_rows,
+            MAX(CAST(bytes AS DOUBLE)) AS bytes
+        FROM log
+        GROUP BY engine, query_id, table_name, partition
+    )
+    GROUP BY table_name, partition";
+
+/// The columns of the access log that the statements read.
+pub(super) fn access_schema() -> Schema {
+    Schema::new(vec![
+        Field::new(c::TIME, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
+        Field::new(c::KIND, DataType::Utf8, true),
+        Field::new(c::TABLE, DataType::Utf8, true),
+        Field::new(c::PARTITION, DataType::Utf8, true),
+        Field::new(c::ROUTE, DataType::Utf8, true),
+        Field::new(c::BYTES_MEMORY, DataType::UInt64, true),
+        Field::new(c::BYTES_SSD, DataType::UInt64, true),
+        Field::new(c::BYTES_PEER, DataType::UInt64, true),
+        Field::new(c::BYTES_ORIGIN, DataType::UInt64, true),
+        Field::new(c::SECONDS, DataType::Float64, true),
+    ])
+}

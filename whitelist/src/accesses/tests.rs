@@ -1,0 +1,136 @@
+//! Days of real Parquet files, sound and broken, through the SQL.
+
+use std::fs;
+use std::path::PathBuf;
+
+use larder_model::{AccessKind, AccessRecord};
+
+use super::*;
+use crate::logs::{Format, parse, write_events};
+use crate::store::tests::day;
+use crate::test_support::{fill, get, hit, measurable, write_access};
+use crate::value::Reads;
+
+const DAY: &str = "2026-11-19";
+
+async fn day_of(logs: &std::path::Path) -> Day {
+    let [files] = DayFiles::list(logs, day(DAY), day(DAY)).unwrap().try_into().unwrap();
+    aggregate(&files).await.unwrap()
+}
+
+fn reads(day: &Day) -> Vec<(String, u64, u64)> {
+    day.items.iter().map(|item| (item.item.to_string(), item.reads.requests, item.reads.bytes)).collect()
+}
+
+#[tokio::test]
+async fn only_reads_by_clients_count_and_hits_are_told_apart() {
+    let logs = tempfile::tempdir().unwrap();
+    let records = [
+        get("hive.db.t", "d=1", 100),
+        hit("hive.db.t", "d=1", 50),
+        AccessRecord { bytes_origin: 10, ..hit("hive.db.t", "d=1", 20) },
+        get("hive.db.u", "", 7),
+        get("", "", 1000),
+        fill(AccessKind::Fill, 5000),
+        fill(AccessKind::Preload, 6000),
+    ];
+    write_access(logs.path(), day(DAY), "a.parquet", &records);
+    let day = day_of(logs.path()).await;
+    assert_eq!(reads(&day), [("hive.db.t/d=1".into(), 3, 180), ("hive.db.u".into(), 1, 7)]);
+    let t = &day.items[0];
+    assert_eq!((t.hit_requests, t.hit_bytes), (1, 50), "a read that the origin helped with is no hit");
+    assert!((t.hit_seconds - 0.00050005).abs() < 1e-9);
+    assert_eq!((day.summary.unattributed_requests, day.summary.unattributed_bytes), (1, 1000));
+    assert_eq!((day.summary.log_rows, day.summary.skipped_files.len()), (7, 0));
+    assert_eq!((day.origin, day.ssd), (None, None), "too few to measure");
+}
+
+#[tokio::test]
+async fn the_origin_is_measured_through_its_tail() {
+    let logs = tempfile::tempdir().unwrap();
+    write_access(logs.path(), day(DAY), "a.parquet", &measurable());
+    let hits: Vec<AccessRecord> =
+        [10_000, 1_000_000, 8_000_000].iter().flat_map(|bytes| (0..20).map(|_| hit("a.b.t", "", *bytes))).collect();
+    write_access(logs.path(), day(DAY), "b.parquet", &hits);
+    let day = day_of(logs.path()).await;
+    let origin = day.origin.unwrap();
+    assert!((0.028..0.032).contains(&origin.speed.overhead_seconds), "{origin:?}");
+    assert!((76e6..84e6).contains(&origin.speed.bytes_per_second), "{origin:?}");
+    let ssd = day.ssd.unwrap();
+    assert!((0.0004..0.0006).contains(&ssd.speed.overhead_seconds) && ssd.samples == 60, "{ssd:?}");
+}
+
+#[tokio::test]
+async fn query_events_count_once_however_often_they_come() {
+    let logs = tempfile::tempdir().unwrap();
+    let line = |id: &str, bytes: u64| {
+        format!(
+            r#"{{"query_id": "{id}", "engine": "spark", "created": "{DAY}T07:00:00Z", "ended": "{DAY}T07:00:01Z",
+            "reads": [{{"table": "a.b.t", "partitions": ["d=1", "d=2"], "bytes": {bytes}}}]}}"#
+        )
+        .replace('\n', "")
+    };
+    let events = parse(Format::Generic, format!("{}\n{}", line("q1", 101), line("q2", 40)).as_bytes()).events;
+    for _ in 0..3 {
+        write_events(logs.path(), &events).unwrap();
+    }
+    let day = day_of(logs.path()).await;
+    assert_eq!(reads(&day), [("a.b.t/d=1".into(), 2, 71), ("a.b.t/d=2".into(), 2, 70)]);
+    assert_eq!(day.items[0].queries, 2);
+    assert_eq!(day.summary.log_rows, 12);
+}
+
+#[tokio::test]
+async fn broken_files_cost_their_own_rows_only() {
+    let logs = tempfile::tempdir().unwrap();
+    let many: Vec<AccessRecord> = (0..5000).map(|i| get("hive.db.t", "d=1", i)).collect();
+    for name in ["a.parquet", "b.parquet", "c.parquet", "page.parquet", "short.parquet"] {
+        write_access(logs.path(), day(DAY), name, &many);
+    }
+    let folder = logs.path().join("access").join(format!("day={DAY}"));
+    // A page that is not what its header says, behind a sound footer.
+    let mut bytes = fs::read(folder.join("page.parquet")).unwrap();
+    let end = bytes.len() / 2;
+    bytes[4..end].fill(0xff);
+    fs::write(folder.join("page.parquet"), bytes).unwrap();
+    let bytes = fs::read(folder.join("short.parquet")).unwrap();
+    fs::write(folder.join("short.parquet"), &bytes[..bytes.len() - 100]).unwrap();
+    fs::write(folder.join("text.parquet"), "this is no Parquet file").unwrap();
+    fs::write(folder.join("empty.parquet"), "").unwrap();
+    fs::write(folder.join(".half.tmp"), "still being written").unwrap();
+    let events: PathBuf = logs.path().join("queries").join(format!("day={DAY}"));
+    fs::create_dir_all(&events).unwrap();
+    fs::copy(folder.join("a.parquet"), events.join("other.parquet")).unwrap();
+
+    let day = day_of(logs.path()).await;
+    let bytes: u64 = (0..5000).sum();
+    assert_eq!(day.items[0].reads, Reads { requests: 15_000, bytes: 3 * bytes });
+    let mut skipped: Vec<&str> = day.summary.skipped_files.iter().map(|file| file.file.as_str()).collect();
+    skipped.sort_unstable();
+    assert_eq!(
+        skipped,
+        [
+            "access/day=2026-11-19/empty.parquet",
+            "access/day=2026-11-19/page.parquet",
+            "access/day=2026-11-19/short.parquet",
+            "access/day=2026-11-19/text.parquet",
+            "queries/day=2026-11-19/other.parquet",
+        ]
+    );
+    let other = day.summary.skipped_files.iter().find(|file| file.file.contains("other")).unwrap();
+    assert_eq!(other.problem, "it has no column `query_id`");
+}
+
+#[tokio::test]
+async fn a_fingerprint_changes_with_the_files() {
+    let logs = tempfile::tempdir().unwrap();
+    assert_eq!(DayFiles::list(logs.path(), day(DAY), day(DAY)).unwrap(), []);
+    write_access(logs.path(), day(DAY), "a.parquet", &[get("a.b.t", "", 1)]);
+    let print = || DayFiles::list(logs.path(), day(DAY), day(DAY)).unwrap()[0].fingerprint();
+    let before = print();
+    assert_eq!(before, print());
+    write_access(logs.path(), day(DAY), "b.parquet", &[get("a.b.t", "", 1)]);
+    assert_ne!(before, print());
+    let outside = DayFiles::list(logs.path(), day("2026-11-20"), day("2026-11-21")).unwrap();
+    assert_eq!(outside, []);
+}

@@ -1,0 +1,290 @@
+//! The control path's part of the admin API, to be nested under `/api/v1`.
+//!
+//! The whitelist itself is served from memory, so workers and the dashboard have it while the store is down.
+
+mod answers;
+mod events;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use larder_model::{Clock, ItemName, TableName, Whitelist};
+use serde::Deserialize;
+use tokio::sync::watch;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use self::answers::{Curve, CurvePoint, ItemAnswer, Problem, TableAnswer, ValueAnswer};
+use crate::choice::{Candidate, Ranking, Ruling};
+use crate::logs::Spool;
+use crate::publish::{Explanation, WhitelistDiff, diff, explain};
+use crate::store::{CandidateRow, Decision, PreloadRun, Store, StoredNight, VersionRow, Worker};
+
+/// What the routes need.
+#[derive(Debug, Clone)]
+pub struct ApiState {
+    /// Where everything is kept.
+    pub store: Store,
+    /// The whitelist in force, from [`follow`](crate::publish::follow).
+    pub whitelist: watch::Receiver<Option<Arc<Whitelist>>>,
+    /// Takes query events.
+    pub spool: Spool,
+    /// Tells which workers are recent.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl ApiState {
+    fn in_force(&self) -> Option<Arc<Whitelist>> {
+        self.whitelist.borrow().clone()
+    }
+}
+
+/// Rows that a listing gives unless fewer are asked for.
+const ROWS_MAX: u32 = 1000;
+
+/// Shares of the budget, in percent, that the capacity curve is computed at.
+const CURVE_PERCENTS: [u32; 30] = [
+    1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100, 110, 120, 140, 160,
+    180, 200,
+];
+
+/// The routes, to be nested under `/api/v1`.
+pub fn router(state: ApiState) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(whitelist))
+        .routes(routes!(history))
+        .routes(routes!(version_diff))
+        .routes(routes!(explain_item))
+        .routes(routes!(decisions))
+        .routes(routes!(tables))
+        .routes(routes!(partitions))
+        .routes(routes!(value))
+        .routes(routes!(curve))
+        .routes(routes!(workers))
+        .routes(routes!(nights))
+        .routes(routes!(preload_runs))
+        .merge(events::router())
+        .with_state(state)
+}
+
+/// How many rows are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Limit {
+    /// At most 1000, which is the default.
+    limit: Option<u32>,
+}
+
+impl Limit {
+    fn rows(&self) -> u32 {
+        self.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX)
+    }
+}
+
+/// The whitelist in force. Its `ETag` is its version: ask with `If-None-Match` to be told 304 while nothing changed.
+#[utoipa::path(get, path = "/whitelist", tag = "whitelist", responses(
+    (status = 200, body = Whitelist), (status = 304), (status = 404, body = Problem),
+))]
+async fn whitelist(State(state): State<ApiState>, headers: HeaderMap) -> Result<Response, Problem> {
+    let whitelist = state.in_force().ok_or_else(|| Problem::not_found("no whitelist is in force yet"))?;
+    let etag = format!("\"{}\"", whitelist.version);
+    let asked = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let known = asked.flat_map(|list| list.split(',')).any(|tag| tag.trim().trim_start_matches("W/") == etag);
+    let etag = [(header::ETAG, HeaderValue::from_str(&etag).expect("a number in quotes is a header value"))];
+    if known {
+        return Ok((StatusCode::NOT_MODIFIED, etag).into_response());
+    }
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((etag, json, whitelist.to_json()).into_response())
+}
+
+/// The versions, the newest first, without their items.
+#[utoipa::path(get, path = "/whitelist/history", tag = "whitelist", params(Limit), responses(
+    (status = 200, body = Vec<VersionRow>), (status = 503, body = Problem),
+))]
+async fn history(
+    State(state): State<ApiState>,
+    limit: Result<Query<Limit>, QueryRejection>,
+) -> Result<Json<Vec<VersionRow>>, Problem> {
+    Ok(Json(state.store.versions(limit?.rows()).await?))
+}
+
+/// Two versions.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct FromTo {
+    /// The version to compare from; the one before `to` when absent.
+    from: Option<u64>,
+    /// The version to compare to; the newest when absent.
+    to: Option<u64>,
+}
+
+/// What differs between two versions.
+#[utoipa::path(get, path = "/whitelist/diff", tag = "whitelist", params(FromTo), responses(
+    (status = 200, body = WhitelistDiff), (status = 404, body = Problem), (status = 503, body = Problem),
+))]
+async fn version_diff(
+    State(state): State<ApiState>,
+    asked: Result<Query<FromTo>, QueryRejection>,
+) -> Result<Json<WhitelistDiff>, Problem> {
+    let Query(FromTo { from, to }) = asked?;
+    let to = match to {
+        Some(to) => to,
+        None => state.store.version_in_force().await?.ok_or_else(|| Problem::not_found("there is no version yet"))?,
+    };
+    let find = async |version| {
+        let found = state.store.whitelist(version).await?;
+        found.ok_or_else(|| Problem::not_found(format!("there is no version {version}")))
+    };
+    // Zero is the empty whitelist before the first version.
+    let from = match from.unwrap_or(to.saturating_sub(1)) {
+        0 => None,
+        from => Some(find(from).await?),
+    };
+    Ok(Json(diff(from.as_ref(), &find(to).await?)))
+}
+
+/// An item or a table.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// `catalog.schema.table/key=value`, or `catalog.schema.table` for all its partitions.
+    item: String,
+}
+
+/// Why an item, or each item of a table, is in or out.
+#[utoipa::path(get, path = "/whitelist/explain", tag = "whitelist", params(Asked), responses(
+    (status = 200, body = Explanation), (status = 400, body = Problem), (status = 404, body = Problem),
+    (status = 503, body = Problem),
+))]
+async fn explain_item(
+    State(state): State<ApiState>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Explanation>, Problem> {
+    let asked: ItemName = asked?.item.parse().map_err(Problem::bad_request)?;
+    let explanation = explain(&state.store, state.in_force().as_deref(), &asked).await?;
+    if explanation.items.is_empty() {
+        return Err(Problem::not_found(format!("no log, bucket or decision names `{asked}`")));
+    }
+    Ok(Json(explanation))
+}
+
+/// What people decided.
+#[utoipa::path(get, path = "/whitelist/decisions", tag = "whitelist", responses(
+    (status = 200, body = Vec<Decision>), (status = 503, body = Problem),
+))]
+async fn decisions(State(state): State<ApiState>) -> Result<Json<Vec<Decision>>, Problem> {
+    Ok(Json(state.store.decisions().await?))
+}
+
+/// The tables, the most valuable first: what was read of each, what it is worth, how much of it is whitelisted.
+#[utoipa::path(get, path = "/tables", tag = "whitelist", responses(
+    (status = 200, body = Vec<TableAnswer>), (status = 503, body = Problem),
+))]
+async fn tables(State(state): State<ApiState>) -> Result<Json<Vec<TableAnswer>>, Problem> {
+    let tables = state.store.tables().await?;
+    Ok(Json(answers::tables(tables, state.in_force().as_deref())))
+}
+
+/// A table's partitions, the densest first.
+#[utoipa::path(get, path = "/tables/{table}/partitions", tag = "whitelist",
+    params(("table" = String, Path, description = "catalog.schema.table")), responses(
+    (status = 200, body = Vec<ItemAnswer>), (status = 400, body = Problem), (status = 404, body = Problem),
+    (status = 503, body = Problem),
+))]
+async fn partitions(
+    State(state): State<ApiState>,
+    Path(table): Path<String>,
+) -> Result<Json<Vec<ItemAnswer>>, Problem> {
+    let table: TableName = table.parse().map_err(Problem::bad_request)?;
+    let rows = state.store.candidates_of(&table).await?;
+    if rows.is_empty() {
+        return Err(Problem::not_found(format!("no log, bucket or decision names `{table}`")));
+    }
+    Ok(Json(answers::items(rows, state.in_force().as_deref())))
+}
+
+/// The items, the densest first, and what they are worth together.
+#[utoipa::path(get, path = "/value", tag = "whitelist", params(Limit), responses(
+    (status = 200, body = ValueAnswer), (status = 503, body = Problem),
+))]
+async fn value(
+    State(state): State<ApiState>,
+    limit: Result<Query<Limit>, QueryRejection>,
+) -> Result<Json<ValueAnswer>, Problem> {
+    let rows = limit?.rows() as usize;
+    let candidates = state.store.candidates().await?;
+    Ok(Json(answers::value(candidates, rows, state.in_force().as_deref())))
+}
+
+/// Hours saved against capacity: what the last night would have chosen under other budgets.
+#[utoipa::path(get, path = "/curve", tag = "whitelist", responses(
+    (status = 200, body = Curve), (status = 404, body = Problem), (status = 503, body = Problem),
+))]
+async fn curve(State(state): State<ApiState>) -> Result<Json<Curve>, Problem> {
+    let whitelist = state.in_force().ok_or_else(|| Problem::not_found("no whitelist is in force yet"))?;
+    let candidates: Vec<Candidate> = state.store.candidates().await?.into_iter().map(candidate_of).collect();
+    let budget_bytes = whitelist.budget_bytes;
+    // A million candidates under thirty budgets take a second: not on the threads that serve reads.
+    let points = tokio::task::spawn_blocking(move || {
+        let ranking = Ranking::new(&candidates);
+        let point = |percent: u32| {
+            let capacity = u128::from(budget_bytes) * u128::from(percent) / 100;
+            let capacity_bytes = u64::try_from(capacity).unwrap_or(u64::MAX);
+            let choice = ranking.choose(capacity_bytes);
+            CurvePoint {
+                budget_percent: percent,
+                capacity_bytes,
+                items: choice.taken.len() as u64,
+                bytes: choice.taken_bytes,
+                hours_saved: choice.taken_value_seconds / 3600.0,
+            }
+        };
+        CURVE_PERCENTS.into_iter().map(point).collect()
+    });
+    let points = points.await.map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(Json(Curve { version: whitelist.version, budget_bytes, points }))
+}
+
+fn candidate_of(row: CandidateRow) -> Candidate {
+    let ruling = row.ruling.map(|kind| Ruling { kind, by: String::new(), because: String::new() });
+    Candidate { item: row.item, bytes: row.bytes, value_seconds: row.value_seconds, ruling }
+}
+
+/// The workers that were seen within a day.
+#[utoipa::path(get, path = "/workers", tag = "whitelist", responses(
+    (status = 200, body = Vec<Worker>), (status = 503, body = Problem),
+))]
+async fn workers(State(state): State<ApiState>) -> Result<Json<Vec<Worker>>, Problem> {
+    Ok(Json(state.store.workers(state.clock.now() - chrono::TimeDelta::hours(24)).await?))
+}
+
+/// The reports of the newest nights, the newest first.
+#[utoipa::path(get, path = "/nights", tag = "whitelist", params(Limit), responses(
+    (status = 200, body = Vec<StoredNight>), (status = 503, body = Problem),
+))]
+async fn nights(
+    State(state): State<ApiState>,
+    limit: Result<Query<Limit>, QueryRejection>,
+) -> Result<Json<Vec<StoredNight>>, Problem> {
+    Ok(Json(state.store.nights(limit?.rows()).await?))
+}
+
+/// The newest preloads that nights asked for, the newest first.
+#[utoipa::path(get, path = "/nights/preloads", tag = "whitelist", params(Limit), responses(
+    (status = 200, body = Vec<PreloadRun>), (status = 503, body = Problem),
+))]
+async fn preload_runs(
+    State(state): State<ApiState>,
+    limit: Result<Query<Limit>, QueryRejection>,
+) -> Result<Json<Vec<PreloadRun>>, Problem> {
+    Ok(Json(state.store.preload_runs(limit?.rows()).await?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,407 @@
+//! A night: from the logs of the day to a whitelist that the workers hold.
+//!
+//! ```text
+//! ingest -> speed -> catalog -> value -> choose -> publish -> drop -> preload -> report
+//! ```
+//!
+//! Every step can be done again: days whose files have not changed are not read again, a choice that changes nothing
+//! publishes nothing, a worker is told again what to drop until it has said that it did, and a preload passes over what
+//! is resident. So a night may be killed anywhere and run again, and run twice. Two at once do not interleave: the
+//! second finds the first one's lease and says so.
+
+mod report;
+mod weigh;
+mod workers;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{Days, NaiveDate};
+use futures::StreamExt;
+use larder_model::whitelist::FORMAT;
+use larder_model::{ByteSize, Clock, IoSpeed, ItemName, Location, Whitelist, WhitelistItem};
+use thiserror::Error;
+
+pub use self::report::{NightReport, PreloadSummary, WorkerReport};
+use self::weigh::{Weighed, weigh};
+use crate::accesses::{AccessError, DayFiles, aggregate};
+use crate::catalog::{BucketReport, CatalogBucket, list};
+use crate::choice::{Choice, Reason, choose};
+use crate::publish::diff;
+use crate::settings::NightlySettings;
+use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD, SpeedReport};
+use crate::store::decisions::Rulings;
+use crate::store::{CandidateRow, Store, StoreError, StoredNight, VersionStatus};
+
+/// Everything a night needs.
+#[derive(Debug, Clone)]
+pub struct Night {
+    /// What is remembered between nights.
+    pub store: Store,
+    /// Tells which day it is.
+    pub clock: Arc<dyn Clock>,
+    /// The logs' folder, with `access/` and `queries/` in it.
+    pub logs: PathBuf,
+    /// The buckets that hold the tables.
+    pub catalog: Vec<CatalogBucket>,
+    /// History, budget, window, rate.
+    pub settings: NightlySettings,
+    /// Admin URLs of the workers to preload; `None` for those that the store has seen within a day.
+    pub workers: Option<Vec<String>>,
+}
+
+/// How far a night is, for whoever watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// A step began.
+    Step(&'static str),
+    /// A day of so many is being aggregated.
+    Day {
+        /// The day.
+        day: NaiveDate,
+        /// Days that are done.
+        done: usize,
+        /// Days to do.
+        total: usize,
+    },
+    /// A worker's preload went on.
+    Preload {
+        /// The worker's admin URL.
+        worker: String,
+        /// Bytes loaded or found resident.
+        bytes_done: u64,
+        /// Bytes of all items listed so far.
+        bytes_total: u64,
+        /// Items that are done, failed or left out.
+        items_done: usize,
+        /// All items.
+        items_total: usize,
+    },
+}
+
+/// Told how far a night is.
+pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// Why a night did not come to its end. What it did before the step that failed stays done; run it again.
+#[derive(Debug, Error)]
+pub enum NightError {
+    /// The store failed, or another night is under way.
+    #[error("the night failed to {step}")]
+    Store {
+        /// What it was about to do.
+        step: &'static str,
+        /// What the store said.
+        #[source]
+        source: StoreError,
+    },
+    /// The logs could not be aggregated.
+    #[error("the night failed to ingest the logs")]
+    Ingest(#[source] AccessError),
+    /// Another night took this one for dead and went on in its place.
+    #[error("the night was taken over by another while it was about to {0}")]
+    TakenOver(&'static str),
+}
+
+fn at(step: &'static str) -> impl Fn(StoreError) -> NightError {
+    move |source| NightError::Store { step, source }
+}
+
+/// Buckets listed at a time.
+const LISTINGS_MAX: usize = 4;
+
+impl Night {
+    /// Runs the night whose last day of logs is `date`: yesterday where none is given.
+    pub async fn run(&self, date: Option<NaiveDate>, progress: OnProgress<'_>) -> Result<NightReport, NightError> {
+        self.with_lease(async |id, lease| {
+            let mut report = self.begin(id.clone(), date);
+            let (draft, rows) = self.compute(&mut report, progress).await?;
+            if !lease.is_held().await.map_err(at("check its lease"))? {
+                return Err(NightError::TakenOver("publish"));
+            }
+            progress(Progress::Step("publish"));
+            let in_force = self.publish(draft, &rows, &mut report).await?;
+            self.keep(&mut report).await?;
+            if let Some(whitelist) = in_force {
+                progress(Progress::Step("drop and preload"));
+                self.tell_workers(&whitelist, &mut report, progress).await?;
+            }
+            self.keep(&mut report).await?;
+            Ok(report)
+        })
+        .await
+    }
+
+    /// Computes what a night would publish, and keeps it as a proposal that waits for approval. No worker is told.
+    pub async fn plan(
+        &self,
+        date: Option<NaiveDate>,
+        by: &str,
+        progress: OnProgress<'_>,
+    ) -> Result<(Whitelist, NightReport), NightError> {
+        self.with_lease(async |id, _| {
+            let mut report = self.begin(id, date);
+            let (draft, _) = self.compute(&mut report, progress).await?;
+            progress(Progress::Step("propose"));
+            let draft = Whitelist { reason: format!("planned by {by}"), ..draft };
+            let in_force = self.in_force(&mut report).await?;
+            report.compare(in_force.as_ref(), &draft);
+            let proposal =
+                self.store.add_version(draft, VersionStatus::Proposed, None).await.map_err(at("keep the proposal"))?;
+            report.version = proposal.version;
+            report.outcome = format!("proposed version {}; approve it to put it in force", proposal.version);
+            report.finished = self.clock.now();
+            Ok((proposal, report))
+        })
+        .await
+    }
+
+    async fn with_lease<T>(
+        &self,
+        work: impl AsyncFnOnce(String, &crate::store::Lease) -> Result<T, NightError>,
+    ) -> Result<T, NightError> {
+        let id = uuid::Uuid::new_v4().to_string();
+        let holder = format!("a night ({id}, process {})", std::process::id());
+        let lease = self.store.lease("whitelist", &holder).await.map_err(at("begin"))?;
+        let done = work(id, &lease).await;
+        // Also after a failure, so that the next try need not wait until this one is taken for dead.
+        lease.release().await.map_err(at("release its lease"))?;
+        done
+    }
+
+    fn begin(&self, id: String, date: Option<NaiveDate>) -> NightReport {
+        let now = self.clock.now();
+        let night = date.unwrap_or_else(|| now.date_naive() - Days::new(1));
+        NightReport::new(id, night, now, self.settings.budget.as_u64())
+    }
+
+    /// Everything up to the choice.
+    async fn compute(
+        &self,
+        report: &mut NightReport,
+        progress: OnProgress<'_>,
+    ) -> Result<(Whitelist, Vec<CandidateRow>), NightError> {
+        progress(Progress::Step("ingest"));
+        self.ingest(report, progress).await?;
+        progress(Progress::Step("speed"));
+        report.origin = self.speed("origin", ASSUMED_ORIGIN, report.night).await?;
+        report.ssd = self.speed("ssd", ASSUMED_SSD, report.night).await?;
+        let (hits, hit_seconds) = self.store.hits_on(report.night).await.map_err(at("read the day's hits"))?;
+        report.realised_seconds = report.origin.speed.seconds(hits.requests, hits.bytes) - hit_seconds;
+        progress(Progress::Step("catalog"));
+        self.list_buckets(report).await?;
+        progress(Progress::Step("choose"));
+        let rulings = Rulings::new(self.store.decisions().await.map_err(at("read the decisions"))?);
+        let history =
+            self.store.history(self.first_day(report.night), report.night).await.map_err(at("read the history"))?;
+        let catalog = self.store.catalog().await.map_err(at("read the catalog"))?;
+        report.may_publish = rulings.has_pin() || history.iter().any(|item| item.reads.bytes > 0);
+        let weighed = weigh(history, catalog, &rulings, report.origin.speed, report.ssd.speed);
+        let choice = choose(&weighed.candidates, report.budget_bytes);
+        report.count(&weighed.candidates, &choice);
+        Ok((self.draft(report, &weighed, &choice), rows_of(&weighed, &choice)))
+    }
+
+    fn first_day(&self, night: NaiveDate) -> NaiveDate {
+        night - Days::new(self.settings.history_days().max(1) - 1)
+    }
+
+    async fn ingest(&self, report: &mut NightReport, progress: OnProgress<'_>) -> Result<(), NightError> {
+        let (first, last) = (self.first_day(report.night), report.night);
+        let logs = self.logs.clone();
+        let listed = tokio::task::spawn_blocking(move || DayFiles::list(&logs, first, last)).await;
+        let mut days = listed.expect("listing folders does not panic").map_err(NightError::Ingest)?;
+        let known = self.store.day_fingerprints().await.map_err(at("read what was ingested"))?;
+        days.retain(|files| known.get(&files.day) != Some(&files.fingerprint()));
+        let total = days.len();
+        for (done, files) in days.iter().enumerate() {
+            progress(Progress::Day { day: files.day, done, total });
+            let day = aggregate(files).await.map_err(NightError::Ingest)?;
+            let speeds: Vec<_> = [("origin", day.origin), ("ssd", day.ssd)]
+                .into_iter()
+                .filter_map(|(tier, measured)| measured.map(|measured| (tier, measured)))
+                .collect();
+            self.store.replace_day(&day.summary, &day.items, &speeds).await.map_err(at("keep a day's reads"))?;
+            report.days_ingested.push(files.day);
+            report.rows_ingested += day.summary.log_rows;
+        }
+        self.store.forget_days_before(first).await.map_err(at("forget old days"))?;
+        for day in self.store.days(first, last).await.map_err(at("read the days"))? {
+            report.history_days += 1;
+            report.unattributed_requests += day.unattributed_requests;
+            report.unattributed_bytes += day.unattributed_bytes;
+            report.skipped_files.extend(day.skipped_files);
+        }
+        if !report.skipped_files.is_empty() {
+            report
+                .warnings
+                .push(format!("{} log files could not be read and were left out", report.skipped_files.len()));
+        }
+        Ok(())
+    }
+
+    async fn speed(&self, tier: &str, assumed: IoSpeed, night: NaiveDate) -> Result<SpeedReport, NightError> {
+        let measured = self.store.last_speed(tier, night).await.map_err(at("read the speeds"))?;
+        Ok(match measured {
+            Some((day, measured)) => SpeedReport {
+                speed: measured.speed,
+                measured: true,
+                basis: format!("measured on {day} from {} reads", measured.samples),
+            },
+            None => SpeedReport {
+                speed: assumed,
+                measured: false,
+                basis: "assumed: the history holds too few reads of different sizes to measure it".into(),
+            },
+        })
+    }
+
+    async fn list_buckets(&self, report: &mut NightReport) -> Result<(), NightError> {
+        let names: Vec<&str> = self.catalog.iter().map(|bucket| bucket.name.as_str()).collect();
+        self.store.keep_only_buckets(&names).await.map_err(at("forget buckets"))?;
+        let mut listings = futures::stream::iter(&self.catalog)
+            .map(async |bucket| (bucket, list(bucket).await))
+            .buffered(LISTINGS_MAX);
+        while let Some((bucket, listed)) = listings.next().await {
+            match listed {
+                Ok((items, found)) => {
+                    self.store.replace_catalog(&bucket.name, &items).await.map_err(at("keep a bucket's catalog"))?;
+                    report.buckets.push(found);
+                }
+                Err(problem) => {
+                    tracing::warn!(
+                        bucket = bucket.name,
+                        problem,
+                        "a bucket cannot be listed; its last known sizes count"
+                    );
+                    report.warnings.push(format!(
+                        "bucket `{}` cannot be listed, its last known sizes count: {problem}",
+                        bucket.name
+                    ));
+                    let bucket = bucket.name.clone();
+                    report.buckets.push(BucketReport { bucket, problem: Some(problem), ..BucketReport::default() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The document of a choice, still without its number.
+    fn draft(&self, report: &NightReport, weighed: &Weighed, choice: &Choice) -> Whitelist {
+        let of = weighed.candidates.len();
+        let item = |at: &usize| {
+            let (candidate, verdict) = (&weighed.candidates[*at], &choice.verdicts[*at]);
+            WhitelistItem {
+                item: candidate.item.clone(),
+                locations: weighed.facts[*at].locations.clone(),
+                bytes: candidate.bytes,
+                objects: weighed.facts[*at].objects,
+                value_seconds: candidate.value_seconds,
+                reason: Reason { candidate, verdict, of }.to_string(),
+            }
+        };
+        Whitelist {
+            format: FORMAT,
+            version: 1,
+            created: self.clock.now(),
+            night: report.night,
+            budget_bytes: report.budget_bytes,
+            cut_density: choice.cut_density,
+            origin: report.origin.speed,
+            ssd: report.ssd.speed,
+            reason: format!("the night of {}", report.night),
+            items: choice.taken.iter().map(item).collect(),
+        }
+    }
+
+    /// The whitelist in force. One that cannot be read is as good as none: the night replaces it.
+    async fn in_force(&self, report: &mut NightReport) -> Result<Option<Whitelist>, NightError> {
+        match self.store.whitelist_in_force().await {
+            Ok(whitelist) => Ok(whitelist),
+            Err(broken @ StoreError::Data { .. }) => {
+                report.warnings.push(format!("{broken}; it is replaced"));
+                Ok(None)
+            }
+            Err(error) => Err(at("read the whitelist in force")(error)),
+        }
+    }
+
+    /// Publishes the draft if it differs from what is in force, and returns what is in force then.
+    async fn publish(
+        &self,
+        draft: Whitelist,
+        rows: &[CandidateRow],
+        report: &mut NightReport,
+    ) -> Result<Option<Whitelist>, NightError> {
+        let in_force = self.in_force(report).await?;
+        report.compare(in_force.as_ref(), &draft);
+        let keeps = |document: &Whitelist| {
+            document.budget_bytes == draft.budget_bytes && {
+                let diff = diff(Some(document), &draft);
+                diff.added.is_empty() && diff.removed.is_empty() && diff.changed.is_empty()
+            }
+        };
+        let unchanged = if !report.may_publish {
+            // An empty whitelist sends every read straight to the origin. Silence in the logs is no reason for that.
+            report.warnings.push("no reads in the history and no pins: nothing was published".into());
+            Some("nothing published: there is no history")
+        } else if in_force.as_ref().is_some_and(keeps) {
+            Some("nothing published: the items and the budget are those in force")
+        } else {
+            None
+        };
+        if let Some(outcome) = unchanged {
+            self.store.set_candidates(rows).await.map_err(at("keep the verdicts"))?;
+            report.version = in_force.as_ref().map_or(0, |whitelist| whitelist.version);
+            report.outcome = outcome.into();
+            return Ok(in_force);
+        }
+        let published = self.store.add_version(draft, VersionStatus::Published, Some(rows)).await;
+        let published = published.map_err(at("publish"))?;
+        report.version = published.version;
+        report.published = true;
+        report.outcome = format!("published version {}", published.version);
+        tracing::info!(version = published.version, items = published.items.len(), "published a whitelist");
+        Ok(Some(published))
+    }
+
+    async fn keep(&self, report: &mut NightReport) -> Result<(), NightError> {
+        report.finished = self.clock.now();
+        let (id, night, started) = (report.id.clone(), report.night, report.started);
+        let stored = StoredNight { id, night, started, report: report.clone() };
+        self.store.put_night(&stored).await.map_err(at("keep its report"))
+    }
+}
+
+fn rows_of(weighed: &Weighed, choice: &Choice) -> Vec<CandidateRow> {
+    let of = weighed.candidates.len();
+    let row = |(at, candidate): (usize, &crate::choice::Candidate)| {
+        let (facts, verdict) = (&weighed.facts[at], &choice.verdicts[at]);
+        CandidateRow {
+            item: candidate.item.clone(),
+            bytes: candidate.bytes,
+            objects: facts.objects,
+            reads: facts.reads,
+            queries: facts.queries,
+            value_seconds: candidate.value_seconds,
+            taken: verdict.is_taken(),
+            rank: verdict.rank as u64,
+            reason: Reason { candidate, verdict, of }.to_string(),
+            ruling: candidate.ruling.as_ref().map(|ruling| ruling.kind),
+        }
+    };
+    weighed.candidates.iter().enumerate().map(row).collect()
+}
+
+/// Locations by bucket, for dropping what left.
+fn locations_of<'a>(items: impl Iterator<Item = &'a WhitelistItem>) -> BTreeMap<&'a Location, &'a ItemName> {
+    items.flat_map(|item| item.locations.iter().map(move |location| (location, &item.item))).collect()
+}
+
+/// A size as people read it.
+fn size(bytes: u64) -> ByteSize {
+    ByteSize(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! What a night says about itself.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use larder_model::admin::{DropReport, PreloadState, PreloadStatus};
+use larder_model::{ItemName, Whitelist};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::size;
+use crate::catalog::BucketReport;
+use crate::choice::{Candidate, Choice, Outcome};
+use crate::publish::diff;
+use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD, SpeedReport};
+use crate::store::SkippedFile;
+
+/// What a night did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct NightReport {
+    /// Unique.
+    pub id: String,
+    /// The last day of logs it read.
+    pub night: NaiveDate,
+    /// When it began.
+    pub started: DateTime<Utc>,
+    /// When it ended, or last kept this report.
+    pub finished: DateTime<Utc>,
+    /// What it came to, in words.
+    pub outcome: String,
+    /// What a person should know, in words.
+    pub warnings: Vec<String>,
+
+    /// Days whose logs were new or had changed.
+    pub days_ingested: Vec<NaiveDate>,
+    /// Their rows.
+    pub rows_ingested: u64,
+    /// Days of the history that have reads.
+    pub history_days: u64,
+    /// Requests of the history that belong to no known table.
+    pub unattributed_requests: u64,
+    /// Their bytes.
+    pub unattributed_bytes: u64,
+    /// Log files of the history that could not be read.
+    pub skipped_files: Vec<SkippedFile>,
+    /// What a read from the origin is taken to cost.
+    pub origin: SpeedReport,
+    /// What a read from the SSD is taken to cost.
+    pub ssd: SpeedReport,
+    /// What each bucket holds.
+    pub buckets: Vec<BucketReport>,
+
+    /// Items weighed.
+    pub candidates: u64,
+    /// The bytes that items may take together.
+    pub budget_bytes: u64,
+    /// The version in force after the night, or the one proposed; zero for none.
+    pub version: u64,
+    /// Whether the night published it.
+    pub published: bool,
+    /// Items chosen.
+    pub items: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Their value: the IO time that they would have saved over the history, in seconds.
+    pub value_seconds: f64,
+    /// Value per byte of the last item taken, in seconds per byte.
+    pub cut_density: f64,
+    /// Items that came, at most 1000 by name.
+    pub added: Vec<ItemName>,
+    /// How many came.
+    pub added_count: u64,
+    /// Items that left, at most 1000 by name.
+    pub removed: Vec<ItemName>,
+    /// How many left.
+    pub removed_count: u64,
+
+    /// IO time that memory and SSD saved on the night's day, in seconds: what the origin would have taken for the reads
+    /// that they answered, less what these took.
+    pub realised_seconds: f64,
+    /// What each worker did.
+    pub workers: Vec<WorkerReport>,
+
+    /// Whether there is anything to base a whitelist on.
+    #[serde(skip)]
+    pub(super) may_publish: bool,
+}
+
+/// What one worker did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct WorkerReport {
+    /// Its admin URL.
+    pub worker: String,
+    /// What it dropped of what left the whitelist; `None` where nothing had left.
+    pub dropped: Option<DropReport>,
+    /// What it loaded.
+    pub preload: Option<PreloadSummary>,
+    /// What went wrong, in words.
+    pub problem: Option<String>,
+}
+
+/// A preload in figures.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PreloadSummary {
+    /// Bytes of all its items that were listed.
+    pub bytes_total: u64,
+    /// Bytes read from the origin.
+    pub bytes_loaded: u64,
+    /// Bytes that were resident before.
+    pub bytes_resident: u64,
+    /// Items of which every block is resident.
+    pub items_done: u64,
+    /// Items of which some blocks could not be read.
+    pub items_failed: u64,
+    /// Items for which there was no room or no time.
+    pub items_left_out: u64,
+    /// Why it ended before its last item, in words.
+    pub stopped: Option<String>,
+}
+
+impl From<&PreloadStatus> for PreloadSummary {
+    fn from(status: &PreloadStatus) -> Self {
+        let count = |state| status.items.iter().filter(|item| item.state == state).count() as u64;
+        Self {
+            bytes_total: status.bytes_total,
+            bytes_loaded: status.bytes_loaded,
+            bytes_resident: status.bytes_resident,
+            items_done: count(PreloadState::Done),
+            items_failed: count(PreloadState::Failed),
+            items_left_out: count(PreloadState::LeftOut),
+            stopped: status.stopped.clone(),
+        }
+    }
+}
+
+const NAMES_MAX: usize = 1000;
+
+impl NightReport {
+    pub(super) fn new(id: String, night: NaiveDate, started: DateTime<Utc>, budget_bytes: u64) -> Self {
+        let unknown = |speed| SpeedReport { speed, measured: false, basis: String::new() };
+        Self {
+            id,
+            night,
+            started,
+            finished: started,
+            outcome: String::new(),
+            warnings: Vec::new(),
+            days_ingested: Vec::new(),
+            rows_ingested: 0,
+            history_days: 0,
+            unattributed_requests: 0,
+            unattributed_bytes: 0,
+            skipped_files: Vec::new(),
+            origin: unknown(ASSUMED_ORIGIN),
+            ssd: unknown(ASSUMED_SSD),
+            buckets: Vec::new(),
+            candidates: 0,
+            budget_bytes,
+            version: 0,
+            published: false,
+            items: 0,
+            bytes: 0,
+            value_seconds: 0.0,
+            cut_density: 0.0,
+            added: Vec::new(),
+            added_count: 0,
+            removed: Vec::new(),
+            removed_count: 0,
+            realised_seconds: 0.0,
+            workers: Vec::new(),
+            may_publish: false,
+        }
+    }
+
+    /// Notes what was chosen, and warns of what a person may not have meant.
+    pub(super) fn count(&mut self, candidates: &[Candidate], choice: &Choice) {
+        self.candidates = candidates.len() as u64;
+        self.items = choice.taken.len() as u64;
+        self.bytes = choice.taken_bytes;
+        self.value_seconds = choice.taken_value_seconds;
+        self.cut_density = choice.cut_density;
+        let of_value = candidates.iter().filter(|candidate| candidate.value_seconds > 0.0);
+        let valued_bytes: u64 = of_value.clone().map(|candidate| candidate.bytes).sum();
+        if self.budget_bytes == 0 {
+            self.warnings.push("the budget is zero: nothing can be held".into());
+        } else if valued_bytes > 0 && valued_bytes <= self.budget_bytes {
+            self.warnings.push(format!(
+                "the budget of {} is more than all that has value ({}): less would do",
+                size(self.budget_bytes),
+                size(valued_bytes)
+            ));
+        }
+        let gone = of_value.filter(|candidate| candidate.bytes == 0).count();
+        if gone > 0 {
+            self.warnings.push(format!("{gone} items were read but no bucket holds them now"));
+        }
+        let pinned_out = choice.verdicts.iter().filter(|v| matches!(v.outcome, Outcome::PinnedNoRoom(_))).count();
+        if pinned_out > 0 {
+            self.warnings.push(format!("{pinned_out} pinned items do not fit into the budget"));
+        }
+        for (tier, speed) in [("origin", &self.origin), ("ssd", &self.ssd)] {
+            if !speed.measured {
+                self.warnings.push(format!("the speed of the {tier} is {}", speed.basis));
+            }
+        }
+    }
+
+    /// Notes what comes and leaves.
+    pub(super) fn compare(&mut self, in_force: Option<&Whitelist>, draft: &Whitelist) {
+        let diff = diff(in_force, draft);
+        self.added_count = diff.added.len() as u64;
+        self.removed_count = diff.removed.len() as u64;
+        self.added = diff.added.into_iter().take(NAMES_MAX).map(|item| item.item).collect();
+        self.removed = diff.removed.into_iter().take(NAMES_MAX).map(|item| item.item).collect();
+    }
+}

@@ -1,0 +1,282 @@
+//! Whole nights over real Parquet logs, an in-memory origin, SQLite, and a worker that notes what it is told.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use larder_model::{AccessRecord, AttributionRules, ManualClock};
+use object_store::memory::InMemory;
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tempfile::TempDir;
+
+use super::*;
+use crate::choice::{Ruling, RulingKind};
+use crate::publish::{approve, explain, rollback};
+use crate::store::Decision;
+use crate::store::tests::{day, scratch};
+use crate::test_support::{NotingWorker, get, hit, measurable, time, write_access};
+
+struct World {
+    _folder: TempDir,
+    logs: TempDir,
+    origin: Arc<InMemory>,
+    worker: NotingWorker,
+    night: Night,
+}
+
+impl World {
+    /// Three partitions of 1 MB each and room for one.
+    async fn new() -> Self {
+        let (folder, store) = scratch().await;
+        let logs = tempfile::tempdir().unwrap();
+        let origin = Arc::new(InMemory::new());
+        for d in 1..=3 {
+            let path = ObjectPath::from(format!("raw/db/t/d={d}/f.parquet"));
+            origin.put(&path, vec![0_u8; 1_000_000].into()).await.unwrap();
+        }
+        let worker = NotingWorker::default();
+        let night = Night {
+            store,
+            clock: Arc::new(ManualClock::new(time("2026-11-20T02:30:00Z"))),
+            logs: logs.path().to_owned(),
+            catalog: vec![CatalogBucket {
+                name: "wh".into(),
+                store: origin.clone(),
+                prefix: ObjectPath::from("raw"),
+                rules: AttributionRules::new("hive", vec![]),
+            }],
+            settings: NightlySettings { budget: ByteSize(1_500_000), ..NightlySettings::default() },
+            workers: Some(vec![worker.listen().await]),
+        };
+        Self { _folder: folder, logs, origin, worker, night }
+    }
+
+    fn reads(&self, date: &str, name: &str, partition: &str, times: usize) {
+        let records: Vec<AccessRecord> = (0..times).map(|_| get("hive.db.t", partition, 500_000)).collect();
+        write_access(self.logs.path(), day(date), name, &records);
+    }
+
+    async fn run(&self, date: &str) -> NightReport {
+        self.night.run(Some(day(date)), &|_| ()).await.unwrap()
+    }
+
+    async fn in_force(&self) -> Vec<String> {
+        let whitelist = self.night.store.whitelist_in_force().await.unwrap();
+        whitelist.iter().flat_map(|whitelist| &whitelist.items).map(|item| item.item.to_string()).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_night_publishes_what_is_worth_holding_and_tells_the_worker() {
+    let world = World::new().await;
+    world.reads("2026-11-18", "a.parquet", "d=1", 5);
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    write_access(world.logs.path(), day("2026-11-19"), "fills.parquet", &measurable());
+    let steps = std::sync::Mutex::new(Vec::new());
+    let report = world.night.run(None, &|step| steps.lock().unwrap().push(step)).await.unwrap();
+
+    assert_eq!(report.night, day("2026-11-19"), "yesterday, by the clock");
+    assert_eq!(report.days_ingested, [day("2026-11-18"), day("2026-11-19")]);
+    assert_eq!((report.rows_ingested, report.version, report.published, report.items), (165, 1, true, 1));
+    assert!(report.origin.measured && !report.ssd.measured, "{report:?}");
+    assert_eq!(world.in_force().await, ["hive.db.t/d=2"]);
+    let whitelist = world.night.store.whitelist_in_force().await.unwrap().unwrap();
+    let item = &whitelist.items[0];
+    assert_eq!((item.bytes, item.objects, item.locations[0].prefix.as_str()), (1_000_000, 1, "db/t/d=2/"));
+    assert!(item.reason.contains("rank 1 of 3"), "{}", item.reason);
+    assert!((1.0..2.0).contains(&item.value_seconds), "40 reads that took 36 ms each: {}", item.value_seconds);
+    assert_eq!(world.worker.preloaded_last(), ["hive.db.t/d=2"]);
+    assert_eq!(report.workers[0].preload.as_ref().unwrap().items_done, 1);
+    assert!(report.workers[0].problem.is_none() && world.worker.dropped().is_empty());
+    let request = world.worker.preloads.lock()[0].clone();
+    assert_eq!((request.rate_bytes_per_second, request.window_seconds), (Some(200 << 20), Some(10_800)));
+    assert!(steps.lock().unwrap().iter().any(|step| matches!(step, Progress::Preload { items_done: 1, .. })));
+    let stored = world.night.store.nights(10).await.unwrap();
+    assert_eq!(stored.len(), 1);
+    assert_eq!(stored[0].report.workers, report.workers);
+    assert_eq!(world.night.store.preload_runs(10).await.unwrap()[0].night_id, report.id);
+}
+
+#[tokio::test]
+async fn a_night_run_twice_changes_nothing_the_second_time() {
+    let world = World::new().await;
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.run("2026-11-19").await;
+    let again = world.run("2026-11-19").await;
+    assert_eq!((again.days_ingested.len(), again.version, again.published), (0, 1, false));
+    assert!(again.outcome.contains("nothing published"), "{}", again.outcome);
+    assert_eq!((again.items, again.added_count, again.removed_count), (1, 0, 0));
+    assert_eq!(world.night.store.versions(10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_late_file_corrects_its_day_and_what_leaves_is_dropped() {
+    let world = World::new().await;
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.run("2026-11-19").await;
+    world.reads("2026-11-19", "late.parquet", "d=3", 90);
+    world.reads("2026-11-20", "a.parquet", "d=2", 1);
+    let report = world.run("2026-11-20").await;
+    assert_eq!(report.days_ingested, [day("2026-11-19"), day("2026-11-20")]);
+    assert_eq!((report.version, report.added_count, report.removed_count), (2, 1, 1));
+    assert_eq!(report.removed[0].to_string(), "hive.db.t/d=2");
+    assert_eq!(world.in_force().await, ["hive.db.t/d=3"]);
+    assert_eq!(world.worker.dropped(), ["db/t/d=2/"]);
+    assert!(report.workers[0].dropped.is_some());
+    assert!(world.run("2026-11-20").await.workers[0].dropped.is_none(), "it was told once");
+}
+
+#[tokio::test]
+async fn value_realised_is_what_hits_saved() {
+    let world = World::new().await;
+    let hits: Vec<AccessRecord> = (0..100).map(|_| hit("hive.db.t", "d=1", 800_000)).collect();
+    write_access(world.logs.path(), day("2026-11-19"), "a.parquet", &hits);
+    let report = world.run("2026-11-19").await;
+    let expected = 100.0 * (0.03 + 0.01) - 100.0 * (0.0005 + 0.0008);
+    assert!((report.realised_seconds - expected).abs() < 0.01, "{}", report.realised_seconds);
+}
+
+#[tokio::test]
+async fn without_history_nothing_is_published_and_a_zero_budget_is_warned_of() {
+    let mut world = World::new().await;
+    let report = world.run("2026-11-19").await;
+    assert_eq!((report.version, report.published, report.history_days), (0, false, 0));
+    assert!(report.warnings.iter().any(|warning| warning.contains("no reads in the history")), "{report:?}");
+    assert!(world.worker.preloads.lock().is_empty());
+
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.night.settings.budget = ByteSize(0);
+    let report = world.run("2026-11-19").await;
+    assert!(report.warnings.iter().any(|warning| warning.contains("budget is zero")), "{report:?}");
+    assert_eq!((report.version, report.items), (1, 0));
+    assert!(report.cut_density > 0.0);
+    world.night.settings.budget = ByteSize::gib(1);
+    let report = world.run("2026-11-19").await;
+    assert!(report.warnings.iter().any(|warning| warning.contains("less would do")), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_worker_that_is_down_is_reported_and_told_the_next_night() {
+    let mut world = World::new().await;
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.run("2026-11-19").await;
+    let up = world.night.workers.clone();
+    let store = &world.night.store;
+    let down = format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    // The worker of the first night, at an address where nobody listens now.
+    store.set_delivered(&down, 1).await.unwrap();
+    world.night.workers = Some(vec![down.clone()]);
+    world.reads("2026-11-20", "a.parquet", "d=3", 90);
+    let report = world.run("2026-11-20").await;
+    assert!(report.published);
+    let problem = report.workers[0].problem.as_ref().unwrap();
+    assert!(problem.contains("dropping what left failed") && problem.contains("refused"), "{problem}");
+    assert_eq!(world.night.store.delivered(&down).await.unwrap(), 1);
+    world.night.workers = up;
+    world.run("2026-11-20").await;
+    assert_eq!(world.worker.dropped(), ["db/t/d=2/"]);
+}
+
+#[tokio::test]
+async fn an_origin_that_cannot_be_listed_keeps_its_last_known_sizes() {
+    let mut world = World::new().await;
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.run("2026-11-19").await;
+    let absent = object_store::local::LocalFileSystem::new();
+    world.night.catalog[0].store = Arc::new(absent);
+    world.night.catalog[0].prefix = ObjectPath::from("proc/1/root");
+    let report = world.run("2026-11-19").await;
+    if report.buckets[0].problem.is_some() {
+        assert_eq!((report.version, report.items), (1, 1), "{report:?}");
+        assert!(report.warnings.iter().any(|warning| warning.contains("bucket `wh`")));
+    }
+}
+
+#[tokio::test]
+async fn a_night_killed_anywhere_is_finished_by_the_next() {
+    let world = World::new().await;
+    world.reads("2026-11-18", "a.parquet", "d=1", 5);
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    let steps = AtomicUsize::new(0);
+    for kill_at in 1..20 {
+        steps.store(0, Ordering::SeqCst);
+        let killed = tokio::sync::Notify::new();
+        let run = world.night.run(None, &|_| {
+            if steps.fetch_add(1, Ordering::SeqCst) + 1 == kill_at {
+                killed.notify_one();
+            }
+        });
+        let finished = tokio::select! {
+            biased;
+            () = killed.notified() => false,
+            report = run => report.is_ok(),
+        };
+        if finished {
+            break;
+        }
+        world.night.store.break_lease().await;
+    }
+    let report = world.run("2026-11-19").await;
+    assert_eq!((report.version, report.items), (1, 1), "killed nights left one version");
+    assert_eq!(world.in_force().await, ["hive.db.t/d=2"]);
+    assert_eq!(world.worker.preloaded_last(), ["hive.db.t/d=2"]);
+}
+
+#[tokio::test]
+async fn people_plan_approve_pin_deny_and_roll_back() {
+    let world = World::new().await;
+    let (store, clock) = (&world.night.store, &*world.night.clock);
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    let (plan, report) = world.night.plan(None, "ana", &|_| ()).await.unwrap();
+    assert_eq!((plan.version, report.published), (1, false));
+    assert!(world.in_force().await.is_empty() && world.worker.preloads.lock().is_empty());
+    let approved = approve(store, clock, 1, "bo").await.unwrap();
+    assert_eq!(approved.reason, "planned by ana, approved by bo");
+    assert_eq!(world.in_force().await, ["hive.db.t/d=2"]);
+    assert!(approve(store, clock, 1, "bo").await.unwrap_err().to_string().contains("published before"));
+
+    let decide = |target: &str, kind| Decision {
+        target: target.parse().unwrap(),
+        ruling: Ruling { kind, by: "ana".into(), because: "month end".into() },
+        decided: clock.now(),
+    };
+    store.decide(&decide("hive.db.t/d=1", RulingKind::Pin)).await.unwrap();
+    store.decide(&decide("hive.db.t/d=2", RulingKind::Deny)).await.unwrap();
+    let report = world.run("2026-11-19").await;
+    assert_eq!((report.version, world.in_force().await), (2, vec!["hive.db.t/d=1".to_owned()]));
+    let in_force = store.whitelist_in_force().await.unwrap();
+    let explained = explain(store, in_force.as_ref(), &"hive.db.t".parse().unwrap()).await.unwrap();
+    let reasons: Vec<(String, bool, &str)> = explained
+        .items
+        .iter()
+        .map(|item| (item.item.partition.clone(), item.whitelisted, item.reason.as_str()))
+        .collect();
+    assert_eq!(reasons[0], ("d=2".into(), false, "denied by ana because month end"));
+    assert_eq!(reasons[1], ("d=1".into(), true, "pinned by ana because month end"));
+    assert!(reasons[2].2.starts_with("no value"), "{reasons:?}");
+
+    let back = rollback(store, clock, 1, "bo").await.unwrap();
+    assert_eq!((back.version, back.reason.as_str()), (3, "rolled back to version 1 by bo"));
+    assert_eq!(world.in_force().await, ["hive.db.t/d=2"]);
+    assert!(rollback(store, clock, 9, "bo").await.unwrap_err().to_string().contains("no such version"));
+    let (stale, _) = world.night.plan(None, "ana", &|_| ()).await.unwrap();
+    world.run("2026-11-19").await;
+    let error = approve(store, clock, stale.version, "bo").await.unwrap_err();
+    assert!(error.to_string().contains("a newer version was published since"), "{error}");
+}
+
+#[tokio::test]
+async fn a_partition_that_grew_is_published_with_its_new_size() {
+    let world = World::new().await;
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.run("2026-11-19").await;
+    let path = ObjectPath::from("raw/db/t/d=2/g.parquet");
+    world.origin.put(&path, vec![0_u8; 100].into()).await.unwrap();
+    let report = world.run("2026-11-19").await;
+    assert_eq!((report.version, report.bytes, report.added_count), (2, 1_000_100, 0));
+    world.origin.delete(&path).await.unwrap();
+    let gone = ObjectPath::from("raw/db/t/d=2/f.parquet");
+    world.origin.delete(&gone).await.unwrap();
+    let report = world.run("2026-11-19").await;
+    assert_eq!((report.items, report.removed_count), (0, 1));
+    assert!(report.warnings.iter().any(|warning| warning.contains("no bucket holds them")), "{report:?}");
+}

@@ -1,0 +1,225 @@
+//! The store on SQLite, and on PostgreSQL where `LARDER_TEST_POSTGRES` holds the URL of a server that may be written to.
+
+use larder_model::{IoSpeed, ItemName, Location, WhitelistItem};
+use larder_model::{Whitelist, whitelist::FORMAT};
+use sqlx::migrate::MigrateDatabase;
+
+use super::*;
+use crate::speed::Measured;
+use crate::value::Reads;
+
+/// A new store, and the folder that holds it.
+pub(crate) async fn scratch() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = match std::env::var("LARDER_TEST_POSTGRES") {
+        Ok(server) => {
+            sqlx::any::install_default_drivers();
+            let url = format!("{}/larder_{}", server.trim_end_matches('/'), uuid::Uuid::new_v4().simple());
+            Any::create_database(&url).await.unwrap();
+            url
+        }
+        Err(_) => format!("sqlite://{}/deep/er/larder.db", folder.path().display()),
+    };
+    let store = Store::open(&StoreSettings { url }).await.unwrap();
+    (folder, store)
+}
+
+impl Store {
+    /// What a kill leaves behind is a lease that nobody renews; this spares tests the wait until it is taken over.
+    pub(crate) async fn break_lease(&self) {
+        sqlx::query("DELETE FROM lease").execute(&self.pool).await.unwrap();
+    }
+
+    /// Breaks a version's document.
+    pub(crate) async fn break_document(&self, version: u64, text: &str) {
+        sqlx::query("UPDATE whitelist SET document = $1 WHERE version = $2")
+            .bind(text.to_owned())
+            .bind(to_sql(version))
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+}
+
+pub(crate) fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+pub(crate) fn document(items: &[&str]) -> Whitelist {
+    let speed = IoSpeed { overhead_seconds: 0.03, bytes_per_second: 80e6 };
+    let item = |name: &&str| WhitelistItem {
+        item: name.parse().unwrap(),
+        locations: vec![Location { bucket: "wh".into(), prefix: format!("{}/", name.replace('.', "/")) }],
+        bytes: 10,
+        objects: 1,
+        value_seconds: 1.5,
+        reason: "a test".into(),
+    };
+    Whitelist {
+        format: FORMAT,
+        version: 1,
+        created: DateTime::UNIX_EPOCH,
+        night: day("2026-11-19"),
+        budget_bytes: 100,
+        cut_density: 0.0,
+        origin: speed,
+        ssd: speed,
+        reason: "a test".into(),
+        items: items.iter().map(item).collect(),
+    }
+}
+
+fn day_item(item: &str, requests: u64, bytes: u64) -> DayItem {
+    let item: ItemName = item.parse().unwrap();
+    DayItem { item, reads: Reads { requests, bytes }, queries: 1, hit_requests: 2, hit_bytes: 20, hit_seconds: 0.5 }
+}
+
+fn summary(day: NaiveDate, fingerprint: &str) -> DaySummary {
+    DaySummary {
+        day,
+        fingerprint: fingerprint.into(),
+        log_rows: 3,
+        unattributed_requests: 1,
+        unattributed_bytes: 7,
+        skipped_files: vec![SkippedFile { file: "a".into(), problem: "b".into() }],
+    }
+}
+
+#[tokio::test]
+async fn a_day_replaces_what_was_known_of_it() {
+    let (_folder, store) = scratch().await;
+    let (first, second) = (day("2026-11-18"), day("2026-11-19"));
+    let measured = Measured { speed: IoSpeed { overhead_seconds: 0.02, bytes_per_second: 5e7 }, samples: 90 };
+    let many: Vec<DayItem> = (0..1200).map(|i| day_item(&format!("a.b.t/d={i}"), 1, 10)).collect();
+    store.replace_day(&summary(first, "f1"), &many, &[("origin", measured)]).await.unwrap();
+    store.replace_day(&summary(second, "f1"), &[day_item("a.b.t/d=1", 5, u64::MAX)], &[]).await.unwrap();
+    store.replace_day(&summary(second, "f2"), &[day_item("a.b.t/d=1", 5, 50)], &[]).await.unwrap();
+    assert_eq!(store.day_fingerprints().await.unwrap()[&second], "f2");
+    assert_eq!(store.days(first, second).await.unwrap(), [summary(first, "f1"), summary(second, "f2")]);
+    let history = store.history(first, second).await.unwrap();
+    assert_eq!(history.len(), 1200);
+    let item = history.iter().find(|item| item.item.partition == "d=1").unwrap();
+    assert_eq!((item.reads, item.queries), (Reads { requests: 6, bytes: 60 }, 2));
+    assert_eq!(store.hits_on(second).await.unwrap(), (Reads { requests: 2, bytes: 20 }, 0.5));
+    assert_eq!(store.hits_on(day("2020-01-01")).await.unwrap(), (Reads::default(), 0.0));
+    assert_eq!(store.last_speed("origin", second).await.unwrap(), Some((first, measured)));
+    assert_eq!(store.last_speed("ssd", second).await.unwrap(), None);
+    store.forget_days_before(second).await.unwrap();
+    assert_eq!(store.history(first, second).await.unwrap().len(), 1);
+    assert_eq!(store.last_speed("origin", second).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn versions_count_up_and_the_newest_published_is_in_force() {
+    let (_folder, store) = scratch().await;
+    assert_eq!(store.whitelist_in_force().await.unwrap(), None);
+    let one = store.add_version(document(&["a.b.t"]), VersionStatus::Published, None).await.unwrap();
+    let two = store.add_version(document(&["a.b.u"]), VersionStatus::Proposed, None).await.unwrap();
+    assert_eq!((one.version, two.version), (1, 2));
+    assert_eq!(store.whitelist_in_force().await.unwrap(), Some(one));
+    let rows = store.versions(10).await.unwrap();
+    assert_eq!((rows[0].version, rows[0].status, rows[0].items), (2, VersionStatus::Proposed, 1));
+    assert_eq!((rows[1].bytes, rows[1].value_seconds, rows[1].night), (10, 1.5, day("2026-11-19")));
+    assert!(store.publish_proposal(&two).await.unwrap());
+    assert!(!store.publish_proposal(&two).await.unwrap(), "it is no proposal any more");
+    assert_eq!(store.version_in_force().await.unwrap(), Some(2));
+    store.break_document(2, "{\"format\": 1, \"version\": \"two\"}").await;
+    let error = store.whitelist_in_force().await.unwrap_err().to_string();
+    assert!(error.contains("whitelist version 2") && error.contains("version"), "{error}");
+}
+
+#[tokio::test]
+async fn verdicts_are_kept_whole_and_summed_by_table() {
+    let (_folder, store) = scratch().await;
+    let row = |item: &str, rank| CandidateRow {
+        item: item.parse().unwrap(),
+        bytes: 10,
+        objects: 1,
+        reads: Reads { requests: 2, bytes: 1 << 53 },
+        queries: rank,
+        value_seconds: 0.5,
+        taken: rank == 1,
+        rank,
+        reason: "so".into(),
+        ruling: (rank == 2).then_some(crate::choice::RulingKind::Deny),
+    };
+    let rows: Vec<CandidateRow> = (1..=1100).map(|rank| row(&format!("a.b.t/d={rank}"), rank)).collect();
+    store.set_candidates(&rows).await.unwrap();
+    store.set_candidates(&rows).await.unwrap();
+    assert_eq!(store.candidates().await.unwrap(), rows);
+    assert_eq!(store.candidates_of(&"a.b.none".parse().unwrap()).await.unwrap(), []);
+    let [table] = store.tables().await.unwrap().try_into().unwrap();
+    let TableRow { items, bytes, queries, value_seconds, .. } = table;
+    assert_eq!((items, bytes, queries, value_seconds), (1100, 11_000, 1100, 550.0));
+}
+
+#[tokio::test]
+async fn decisions_workers_and_deliveries_are_kept_once_each() {
+    let (_folder, store) = scratch().await;
+    let now = time_of("2026-11-20T02:30:00.123456Z", "a test").unwrap();
+    let ruling = |because: &str| crate::choice::Ruling {
+        kind: crate::choice::RulingKind::Pin,
+        by: "ana".into(),
+        because: because.into(),
+    };
+    let decision = |because| Decision { target: "a.b.t".parse().unwrap(), ruling: ruling(because), decided: now };
+    store.decide(&decision("one")).await.unwrap();
+    store.decide(&decision("two")).await.unwrap();
+    assert_eq!(store.decisions().await.unwrap(), [decision("two")]);
+    assert!(store.undecide(&"a.b.t".parse().unwrap()).await.unwrap());
+    assert!(!store.undecide(&"a.b.t".parse().unwrap()).await.unwrap());
+
+    let worker = Worker { id: "w1".into(), admin_url: "http://w1:9001".into(), last_seen: now };
+    store.heartbeat(&worker).await.unwrap();
+    store.heartbeat(&worker).await.unwrap();
+    assert_eq!(store.workers(now).await.unwrap(), [worker]);
+    assert_eq!(store.workers(now + chrono::TimeDelta::seconds(1)).await.unwrap(), []);
+    assert_eq!(store.delivered("http://w1:9001").await.unwrap(), 0);
+    store.set_delivered("http://w1:9001", 3).await.unwrap();
+    store.set_delivered("http://w1:9001", 4).await.unwrap();
+    assert_eq!(store.delivered("http://w1:9001").await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_bucket_replaces_what_was_known_of_it() {
+    let (_folder, store) = scratch().await;
+    let item = |bucket: &str, bytes| CatalogItem {
+        item: "a.b.t/d=1".parse().unwrap(),
+        bucket: bucket.into(),
+        bytes,
+        objects: 2,
+        prefixes: vec!["t/d=1/".into()],
+    };
+    store.replace_catalog("one", &[item("one", 1)]).await.unwrap();
+    store.replace_catalog("two", &[item("two", 2)]).await.unwrap();
+    store.replace_catalog("one", &[item("one", 3)]).await.unwrap();
+    assert_eq!(store.catalog().await.unwrap(), [item("one", 3), item("two", 2)]);
+    store.keep_only_buckets(&["two"]).await.unwrap();
+    assert_eq!(store.catalog().await.unwrap(), [item("two", 2)]);
+}
+
+#[tokio::test]
+async fn two_processes_share_a_store_and_a_wrong_url_is_named_without_its_password() {
+    if std::env::var("LARDER_TEST_POSTGRES").is_err() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = StoreSettings { url: format!("sqlite://{}/larder.db", folder.path().display()) };
+        let (one, two) = (Store::open(&settings).await.unwrap(), Store::open(&settings).await.unwrap());
+        let (a, b) = tokio::join!(
+            one.add_version(document(&["a.b.t"]), VersionStatus::Published, None),
+            two.add_version(document(&["a.b.u"]), VersionStatus::Published, None)
+        );
+        let mut versions = [a.unwrap().version, b.unwrap().version];
+        versions.sort_unstable();
+        assert_eq!(versions, [1, 2]);
+        one.close().await;
+        two.ping().await.unwrap();
+    }
+    for (url, names) in [
+        ("mysql://localhost/x", "sqlite:// or postgres://"),
+        ("postgres://larder:secret@127.0.0.1:1/larder", "127.0.0.1"),
+        ("sqlite:///proc/nowhere/larder.db", "folder"),
+    ] {
+        let error = Store::open(&StoreSettings { url: url.into() }).await.unwrap_err().to_string();
+        assert!(error.contains(names) && !error.contains("secret"), "{error}");
+    }
+}
