@@ -53,7 +53,7 @@ def test_boto3_gets_every_object_byte_for_byte(read_three_times):
         return {k.removeprefix(prefix): client.get_object(Bucket=bucket, Key=k)["Body"].read() for k in keys}
 
     direct, cold, warm = read_three_times(read, warm_bytes=LISTING_BYTES)
-    assert len(direct) > 20 and sum(map(len, direct.values())) > 5_000_000
+    assert len(direct) >= 20 and sum(map(len, direct.values())) > 5_000_000
     assert cold == direct
     assert warm == direct
 
@@ -75,7 +75,7 @@ def test_the_aws_cli_copies_the_tables_byte_for_byte(read_three_times, tmp_path)
         return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
 
     direct, cold, warm = read_three_times(read, warm_bytes=LISTING_BYTES)
-    assert len(direct) > 20
+    assert len(direct) >= 20
     assert cold == direct
     assert warm == direct
 
