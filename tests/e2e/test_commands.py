@@ -2,8 +2,7 @@
 
 import json
 import subprocess
-
-import pytest
+import threading
 
 from harness.larder import binary
 
@@ -51,19 +50,22 @@ def test_simulate_compares_policies_on_the_same_history(tmp_path):
     assert simulate("--seed", "7", "--capacity", "0.1") == result, "the same seed, the same figures"
 
 
-@pytest.mark.parametrize("command", ["stat", "top"])
-def test_live_commands_speak_json(shared, command):
-    shared.client().get_object(Bucket="warehouse", Key="tpch/nation/0.parquet")["Body"].read()
-    arguments = [command, "--json"]
+def test_live_commands_count_what_is_read_meanwhile(shared):
+    """`stat` and `top` show rates between two looks, so there must be reads between them."""
+    stop = threading.Event()
+
+    def keep_reading():
+        client = shared.client()
+        while not stop.is_set():
+            client.get_object(Bucket="warehouse", Key="tpch/nation/0.parquet")["Body"].read()
+
+    reader = threading.Thread(target=keep_reading)
+    reader.start()
     try:
-        text = shared.command(*arguments, seconds=5).stdout
-    except subprocess.TimeoutExpired as error:
-        # They go on until they are stopped; the first line is there by now.
-        text = (error.stdout or b"").decode()
-    assert isinstance(json.loads(text.strip().splitlines()[0]), dict | list), text
-
-
-def test_a_snippet_names_the_endpoint(shared):
-    for engine in ("trino", "spark", "duckdb"):
-        shown = shared.command("whitelist", "snippet", engine).stdout
-        assert str(shared.s3_port) in shown, engine
+        stat = json.loads(shared.command("stat", "--json", "--count", 1).stdout)
+        top = json.loads(shared.command("top", "--json", "--count", 1).stdout)
+    finally:
+        stop.set()
+        reader.join()
+    assert stat["get_per_second"] > 0 and stat["errors_per_second"] == 0
+    assert top[0]["table"] == "warehouse.tpch.nation" and top[0]["requests"] > 0

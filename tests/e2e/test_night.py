@@ -170,7 +170,7 @@ def test_an_item_that_left_is_dropped_and_a_rollback_brings_it_back(larder, orig
 
     difference = larder.get("whitelist/diff", **{"from": 1, "to": 2})
     assert item in json.dumps(difference)
-    larder.command("whitelist", "rollback")
+    larder.command("whitelist", "rollback", 1)
     larder.wait_for_whitelist(3)
     assert [entry["item"] for entry in whitelist(larder)["items"]][0] == item
     history = larder.get("whitelist/history")
