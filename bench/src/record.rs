@@ -49,16 +49,8 @@ fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-const COLUMNS: [&str; 8] = [
-    "GET",
-    "server",
-    "requests/s",
-    "MiB/s",
-    "requests per core second",
-    "MiB per core second",
-    "median",
-    "p99",
-];
+const COLUMNS: [&str; 8] =
+    ["GET", "server", "requests/s", "MiB/s", "requests per core second", "MiB per core second", "median", "p99"];
 
 /// The table for the terminal, with the ratios below.
 pub(crate) fn table(rows: &[Row]) -> String {
@@ -161,7 +153,11 @@ pub(crate) fn record(path: &Path, machine: &Machine, rows: &[Row]) -> anyhow::Re
     for row in rows {
         let _ = write!(section, "\n| {} |", cells(row).join(" | "));
     }
-    let _ = write!(section, "\n\nPer core means per second of the server's CPU time (user and system).\n\n{}", ratios(rows));
+    let _ = write!(
+        section,
+        "\n\nPer core means per second of the server's CPU time (user and system).\n\n{}",
+        ratios(rows)
+    );
     let old = fs::read_to_string(path).unwrap_or_else(|_| "# Recorded results\n".into());
     fs::write(path, replace_section(&old, &section)).with_context(|| format!("writing {}", path.display()))
 }

@@ -45,7 +45,8 @@ async fn main() -> anyhow::Result<()> {
     let session = SessionContext::new();
     session.register_object_store(&arguments.tables, Arc::new(store));
     for name in &arguments.names {
-        let (name, partition) = name.split_once(':').map_or((name.as_str(), None), |(name, column)| (name, Some(column)));
+        let (name, partition) =
+            name.split_once(':').map_or((name.as_str(), None), |(name, column)| (name, Some(column)));
         let columns = partition.map(|column| (column.to_owned(), DataType::Int64)).into_iter().collect();
         let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
             .with_file_extension(".parquet")
