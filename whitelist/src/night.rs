@@ -18,7 +18,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use larder_model::whitelist::FORMAT;
 use larder_model::{ByteSize, Clock, IoSpeed, ItemName, Location, Whitelist, WhitelistItem};
 use thiserror::Error;
@@ -32,7 +33,7 @@ use crate::publish::diff;
 use crate::settings::NightlySettings;
 use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD, SpeedReport};
 use crate::store::decisions::Rulings;
-use crate::store::{CandidateRow, Store, StoreError, StoredNight, VersionStatus};
+use crate::store::{CandidateRow, Lease, Store, StoreError, StoredNight, VersionStatus};
 
 /// Everything a night needs.
 #[derive(Debug, Clone)]
@@ -113,23 +114,11 @@ const LISTINGS_MAX: usize = 4;
 impl Night {
     /// Runs the night whose last day of logs is `date`: yesterday where none is given.
     pub async fn run(&self, date: Option<NaiveDate>, progress: OnProgress<'_>) -> Result<NightReport, NightError> {
-        self.with_lease(async |id, lease| {
-            let mut report = self.begin(id.clone(), date);
-            let (draft, rows) = self.compute(&mut report, progress).await?;
-            if !lease.is_held().await.map_err(at("check its lease"))? {
-                return Err(NightError::TakenOver("publish"));
-            }
-            progress(Progress::Step("publish"));
-            let in_force = self.publish(draft, &rows, &mut report).await?;
-            self.keep(&mut report).await?;
-            if let Some(whitelist) = in_force {
-                progress(Progress::Step("drop and preload"));
-                self.tell_workers(&whitelist, &mut report, progress).await?;
-            }
-            self.keep(&mut report).await?;
-            Ok(report)
-        })
-        .await
+        let (id, lease) = self.take_lease().await?;
+        let done = self.run_holding(&lease, self.begin(id, date), progress).await;
+        // Also after a failure, so that the next try need not wait until this one is taken for dead.
+        lease.release().await.map_err(at("release its lease"))?;
+        done
     }
 
     /// Computes what a night would publish, and keeps it as a proposal that waits for approval. No worker is told.
@@ -139,34 +128,57 @@ impl Night {
         by: &str,
         progress: OnProgress<'_>,
     ) -> Result<(Whitelist, NightReport), NightError> {
-        self.with_lease(async |id, _| {
-            let mut report = self.begin(id, date);
-            let (draft, _) = self.compute(&mut report, progress).await?;
-            progress(Progress::Step("propose"));
-            let draft = Whitelist { reason: format!("planned by {by}"), ..draft };
-            let in_force = self.in_force(&mut report).await?;
-            report.compare(in_force.as_ref(), &draft);
-            let proposal =
-                self.store.add_version(draft, VersionStatus::Proposed, None).await.map_err(at("keep the proposal"))?;
-            report.version = proposal.version;
-            report.outcome = format!("proposed version {}; approve it to put it in force", proposal.version);
-            report.finished = self.clock.now();
-            Ok((proposal, report))
-        })
-        .await
+        let (id, lease) = self.take_lease().await?;
+        let done = self.propose(self.begin(id, date), by, progress).await;
+        lease.release().await.map_err(at("release its lease"))?;
+        done
     }
 
-    async fn with_lease<T>(
+    async fn run_holding(
         &self,
-        work: impl AsyncFnOnce(String, &crate::store::Lease) -> Result<T, NightError>,
-    ) -> Result<T, NightError> {
+        lease: &Lease,
+        mut report: NightReport,
+        progress: OnProgress<'_>,
+    ) -> Result<NightReport, NightError> {
+        let (draft, rows) = self.compute(&mut report, progress).await?;
+        if !lease.is_held().await.map_err(at("check its lease"))? {
+            return Err(NightError::TakenOver("publish"));
+        }
+        progress(Progress::Step("publish"));
+        let in_force = self.publish(draft, &rows, &mut report).await?;
+        self.keep(&mut report).await?;
+        if let Some(whitelist) = in_force {
+            progress(Progress::Step("drop and preload"));
+            self.tell_workers(&whitelist, &mut report, progress).await?;
+        }
+        self.keep(&mut report).await?;
+        Ok(report)
+    }
+
+    async fn propose(
+        &self,
+        mut report: NightReport,
+        by: &str,
+        progress: OnProgress<'_>,
+    ) -> Result<(Whitelist, NightReport), NightError> {
+        let (draft, _) = self.compute(&mut report, progress).await?;
+        progress(Progress::Step("propose"));
+        let draft = Whitelist { reason: format!("planned by {by}"), ..draft };
+        let in_force = self.in_force(&mut report).await?;
+        report.compare(in_force.as_ref(), &draft);
+        let proposal = self.store.add_version(draft, VersionStatus::Proposed, None).await;
+        let proposal = proposal.map_err(at("keep the proposal"))?;
+        report.version = proposal.version;
+        report.outcome = format!("proposed version {}; approve it to put it in force", proposal.version);
+        report.finished = self.clock.now();
+        Ok((proposal, report))
+    }
+
+    async fn take_lease(&self) -> Result<(String, Lease), NightError> {
         let id = uuid::Uuid::new_v4().to_string();
         let holder = format!("a night ({id}, process {})", std::process::id());
         let lease = self.store.lease("whitelist", &holder).await.map_err(at("begin"))?;
-        let done = work(id, &lease).await;
-        // Also after a failure, so that the next try need not wait until this one is taken for dead.
-        lease.release().await.map_err(at("release its lease"))?;
-        done
+        Ok((id, lease))
     }
 
     fn begin(&self, id: String, date: Option<NaiveDate>) -> NightReport {
@@ -259,9 +271,9 @@ impl Night {
     async fn list_buckets(&self, report: &mut NightReport) -> Result<(), NightError> {
         let names: Vec<&str> = self.catalog.iter().map(|bucket| bucket.name.as_str()).collect();
         self.store.keep_only_buckets(&names).await.map_err(at("forget buckets"))?;
-        let mut listings = futures::stream::iter(&self.catalog)
-            .map(async |bucket| (bucket, list(bucket).await))
-            .buffered(LISTINGS_MAX);
+        let listing = |bucket| async move { (bucket, list(bucket).await) }.boxed();
+        let listings: Vec<BoxFuture<'_, _>> = self.catalog.iter().map(listing).collect();
+        let mut listings = futures::stream::iter(listings).buffered(LISTINGS_MAX);
         while let Some((bucket, listed)) = listings.next().await {
             match listed {
                 Ok((items, found)) => {

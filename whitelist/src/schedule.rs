@@ -34,8 +34,21 @@ pub fn parse(pattern: &str) -> Result<Cron, ScheduleError> {
 
 /// Runs `night` at each time that `schedule` names, until `shutdown`. A night that is due while another runs is left
 /// out; a night under way at shutdown is abandoned, which is safe, because a night may be killed anywhere.
-pub async fn run<F, N>(schedule: Cron, clock: Arc<dyn Clock>, shutdown: CancellationToken, mut night: N)
+pub async fn run<F, N>(schedule: Cron, clock: Arc<dyn Clock>, shutdown: CancellationToken, night: N)
 where
+    N: FnMut() -> F,
+    F: Future<Output = ()>,
+{
+    run_looking(schedule, clock, shutdown, night, LOOK_EVERY).await;
+}
+
+async fn run_looking<F, N>(
+    schedule: Cron,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+    mut night: N,
+    look_every: Duration,
+) where
     N: FnMut() -> F,
     F: Future<Output = ()>,
 {
@@ -55,7 +68,7 @@ where
             }
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(left.min(LOOK_EVERY)) => {}
+                () = tokio::time::sleep(left.min(look_every)) => {}
             }
         }
         tokio::select! {
@@ -69,7 +82,7 @@ where
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use chrono::{DateTime, TimeDelta, Utc};
+    use chrono::{DateTime, Utc};
     use larder_model::ManualClock;
 
     use super::*;
@@ -83,24 +96,34 @@ mod tests {
         parse("*/15 1-3 * * MON-FRI").unwrap();
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_night_runs_when_it_is_due_and_not_again_at_once() {
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         let clock = Arc::new(ManualClock::new(at("2026-11-20T02:29:50Z")));
         let (shutdown, nights) = (CancellationToken::new(), Arc::new(AtomicU32::new(0)));
-        let (counted, moving) = (nights.clone(), clock.clone());
-        let running = tokio::spawn(run(parse("30 2 * * *").unwrap(), clock.clone(), shutdown.clone(), move || {
+        let (counted, look) = (nights.clone(), Duration::from_millis(2));
+        let schedule = parse("30 2 * * *").unwrap();
+        let night = move || {
             counted.fetch_add(1, Ordering::SeqCst);
             std::future::ready(())
-        }));
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(nights.load(Ordering::SeqCst), 0);
-        moving.set(at("2026-11-20T02:30:00Z"));
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(nights.load(Ordering::SeqCst), 1);
-        moving.set(at("2026-11-21T02:30:00Z") + TimeDelta::seconds(1));
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(nights.load(Ordering::SeqCst), 2);
+        };
+        let running = tokio::spawn(run_looking(schedule, clock.clone(), shutdown.clone(), night, look));
+        let until = async |count| {
+            let wait = async {
+                while nights.load(Ordering::SeqCst) < count {
+                    tokio::time::sleep(look).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap();
+            // Long enough for a night that should not run to do so.
+            tokio::time::sleep(look * 10).await;
+            assert_eq!(nights.load(Ordering::SeqCst), count);
+        };
+        until(0).await;
+        clock.set(at("2026-11-20T02:30:00Z"));
+        until(1).await;
+        clock.set(at("2026-11-21T02:30:01Z"));
+        until(2).await;
         shutdown.cancel();
         running.await.unwrap();
     }

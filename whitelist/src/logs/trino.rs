@@ -146,7 +146,7 @@ fn bytes_of(count: Option<f64>) -> u64 {
 
 fn time_of(time: &Time, field: &str) -> Result<DateTime<Utc>, String> {
     match time {
-        Time::Seconds(seconds) => DateTime::from_timestamp_micros((seconds * 1e6) as i64)
+        Time::Seconds(seconds) => DateTime::from_timestamp_micros((seconds * 1e6).round() as i64)
             .ok_or_else(|| format!("{field}: {seconds} is not a time in seconds since 1970")),
         Time::Text(text) => DateTime::parse_from_rfc3339(text)
             .map(|time| time.to_utc())

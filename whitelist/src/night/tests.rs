@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use larder_model::{AccessRecord, AttributionRules, ManualClock};
+use object_store::aws::AmazonS3Builder;
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStoreExt, RetryConfig};
 use tempfile::TempDir;
 
 use super::*;
@@ -181,14 +182,29 @@ async fn an_origin_that_cannot_be_listed_keeps_its_last_known_sizes() {
     let mut world = World::new().await;
     world.reads("2026-11-19", "a.parquet", "d=2", 40);
     world.run("2026-11-19").await;
-    let absent = object_store::local::LocalFileSystem::new();
-    world.night.catalog[0].store = Arc::new(absent);
-    world.night.catalog[0].prefix = ObjectPath::from("proc/1/root");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let absent = AmazonS3Builder::new()
+        .with_bucket_name("absent")
+        .with_endpoint(format!("http://{nobody}"))
+        .with_allow_http(true)
+        .with_skip_signature(true)
+        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
+    world.night.catalog[0].store = Arc::new(absent.build().unwrap());
     let report = world.run("2026-11-19").await;
-    if report.buckets[0].problem.is_some() {
-        assert_eq!((report.version, report.items), (1, 1), "{report:?}");
-        assert!(report.warnings.iter().any(|warning| warning.contains("bucket `wh`")));
-    }
+    assert!(report.buckets[0].problem.is_some());
+    assert_eq!((report.version, report.items), (1, 1), "{report:?}");
+    assert!(report.warnings.iter().any(|warning| warning.contains("bucket `wh` cannot be listed")), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_night_can_run_in_a_task_of_its_own() {
+    let world = World::new().await;
+    let night = world.night.clone();
+    let report = tokio::spawn(async move { night.run(None, &|_| ()).await }).await.unwrap();
+    assert!(report.is_ok());
+    let night = world.night.clone();
+    let plan = tokio::spawn(async move { night.plan(None, "ana", &|_| ()).await }).await.unwrap();
+    assert!(plan.is_ok());
 }
 
 #[tokio::test]
@@ -200,11 +216,12 @@ async fn a_night_killed_anywhere_is_finished_by_the_next() {
     for kill_at in 1..20 {
         steps.store(0, Ordering::SeqCst);
         let killed = tokio::sync::Notify::new();
-        let run = world.night.run(None, &|_| {
+        let count_steps = |_| {
             if steps.fetch_add(1, Ordering::SeqCst) + 1 == kill_at {
                 killed.notify_one();
             }
-        });
+        };
+        let run = world.night.run(None, &count_steps);
         let finished = tokio::select! {
             biased;
             () = killed.notified() => false,

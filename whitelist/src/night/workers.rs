@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use larder_model::Whitelist;
 use larder_model::admin::{DropReport, DropRequest, PreloadItem, PreloadRequest, PreloadState, PreloadStatus};
 use serde::de::DeserializeOwned;
@@ -63,15 +64,13 @@ impl Night {
         }
         let client = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build();
         let client = client.expect("a client with nothing but a timeout can always be built");
-        let night_id = report.id.as_str();
-        let told = futures::stream::iter(workers)
-            .map(|url| {
-                let worker = WorkerCall { night: self, client: &client, night_id, url, whitelist, progress };
-                async move { worker.tell().await }
-            })
-            .buffered(WORKERS_MAX)
-            .collect::<Vec<WorkerReport>>()
-            .await;
+        let (night_id, night) = (report.id.as_str(), self);
+        let tell = |url: String| {
+            let worker = WorkerCall { night, client: &client, night_id, url, whitelist, progress };
+            async move { worker.tell().await }.boxed()
+        };
+        let told: Vec<BoxFuture<'_, WorkerReport>> = workers.into_iter().map(tell).collect();
+        let told: Vec<WorkerReport> = futures::stream::iter(told).buffered(WORKERS_MAX).collect().await;
         for worker in &told {
             if let Some(problem) = &worker.problem {
                 report.warnings.push(format!("worker {}: {problem}", worker.worker));
