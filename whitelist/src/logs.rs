@@ -84,6 +84,9 @@ const BROKEN_ENTRIES_MAX: usize = 100;
 /// Rows that one event may make: one for each partition it names.
 const ROWS_PER_EVENT_MAX: usize = 100_000;
 
+/// Statements are cut to this length: they are kept to be recognised, not to be run.
+const QUERY_BYTES_MAX: usize = 8192;
+
 impl Rest {
     fn add_broken(&mut self, line: u64, problem: String) {
         self.broken += 1;
@@ -175,6 +178,9 @@ fn checked(mut event: QueryEvent) -> Result<QueryEvent, String> {
         return Err(format!("it names {rows} partitions; at most {ROWS_PER_EVENT_MAX} are taken"));
     }
     event.reads = reads;
+    if let Some(query) = &mut event.query {
+        query.truncate(query.floor_char_boundary(QUERY_BYTES_MAX));
+    }
     Ok(event)
 }
 

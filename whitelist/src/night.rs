@@ -207,7 +207,15 @@ impl Night {
         let history =
             self.store.history(self.first_day(report.night), report.night).await.map_err(at("read the history"))?;
         let catalog = self.store.catalog().await.map_err(at("read the catalog"))?;
-        report.may_publish = rulings.has_pin() || history.iter().any(|item| item.reads.bytes > 0);
+        let is_unlisted = catalog.is_empty() && report.buckets.iter().any(|bucket| bucket.problem.is_some());
+        // An empty whitelist sends every read straight to the origin. Not knowing is no reason for that.
+        report.refusal = if is_unlisted {
+            Some("no bucket could be listed, now or before")
+        } else if !rulings.has_pin() && history.iter().all(|item| item.reads.bytes == 0) {
+            Some("there are no reads in the history and no pins")
+        } else {
+            None
+        };
         let weighed = weigh(history, catalog, &rulings, report.origin.speed, report.ssd.speed);
         let choice = choose(&weighed.candidates, report.budget_bytes);
         report.count(&weighed.candidates, &choice);
@@ -353,19 +361,18 @@ impl Night {
                 diff.added.is_empty() && diff.removed.is_empty() && diff.changed.is_empty()
             }
         };
-        let unchanged = if !report.may_publish {
-            // An empty whitelist sends every read straight to the origin. Silence in the logs is no reason for that.
-            report.warnings.push("no reads in the history and no pins: nothing was published".into());
-            Some("nothing published: there is no history")
+        let unchanged = if let Some(refusal) = report.refusal {
+            report.warnings.push(format!("nothing was published: {refusal}"));
+            Some(format!("nothing published: {refusal}"))
         } else if in_force.as_ref().is_some_and(keeps) {
-            Some("nothing published: the items and the budget are those in force")
+            Some("nothing published: the items and the budget are those in force".to_owned())
         } else {
             None
         };
         if let Some(outcome) = unchanged {
             self.store.set_candidates(rows).await.map_err(at("keep the verdicts"))?;
             report.version = in_force.as_ref().map_or(0, |whitelist| whitelist.version);
-            report.outcome = outcome.into();
+            report.outcome = outcome;
             return Ok(in_force);
         }
         let published = self.store.add_version(draft, VersionStatus::Published, Some(rows)).await;

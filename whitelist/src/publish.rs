@@ -10,6 +10,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use crate::choice::Ruling;
+use crate::store::decisions::Rulings;
 use crate::store::{CandidateRow, Store, StoreError, VersionStatus};
 
 /// What differs between two versions.
@@ -53,6 +55,8 @@ pub struct ItemExplanation {
     pub reason: String,
     /// What the last night weighed, and how it decided.
     pub verdict: Option<CandidateRow>,
+    /// What people decided by now; the next night obeys it.
+    pub ruling: Option<Ruling>,
 }
 
 /// What differs between two versions. A missing `from` is an empty one.
@@ -122,6 +126,7 @@ pub async fn explain(store: &Store, in_force: Option<&Whitelist>, asked: &ItemNa
         .map(|item| (&item.item, item))
         .collect();
     let version = in_force.map_or(0, |whitelist| whitelist.version);
+    let rulings = Rulings::new(store.decisions().await?);
     let mut items: Vec<ItemExplanation> = Vec::with_capacity(verdicts.len());
     for verdict in verdicts {
         let held = held.get(&verdict.item);
@@ -136,13 +141,15 @@ pub async fn explain(store: &Store, in_force: Option<&Whitelist>, asked: &ItemNa
             item: verdict.item.clone(),
             whitelisted: held.is_some(),
             reason,
+            ruling: rulings.of(&verdict.item).cloned(),
             verdict: Some(verdict),
         });
     }
     for (name, held) in held {
         if !items.iter().any(|known| known.item == *name) {
             let reason = held.reason.clone();
-            items.push(ItemExplanation { item: name.clone(), whitelisted: true, reason, verdict: None });
+            let ruling = rulings.of(name).cloned();
+            items.push(ItemExplanation { item: name.clone(), whitelisted: true, reason, verdict: None, ruling });
         }
     }
     Ok(Explanation {

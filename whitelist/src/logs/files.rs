@@ -43,9 +43,6 @@ pub struct WriteError {
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Statements are cut to this many characters: they are kept to be recognised, not to be run.
-const QUERY_CHARS_MAX: usize = 8192;
-
 /// Writes events below `<logs>/queries/day=YYYY-MM-DD/`, by the day they were created, and says how many rows they make.
 /// A file appears whole or not at all. Events that were written before do no harm: readers count each query once.
 pub fn write_events(logs: &Path, events: &[QueryEvent]) -> Result<u64, WriteError> {
@@ -136,7 +133,6 @@ fn batch_of(events: &[&QueryEvent]) -> RecordBatch {
         let times: TimestampMicrosecondArray = rows.iter().map(|row| Some(of(row.event))).collect();
         Arc::new(times.with_timezone("UTC"))
     };
-    let query = |row: &LogRow<'_>| row.event.query.as_ref().map(|query| query.chars().take(QUERY_CHARS_MAX).collect());
     let arrays: Vec<ArrayRef> = vec![
         text(&|row| row.event.query_id.clone()),
         text(&|row| row.event.engine.clone()),
@@ -144,7 +140,7 @@ fn batch_of(events: &[&QueryEvent]) -> RecordBatch {
         time(&|event| event.created.timestamp_micros()),
         time(&|event| event.ended.timestamp_micros()),
         Arc::new(rows.iter().map(|row| Some(row.event.succeeded)).collect::<BooleanArray>()),
-        Arc::new(rows.iter().map(query).collect::<Vec<Option<String>>>().into_iter().collect::<StringArray>()),
+        Arc::new(rows.iter().map(|row| row.event.query.as_deref()).collect::<StringArray>()),
         Arc::new(rows.iter().map(|row| row.table.as_deref()).collect::<StringArray>()),
         text(&|row| row.partition.to_owned()),
         text(&|row| row.columns.clone()),

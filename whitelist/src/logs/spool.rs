@@ -22,12 +22,12 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// This many events are written without waiting longer.
 const FLUSH_EVENTS: usize = 5_000;
 
-/// With this many events waiting no more are taken.
-const WAITING_EVENTS_MAX: usize = 50_000;
+/// With this many bytes waiting no more are taken.
+const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// The spool holds as much as it may: send the events again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{WAITING_EVENTS_MAX} query events wait to be written; send again later")]
+#[error("{} MiB of query events wait to be written; send again later", WAITING_BYTES_MAX >> 20)]
 pub struct SpoolFull;
 
 /// Takes events. Clones share one queue.
@@ -39,12 +39,18 @@ pub struct Spool {
 #[derive(Debug)]
 struct Shared {
     logs: PathBuf,
-    waiting: parking_lot::Mutex<Vec<QueryEvent>>,
+    waiting: parking_lot::Mutex<Waiting>,
     many: Notify,
     /// One flush at a time, so that `close` returns only when an earlier one is done too.
     flushing: Mutex<()>,
     stop: CancellationToken,
     writer: parking_lot::Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: Vec<QueryEvent>,
+    bytes: usize,
 }
 
 impl Spool {
@@ -67,11 +73,13 @@ impl Spool {
     /// Takes events, all of them or none.
     pub fn accept(&self, mut events: Vec<QueryEvent>) -> Result<(), SpoolFull> {
         let mut waiting = self.shared.waiting.lock();
-        if waiting.len() >= WAITING_EVENTS_MAX {
+        // Judged before these are added, so that a large post is taken whenever there is room at all.
+        if waiting.bytes >= WAITING_BYTES_MAX {
             return Err(SpoolFull);
         }
-        waiting.append(&mut events);
-        if waiting.len() >= FLUSH_EVENTS {
+        waiting.bytes += events.iter().map(size_of_event).sum::<usize>();
+        waiting.events.append(&mut events);
+        if waiting.events.len() >= FLUSH_EVENTS {
             self.shared.many.notify_one();
         }
         Ok(())
@@ -80,7 +88,7 @@ impl Spool {
     /// Writes what waits now. On failure the events wait on.
     pub async fn flush(&self) -> Result<(), super::WriteError> {
         let _one_at_a_time = self.shared.flushing.lock().await;
-        let events = std::mem::take(&mut *self.shared.waiting.lock());
+        let Waiting { events, bytes } = std::mem::take(&mut *self.shared.waiting.lock());
         if events.is_empty() {
             return Ok(());
         }
@@ -89,8 +97,9 @@ impl Spool {
         let (result, mut events) = written.expect("writing events does not panic, and the runtime waits for it");
         if result.is_err() {
             let mut waiting = self.shared.waiting.lock();
-            events.append(&mut waiting);
-            *waiting = events;
+            events.append(&mut waiting.events);
+            waiting.events = events;
+            waiting.bytes += bytes;
         }
         result.map(|_| ())
     }
@@ -124,4 +133,11 @@ impl Spool {
             }
         }
     }
+}
+
+/// About the memory that an event takes.
+fn size_of_event(event: &QueryEvent) -> usize {
+    let texts = |list: &[String]| list.iter().map(|text| text.len() + size_of::<String>()).sum::<usize>();
+    let reads = event.reads.iter().map(|read| size_of_val(read) + texts(&read.partitions) + texts(&read.columns));
+    size_of_val(event) + event.query_id.len() + event.query.as_ref().map_or(0, String::len) + reads.sum::<usize>()
 }

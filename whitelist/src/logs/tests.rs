@@ -128,7 +128,8 @@ async fn the_spool_writes_what_it_took_and_says_when_it_is_full() {
     let count = || std::fs::read_dir(folder.path().join("queries/day=2026-11-19")).unwrap().count();
     assert_eq!(count(), 1);
     // Closed, it still takes events and keeps them in memory; nothing writes them until it is closed again.
-    spool.accept(vec![event.clone(); 60_000]).unwrap();
+    let long = QueryEvent { query: Some("x".repeat(8000)), ..event.clone() };
+    spool.accept(vec![long; 9_000]).unwrap();
     assert_eq!(spool.accept(vec![event]), Err(SpoolFull));
     spool.close().await.unwrap();
     assert_eq!(count(), 2);

@@ -79,9 +79,9 @@ pub struct NightReport {
     /// What each worker did.
     pub workers: Vec<WorkerReport>,
 
-    /// Whether there is anything to base a whitelist on.
+    /// Why there is nothing to base a whitelist on.
     #[serde(skip)]
-    pub(super) may_publish: bool,
+    pub(super) refusal: Option<&'static str>,
 }
 
 /// What one worker did.
@@ -166,7 +166,7 @@ impl NightReport {
             removed_count: 0,
             realised_seconds: 0.0,
             workers: Vec::new(),
-            may_publish: false,
+            refusal: None,
         }
     }
 

@@ -141,7 +141,7 @@ async fn without_history_nothing_is_published_and_a_zero_budget_is_warned_of() {
     let mut world = World::new().await;
     let report = world.run("2026-11-19").await;
     assert_eq!((report.version, report.published, report.history_days), (0, false, 0));
-    assert!(report.warnings.iter().any(|warning| warning.contains("no reads in the history")), "{report:?}");
+    assert!(report.warnings.iter().any(|warning| warning.contains("there are no reads in the history")), "{report:?}");
     assert!(world.worker.preloads.lock().is_empty());
 
     world.reads("2026-11-19", "a.parquet", "d=2", 40);
@@ -182,6 +182,24 @@ async fn an_origin_that_cannot_be_listed_keeps_its_last_known_sizes() {
     let mut world = World::new().await;
     world.reads("2026-11-19", "a.parquet", "d=2", 40);
     world.run("2026-11-19").await;
+    world.night.catalog[0].store = unreachable_origin();
+    let report = world.run("2026-11-19").await;
+    assert!(report.buckets[0].problem.is_some());
+    assert_eq!((report.version, report.items), (1, 1), "{report:?}");
+    assert!(report.warnings.iter().any(|warning| warning.contains("bucket `wh` cannot be listed")), "{report:?}");
+}
+
+#[tokio::test]
+async fn an_origin_that_was_never_listed_publishes_nothing() {
+    let mut world = World::new().await;
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.night.catalog[0].store = unreachable_origin();
+    let report = world.run("2026-11-19").await;
+    assert_eq!((report.version, report.published), (0, false));
+    assert!(report.outcome.contains("no bucket could be listed"), "{}", report.outcome);
+}
+
+fn unreachable_origin() -> Arc<dyn object_store::ObjectStore> {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let absent = AmazonS3Builder::new()
         .with_bucket_name("absent")
@@ -189,11 +207,7 @@ async fn an_origin_that_cannot_be_listed_keeps_its_last_known_sizes() {
         .with_allow_http(true)
         .with_skip_signature(true)
         .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() });
-    world.night.catalog[0].store = Arc::new(absent.build().unwrap());
-    let report = world.run("2026-11-19").await;
-    assert!(report.buckets[0].problem.is_some());
-    assert_eq!((report.version, report.items), (1, 1), "{report:?}");
-    assert!(report.warnings.iter().any(|warning| warning.contains("bucket `wh` cannot be listed")), "{report:?}");
+    Arc::new(absent.build().unwrap())
 }
 
 #[tokio::test]
