@@ -1,0 +1,269 @@
+//! An engine behind its real S3 endpoint, over an origin that counts and can misbehave.
+
+#![allow(dead_code, reason = "each suite uses a part")]
+
+use std::ops::Range;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use larder_cached::{
+    Access, Admit, BucketSettings, CacheSettings, Consistency, Engine, EngineParts, KeySettings, Origins, S3Settings,
+    SsdSettings, serve_s3,
+};
+use larder_model::{ByteSize, IoSpeed, Location, SystemClock, Whitelist, WhitelistItem};
+use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// An origin in memory that counts what is read of it, and fails when told to.
+#[derive(Debug, Default)]
+pub struct CountingOrigin {
+    pub inner: InMemory,
+    pub gets: AtomicU64,
+    pub bytes: AtomicU64,
+    pub down: AtomicBool,
+    /// Cuts the next so many bodies short by one byte.
+    pub truncate: AtomicU64,
+    /// Each GET waits this long, in milliseconds.
+    pub delay_ms: AtomicU64,
+}
+
+impl std::fmt::Display for CountingOrigin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CountingOrigin")
+    }
+}
+
+impl CountingOrigin {
+    fn check(&self) -> Result<()> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(object_store::Error::Generic { store: "counting", source: "down".into() });
+        }
+        Ok(())
+    }
+
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes.load(Ordering::SeqCst)
+    }
+
+    pub fn gets(&self) -> u64 {
+        self.gets.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for CountingOrigin {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        self.check()?;
+        self.inner.put_opts(location, payload, opts).await
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.check()?;
+        self.inner.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.check()?;
+        let head = options.head;
+        let mut result = self.inner.get_opts(location, options).await?;
+        if !head {
+            tokio::time::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
+            self.gets.fetch_add(1, Ordering::SeqCst);
+            self.bytes.fetch_add(result.range.end - result.range.start, Ordering::SeqCst);
+            let cut = self.truncate.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+            let (meta, range, attributes) = (result.meta.clone(), result.range.clone(), result.attributes.clone());
+            let mut bytes = result.bytes().await?;
+            if cut {
+                bytes.truncate(bytes.len() - 1);
+            }
+            let body = futures::stream::once(async move { Ok(bytes) });
+            result = GetResult { payload: GetResultPayload::Stream(Box::pin(body)), meta, range, attributes };
+        }
+        Ok(result)
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.check()?;
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.check()?;
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.check()?;
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+/// A worker: an engine and its endpoint.
+pub struct Worker {
+    pub engine: Arc<Engine>,
+    pub s3: Arc<AmazonS3>,
+    pub address: std::net::SocketAddr,
+    pub whitelist: watch::Sender<Option<Arc<Whitelist>>>,
+    shutdown: CancellationToken,
+}
+
+impl Worker {
+    /// Starts one with small tiers in `folder`, over `origin` as bucket `lake`.
+    pub async fn start(folder: &FilePath, origin: Arc<dyn ObjectStore>, consistency: Consistency) -> Self {
+        Self::start_with(folder, origin, consistency, Admit::Whitelist).await
+    }
+
+    pub async fn start_with(
+        folder: &FilePath,
+        origin: Arc<dyn ObjectStore>,
+        consistency: Consistency,
+        admit: Admit,
+    ) -> Self {
+        let bucket = BucketSettings {
+            name: "lake".into(),
+            origin: "file:///".into(),
+            consistency,
+            options: Default::default(),
+            catalog: Some("hive".into()),
+            tables: Vec::new(),
+            list_cache: Duration::ZERO,
+        };
+        let mut origins = Origins::open(&[bucket]).expect("an origin");
+        origins.replace_store("lake", origin);
+        let (whitelist, followed) = watch::channel(None);
+        let cache = CacheSettings {
+            memory: ByteSize::mib(16),
+            ssd: SsdSettings { path: folder.join("ssd"), capacity: ByteSize::mib(128) },
+            admit,
+            block: ByteSize::kib(64),
+            fill: ByteSize::kib(512),
+            ..CacheSettings::default()
+        };
+        let parts = EngineParts {
+            cache,
+            origins,
+            clock: Arc::new(SystemClock),
+            whitelist: followed,
+            access_log: folder.join("access"),
+            worker: "w1".into(),
+        };
+        let engine = Engine::start(parts).await.expect("the engine starts");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let key = |id: &str, access, buckets: &[&str]| KeySettings {
+            id: id.into(),
+            secret: Some("secret".into()),
+            secret_file: None,
+            buckets: buckets.iter().map(|b| (*b).to_owned()).collect(),
+            access,
+        };
+        let settings = S3Settings {
+            keys: vec![
+                key("writer", Access::Write, &["*"]),
+                key("reader", Access::Read, &["lake"]),
+                key("stranger", Access::Write, &["other"]),
+            ],
+            ..S3Settings::default()
+        };
+        let shutdown = CancellationToken::new();
+        let (serving, stop) = (Arc::clone(&engine), shutdown.clone());
+        tokio::spawn(async move {
+            serve_s3(listener, &settings, serving, stop, Duration::from_secs(5)).await.expect("the endpoint serves");
+        });
+        let s3 = Arc::new(client(address, "writer", "secret"));
+        Self { engine, s3, address, whitelist, shutdown }
+    }
+
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.engine.close(Duration::from_secs(5)).await;
+    }
+
+    /// Puts these folders of bucket `lake` on the whitelist, and waits until it is in force.
+    pub async fn whitelist(&self, version: u64, items: &[(&str, &str)]) {
+        self.whitelist.send(Some(Arc::new(whitelist(version, items)))).expect("the engine follows");
+        while self.engine.whitelist().is_none_or(|whitelist| whitelist.version != version) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+pub fn client(address: std::net::SocketAddr, id: &str, secret: &str) -> AmazonS3 {
+    AmazonS3Builder::new()
+        .with_endpoint(format!("http://{address}"))
+        .with_bucket_name("lake")
+        .with_region("us-east-1")
+        .with_access_key_id(id)
+        .with_secret_access_key(secret)
+        .with_allow_http(true)
+        .with_retry(object_store::RetryConfig { max_retries: 0, ..Default::default() })
+        .build()
+        .expect("a client")
+}
+
+pub fn whitelist(version: u64, items: &[(&str, &str)]) -> Whitelist {
+    let speed = IoSpeed { overhead_seconds: 0.03, bytes_per_second: 80e6 };
+    Whitelist {
+        format: larder_model::whitelist::FORMAT,
+        version,
+        created: Default::default(),
+        night: Default::default(),
+        budget_bytes: 1 << 30,
+        cut_density: 0.0,
+        origin: speed,
+        ssd: speed,
+        reason: "a test".into(),
+        items: items
+            .iter()
+            .map(|(item, prefix)| WhitelistItem {
+                item: item.parse().expect("an item"),
+                locations: vec![Location { bucket: "lake".into(), prefix: (*prefix).to_owned() }],
+                bytes: 1,
+                objects: 1,
+                value_seconds: 1.0,
+                reason: String::new(),
+            })
+            .collect(),
+    }
+}
+
+/// Bytes that differ from place to place and from seed to seed.
+pub fn content(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..length)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 24) as u8
+        })
+        .collect()
+}
+
+pub async fn put(origin: &CountingOrigin, key: &str, bytes: &[u8]) {
+    origin.inner.put(&key.into(), bytes.to_vec().into()).await.expect("memory takes it");
+}
+
+pub async fn read(s3: &AmazonS3, key: &str) -> Vec<u8> {
+    s3.get(&key.into()).await.expect("an answer").bytes().await.expect("a body").to_vec()
+}
