@@ -1,0 +1,222 @@
+//! The command line: every command, flag and help text.
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand};
+use larder_model::ItemName;
+use larder_whitelist::Format;
+
+use crate::demo::DemoArgs;
+
+/// Makes ad-hoc queries over HDFS and S3 answer as if the data lay on the worker's own disk.
+#[derive(Debug, Parser)]
+#[command(name = "larder", version, after_help = "Exit status: 0 done, 1 failed, 2 usage.")]
+pub(crate) struct Cli {
+    /// The configuration file. Without one, embedded defaults hold: see `larder serve --help`.
+    #[arg(long, global = true, value_name = "FILE", env = "LARDER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The whole story on one machine: TPC-H behind a simulated remote, a month of queries, nights, warm mornings.
+    Demo(DemoArgs),
+    /// The daemon: S3 endpoint, admin API and dashboard, the nightly schedule.
+    #[command(after_help = "\
+Without a configuration file it listens on loopback only (S3 9000, admin 9001), serves the folder data/objects as
+bucket `demo`, and makes a key pair on first start, which it prints once and keeps in data/s3-key.toml.")]
+    Serve(ServeArgs),
+    /// One night: ingest logs, value items, choose, publish, preload, drop, report. Safe to run twice and to kill.
+    Nightly(NightlyArgs),
+    /// What is worth keeping near, and why.
+    Whitelist {
+        #[command(subcommand)]
+        command: WhitelistCommand,
+    },
+    /// Fill the running daemon's tiers now: the whole whitelist, or some of its items.
+    Preload(PreloadArgs),
+    /// Empty the running daemon's tiers of tables, partitions or `s3://bucket/prefix/` folders.
+    Drop(DropArgs),
+    /// Read a query log into the store's logs, for the next night.
+    #[command(after_help = "Example: larder ingest trino /var/log/trino/events.jsonl")]
+    Ingest(IngestArgs),
+    /// Replay history: policies side by side.
+    Simulate(SimulateArgs),
+    /// Live figures of the running daemon, one line a second.
+    Stat(LiveArgs),
+    /// The hottest tables of the running daemon.
+    Top(LiveArgs),
+    /// Read the configuration strictly: unknown keys are errors here, warnings at start-up.
+    CheckConfig,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// How long requests under way may take to finish at shutdown, in seconds.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub(crate) grace: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NightlyArgs {
+    /// The last day of logs to read, such as 2026-11-19; yesterday when absent.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) date: Option<NaiveDate>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WhitelistCommand {
+    /// The version in force, or another one.
+    Show {
+        /// The version.
+        version: Option<u64>,
+        /// Print the document itself.
+        #[arg(long)]
+        json: bool,
+    },
+    /// What differs between two versions; by default the one in force and the one before it.
+    Diff {
+        /// The older version.
+        from: Option<u64>,
+        /// The newer version.
+        to: Option<u64>,
+        #[arg(long, help = "Print JSON")]
+        json: bool,
+    },
+    /// All versions, the newest first.
+    History {
+        #[arg(long, help = "Print JSON")]
+        json: bool,
+    },
+    /// Why an item, or each partition of a table, is in or out.
+    Explain {
+        /// `catalog.schema.table` or `catalog.schema.table/key=value`.
+        item: ItemName,
+        #[arg(long, help = "Print JSON")]
+        json: bool,
+    },
+    /// Compute what a night would publish, and keep it as a proposal.
+    Plan {
+        /// The last day of logs to read; yesterday when absent.
+        #[arg(long, value_name = "DATE")]
+        date: Option<NaiveDate>,
+        #[arg(long, help = "Print JSON")]
+        json: bool,
+    },
+    /// Put a proposal in force.
+    Approve {
+        /// The proposed version.
+        version: u64,
+    },
+    /// Put an earlier version's items in force again, as a new version.
+    Rollback {
+        /// The earlier version.
+        version: u64,
+    },
+    /// Always hold an item, whatever its value, from the next night on.
+    Pin(DecideArgs),
+    /// Never hold an item, whatever its value, from the next night on.
+    Deny(DecideArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DecideArgs {
+    /// `catalog.schema.table` (all it holds) or `catalog.schema.table/key=value`.
+    pub(crate) item: ItemName,
+    /// Why; it is shown wherever the decision shows.
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// Take the decision back.
+    #[arg(long)]
+    pub(crate) remove: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PreloadArgs {
+    /// Items of the whitelist; all of them when none is named.
+    pub(crate) items: Vec<ItemName>,
+    /// Only say what would be loaded.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DropArgs {
+    /// Items of the whitelist, or folders such as `s3://bucket/prefix/`.
+    #[arg(required = true)]
+    pub(crate) what: Vec<String>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IngestArgs {
+    /// The log's form: `trino` (QueryCompletedEvent) or `generic` (docs/query-events.md).
+    pub(crate) format: Format,
+    /// A file, or a folder of files.
+    pub(crate) path: PathBuf,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// Seed of the generated workload.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Capacity, as a fraction of the bytes touched in 30 days.
+    #[arg(long, default_value_t = 0.1, value_name = "FRACTION")]
+    pub(crate) capacity: f64,
+    /// Replay this trace (time,object,bytes,size) instead of a generated workload.
+    #[arg(long, value_name = "FILE.csv")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LiveArgs {
+    /// Stop after so many lines; never when absent.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_an_error_that_names_the_argument() {
+        for (wrong, names) in [
+            (vec!["larder", "ingest", "mystery", "x"], "mystery"),
+            (vec!["larder", "whitelist", "explain", "nonsense"], "nonsense"),
+            (vec!["larder", "nightly", "--date", "tomorrow"], "tomorrow"),
+        ] {
+            let error = Cli::try_parse_from(&wrong).expect_err("wrong usage");
+            assert!(error.to_string().contains(names), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+}

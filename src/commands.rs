@@ -1,0 +1,77 @@
+//! The commands, one file a subject, and what they share.
+
+mod check_config;
+mod ingest;
+mod live;
+mod nightly;
+mod preload;
+mod serve;
+mod simulate;
+mod table;
+mod whitelist;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use larder_cached::Origins;
+use larder_model::{Clock, SystemClock};
+use larder_whitelist::Store;
+
+use crate::admin::Admin;
+use crate::cli::{Cli, Command};
+use crate::config::Config;
+
+/// Runs one command.
+pub(crate) async fn run(cli: Cli) -> Result<()> {
+    let context = Context { path: cli.config };
+    match cli.command {
+        Command::Demo(args) => crate::demo::run(args).await,
+        Command::Serve(args) => serve::run(&context, &args).await,
+        Command::Nightly(args) => nightly::run(&context, &args).await,
+        Command::Whitelist { command } => whitelist::run(&context, command).await,
+        Command::Preload(args) => preload::run(&context, &args).await,
+        Command::Drop(args) => preload::drop_items(&context, &args).await,
+        Command::Ingest(args) => ingest::run(&context, &args).await,
+        Command::Simulate(args) => simulate::run(args).await,
+        Command::Stat(args) => live::stat(&context, &args).await,
+        Command::Top(args) => live::top(&context, &args).await,
+        Command::CheckConfig => check_config::run(&context),
+    }
+}
+
+/// What a command starts from.
+struct Context {
+    path: Option<PathBuf>,
+}
+
+impl Context {
+    /// The configuration. What is odd about it is said by `serve` and `check-config`, not by every command.
+    fn config(&self) -> Result<Config> {
+        Ok(Config::load(self.path.as_deref())?.config)
+    }
+
+    /// The daemon of this configuration.
+    fn daemon(&self) -> Result<Admin> {
+        Admin::new(format!("http://{}", self.config()?.admin.listen))
+    }
+
+    async fn store(&self) -> Result<(Config, Store)> {
+        let config = self.config()?;
+        let store = Store::open(&config.store).await?;
+        Ok((config, store))
+    }
+
+    fn clock() -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
+
+    fn origins(config: &Config) -> Result<Origins> {
+        Ok(Origins::open(&config.buckets)?)
+    }
+}
+
+/// Who is at the keyboard, for the record of decisions.
+fn user() -> String {
+    std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "unknown".to_owned())
+}

@@ -1,0 +1,121 @@
+//! `larder nightly`, and the report of a night as people read it.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use larder_whitelist::{NightReport, Progress};
+
+use super::{Context, table};
+use crate::cli::NightlyArgs;
+
+pub(super) async fn run(context: &Context, args: &NightlyArgs) -> Result<()> {
+    let (config, store) = context.store().await?;
+    let origins = Context::origins(&config)?;
+    let night = crate::serve::night(&config, &store, &origins, &Context::clock(), None);
+    let shown = Shown::new();
+    let report = night.run(args.date, &|progress| shown.show(progress)).await;
+    shown.clear();
+    let report = report?;
+    if args.json { table::json(&report) } else { print(&report) }
+}
+
+/// A night's progress on a terminal; nothing elsewhere.
+pub(super) struct Shown {
+    bar: Mutex<ProgressBar>,
+}
+
+impl Shown {
+    pub(super) fn new() -> Self {
+        let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar: Mutex::new(bar) }
+    }
+
+    pub(super) fn show(&self, progress: Progress) {
+        let bar = self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match progress {
+            Progress::Step(step) => bar.set_message(step),
+            Progress::Day { day, done, total } => bar.set_message(format!("ingest {day} ({done} of {total} days)")),
+            Progress::Preload { worker, bytes_done, bytes_total, items_done, items_total } => {
+                let style = "{spinner} preload {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+                bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+                bar.set_message(format!("{worker} ({items_done} of {items_total} items)"));
+                bar.set_length(bytes_total);
+                bar.set_position(bytes_done);
+            }
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).finish_and_clear();
+    }
+}
+
+/// What a night did, for people.
+pub(super) fn print(report: &NightReport) -> Result<()> {
+    let basis = |measured| if measured { "measured" } else { "assumed" };
+    let speed = |speed: &larder_model::IoSpeed| {
+        format!(
+            "{} + bytes at {}/s",
+            table::seconds(speed.overhead_seconds),
+            table::size(speed.bytes_per_second as u64)
+        )
+    };
+    table::say(format!("night of {}: {}", report.night, report.outcome));
+    let rows = [
+        ("logs", format!("{} days read anew, {} rows", report.days_ingested.len(), report.rows_ingested)),
+        ("history", format!("{} days with reads", report.history_days)),
+        (
+            "unattributed",
+            format!("{} in {} requests", table::size(report.unattributed_bytes), report.unattributed_requests),
+        ),
+        ("origin", format!("{} ({})", speed(&report.origin.speed), basis(report.origin.measured))),
+        ("ssd", format!("{} ({})", speed(&report.ssd.speed), basis(report.ssd.measured))),
+        (
+            "whitelist",
+            format!(
+                "version {}: {} of {} items, {} of {}",
+                report.version,
+                report.items,
+                report.candidates,
+                table::size(report.bytes),
+                table::size(report.budget_bytes)
+            ),
+        ),
+        ("value", format!("{} of IO time over the history", table::seconds(report.value_seconds))),
+        ("cut", table::density(report.cut_density)),
+        ("changes", format!("{} items came, {} left", report.added_count, report.removed_count)),
+        ("realised", format!("{} of IO time saved on {}", table::seconds(report.realised_seconds), report.night)),
+    ];
+    table::print(&["", ""], rows.map(|(name, text)| vec![format!("  {name}"), text]));
+    for worker in &report.workers {
+        let mut text = format!("  worker {}:", worker.worker);
+        if let Some(preload) = &worker.preload {
+            text += &format!(
+                " {} loaded, {} were there; {} items done, {} failed, {} left out.",
+                table::size(preload.bytes_loaded),
+                table::size(preload.bytes_resident),
+                preload.items_done,
+                preload.items_failed,
+                preload.items_left_out
+            );
+        }
+        if let Some(dropped) = &worker.dropped {
+            text += &format!(" {} dropped.", table::size(dropped.bytes));
+        }
+        if let Some(problem) = &worker.problem {
+            text += &format!(" {problem}");
+        }
+        table::say(text);
+    }
+    for file in &report.skipped_files {
+        table::say(format!("  skipped {}: {}", file.file, file.problem));
+    }
+    for warning in &report.warnings {
+        table::say(format!("  warning: {warning}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! `larder serve`.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Context, table};
+use crate::cli::ServeArgs;
+use crate::config::{Config, load_or_make_key_pair};
+use crate::serve::{Parts, start};
+
+/// How often the store is asked for a new whitelist.
+const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+
+/// Where the key pair is that the daemon makes for itself.
+const KEY_PAIR: &str = "data/s3-key.toml";
+
+pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
+    let loaded = Config::load(context.path.as_deref())?;
+    for problem in loaded.unknown.iter().chain(&loaded.warnings) {
+        tracing::warn!("{problem}");
+    }
+    let mut config = loaded.config;
+    let s3 = listen("[s3] listen", config.s3.listen)?;
+    let admin = listen("[admin] listen", config.admin.listen)?;
+    if config.s3.keys.is_empty() {
+        let (key, made) = load_or_make_key_pair(Path::new(KEY_PAIR))?;
+        if made {
+            table::say(format!(
+                "made a key pair, kept in {KEY_PAIR}\n  access key id      {}\n  secret access key  {}",
+                key.id,
+                key.secret.as_deref().unwrap_or_default()
+            ));
+        }
+        config.s3.keys.push(key);
+    }
+    if context.path.is_none() {
+        std::fs::create_dir_all("data/objects").context("cannot make data/objects")?;
+        table::say(defaults(&config));
+    }
+    let origins = Context::origins(&config)?;
+    for (bucket, result) in origins.check().await {
+        match result {
+            Ok(()) => tracing::info!(bucket, "the origin answers"),
+            Err(error) => tracing::error!(bucket, error = error.detail(), "the origin does not serve, see /readyz"),
+        }
+    }
+    let daemon = start(Parts {
+        config,
+        origins,
+        clock: Context::clock(),
+        s3,
+        admin,
+        follow_every: FOLLOW_EVERY,
+        runs_nights: true,
+        grace: Duration::from_secs(args.grace),
+    })
+    .await?;
+    tracing::info!(s3 = %daemon.s3, admin = %daemon.admin, "ready");
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let failed = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = daemon.failed() => true,
+    };
+    tracing::info!("shutting down, a second signal ends at once");
+    tokio::select! {
+        () = daemon.stop() => {}
+        _ = terminate.recv() => bail!("ended at once by a second signal"),
+        _ = interrupt.recv() => bail!("ended at once by a second signal"),
+    }
+    if failed {
+        bail!("a part of the daemon does not serve, see the log");
+    }
+    Ok(())
+}
+
+fn listen(key: &str, address: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address} ({key})"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn defaults(config: &Config) -> String {
+    format!(
+        "\
+no configuration file: embedded defaults hold
+  s3        http://{s3}, bucket `demo` over the folder data/objects
+  admin     http://{admin}/
+  memory    {memory}
+  ssd       {ssd} in {path}
+  store     {store}
+  logs      {logs}
+  nightly   {schedule} (UTC), budget {budget}",
+        s3 = config.s3.listen,
+        admin = config.admin.listen,
+        memory = config.cache.memory,
+        ssd = config.cache.ssd.capacity,
+        path = config.cache.ssd.path.display(),
+        store = config.store.url,
+        logs = config.logs.path.display(),
+        schedule = config.nightly.schedule,
+        budget = config.nightly.budget,
+    )
+}

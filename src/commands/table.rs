@@ -1,0 +1,65 @@
+//! Printing tables, figures and JSON.
+
+use anyhow::Result;
+use comfy_table::{CellAlignment, Table, presets};
+use larder_model::ByteSize;
+use serde::Serialize;
+
+/// Prints rows under headings. Columns whose heading begins with `>` are aligned to the right.
+#[expect(clippy::print_stdout, reason = "what the command was asked for")]
+pub(super) fn print(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(headings.iter().map(|heading| heading.trim_start_matches('>')));
+    table.add_rows(rows);
+    for (i, column) in table.column_iter_mut().enumerate() {
+        let right = headings.get(i).is_some_and(|heading| heading.starts_with('>'));
+        column.set_padding((0, 2)).set_cell_alignment(if right { CellAlignment::Right } else { CellAlignment::Left });
+    }
+    println!("{table}");
+}
+
+/// Prints lines.
+#[expect(clippy::print_stdout, reason = "what the command was asked for")]
+pub(super) fn say(text: impl AsRef<str>) {
+    println!("{}", text.as_ref());
+}
+
+/// Prints one JSON value.
+pub(super) fn json(value: &impl Serialize) -> Result<()> {
+    say(serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// A size for people.
+pub(super) fn size(bytes: u64) -> String {
+    ByteSize(bytes).to_string()
+}
+
+/// Seconds for people.
+pub(super) fn seconds(seconds: f64) -> String {
+    match seconds {
+        s if s >= 7200.0 => format!("{:.1} h", s / 3600.0),
+        s if s >= 120.0 => format!("{:.1} min", s / 60.0),
+        s if s >= 1.0 => format!("{s:.1} s"),
+        s => format!("{:.1} ms", s * 1000.0),
+    }
+}
+
+/// Seconds saved for each GiB held.
+pub(super) fn density(seconds_per_byte: f64) -> String {
+    format!("{:.2} s/GiB", seconds_per_byte * (1u64 << 30) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_said_in_the_unit_that_fits() {
+        assert_eq!(
+            [0.0123, 5.0, 300.0, 7200.0].map(seconds),
+            ["12.3 ms", "5.0 s", "5.0 min", "2.0 h"].map(str::to_owned)
+        );
+    }
+}

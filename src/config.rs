@@ -1,0 +1,237 @@
+//! `larder.toml`: the crates' settings put together, read once and checked before anything starts.
+
+mod key_pair;
+mod lines;
+mod validate;
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use larder_cached::{BucketSettings, CacheSettings, Consistency, S3Settings};
+use larder_whitelist::{NightlySettings, StoreSettings};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::key_pair::load_or_make as load_or_make_key_pair;
+use self::lines::Lines;
+
+/// The whole configuration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Config {
+    pub(crate) s3: S3Settings,
+    pub(crate) admin: AdminSettings,
+    pub(crate) store: StoreSettings,
+    pub(crate) cache: CacheSettings,
+    #[serde(rename = "bucket")]
+    pub(crate) buckets: Vec<BucketSettings>,
+    pub(crate) nightly: NightlySettings,
+    pub(crate) logs: LogSettings,
+}
+
+/// `[admin]`: API, dashboard and metrics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct AdminSettings {
+    /// Where to listen. It has no sign-in, so only loopback addresses are taken.
+    pub(crate) listen: SocketAddr,
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9001)) }
+    }
+}
+
+/// `[logs]`: the access log and the query events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct LogSettings {
+    /// The folder; `access/` and `queries/` are made in it.
+    pub(crate) path: PathBuf,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { path: PathBuf::from("data/logs") }
+    }
+}
+
+/// Something wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// The line, from 1; `None` for what no single line says.
+    pub(crate) line: Option<usize>,
+    /// In words, with what is allowed.
+    pub(crate) text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+/// A configuration that could be read, and what is to be said of it.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    /// Keys that mean nothing: errors for `check-config`, warnings at start-up.
+    pub(crate) unknown: Vec<Problem>,
+    /// What is allowed but hardly meant.
+    pub(crate) warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads a configuration file; without one, the embedded defaults.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Loaded> {
+        let Some(path) = path else {
+            return Ok(Loaded { config: Self::embedded(), unknown: Vec::new(), warnings: Vec::new() });
+        };
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        match Self::parse(&text) {
+            Ok(loaded) => Ok(loaded),
+            Err(problems) => {
+                let problems: Vec<String> = problems.iter().map(|p| format!("{}: {p}", path.display())).collect();
+                bail!("{}", problems.join("\n        "))
+            }
+        }
+    }
+
+    /// Reads a configuration; every impossible value is a problem.
+    pub(crate) fn parse(text: &str) -> Result<Loaded, Vec<Problem>> {
+        let lines = Lines::new(text);
+        let mut ignored = Vec::new();
+        let parsed = toml::Deserializer::parse(text)
+            .and_then(|reader| serde_ignored::deserialize(reader, |path| ignored.push(path.to_string())));
+        let config: Self = match parsed {
+            Ok(config) => config,
+            Err(error) => return Err(vec![lines.parse_error(&error)]),
+        };
+        let unknown = ignored.iter().map(|path| lines.unknown_key(path)).collect();
+        let (errors, warnings) = validate::validate(&config);
+        let place = |(path, text): (String, String)| Problem { line: lines.of(&path), text };
+        if !errors.is_empty() {
+            return Err(errors.into_iter().map(place).collect());
+        }
+        Ok(Loaded { config, unknown, warnings: warnings.into_iter().map(place).collect() })
+    }
+
+    /// What holds without a file: everything below `data/`, on loopback, with the folder `data/objects` as bucket `demo`.
+    pub(crate) fn embedded() -> Self {
+        let objects = std::path::absolute("data/objects").unwrap_or_else(|_| PathBuf::from("/data/objects"));
+        let bucket = BucketSettings {
+            name: "demo".to_owned(),
+            origin: format!("file://{}", objects.display()),
+            consistency: Consistency::default(),
+            options: Default::default(),
+            catalog: None,
+            tables: Vec::new(),
+            list_cache: Default::default(),
+        };
+        Self { buckets: vec![bucket], ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> String {
+        let problems = Config::parse(text).expect_err("a wrong configuration");
+        problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    const BUCKET: &str = "[[bucket]]\nname = \"warehouse\"\norigin = \"s3://raw/hive\"\n";
+
+    #[test]
+    fn the_designs_example_is_read() {
+        let text = r#"
+[s3]
+listen = "127.0.0.1:9000"
+[[s3.keys]]
+id = "analyst"
+secret = "..."
+buckets = ["warehouse"]
+access = "read"
+[admin]
+listen = "127.0.0.1:9001"
+[store]
+url = "sqlite://data/larder.db"
+[cache]
+memory = "4GiB"
+ssd = { path = "data/cache", capacity = "100GiB" }
+admit = "whitelist"
+[[bucket]]
+name = "warehouse"
+origin = "s3://raw-warehouse/hive"
+consistency = { revalidate = "60s" }
+options = { endpoint = "http://127.0.0.1:9900", region = "us-east-1", allow_http = "true" }
+[nightly]
+schedule = "30 2 * * *"
+history = "30d"
+budget = "70GiB"
+window = "3h"
+rate = "200MiB/s"
+"#;
+        let loaded = Config::parse(text).expect("the example");
+        assert!(loaded.unknown.is_empty() && loaded.warnings.is_empty(), "{loaded:?}");
+        let bucket = &loaded.config.buckets[0];
+        assert_eq!(bucket.consistency, Consistency::default());
+        assert_eq!(loaded.config.nightly, NightlySettings::default());
+    }
+
+    #[test]
+    fn unknown_keys_are_named_with_line_and_the_nearest_known_key() {
+        let text = format!("{BUCKET}consistancy = \"strict\"\n[cach]\nmemory = \"1GiB\"\n");
+        let loaded = Config::parse(&text).expect("unknown keys are no errors here");
+        let unknown: Vec<String> = loaded.unknown.iter().map(Problem::to_string).collect();
+        assert!(unknown[0].starts_with("line 4: unknown key `bucket.consistancy`"), "{unknown:?}");
+        assert!(unknown[0].contains("did you mean `consistency`?"), "{unknown:?}");
+        assert!(unknown[1].starts_with("line 5: unknown key `cach`") && unknown[1].contains("`cache`"), "{unknown:?}");
+    }
+
+    #[test]
+    fn values_of_a_wrong_kind_are_named_with_line_and_allowed_values() {
+        let text = format!("{BUCKET}consistency = \"sometimes\"\n");
+        let problem = problems(&text);
+        assert!(problem.starts_with("line 4:"), "{problem}");
+        for allowed in ["immutable", "revalidate", "strict"] {
+            assert!(problem.contains(allowed), "{problem}");
+        }
+        assert!(problems("[nightly]\nrate = \"fast\"\n").contains("200MiB/s"));
+        assert!(problems("[cache]\nmemory = \"lots\"\n").starts_with("line 2:"));
+        assert!(problems("[s3\n").starts_with("line 1:"));
+    }
+
+    #[test]
+    fn impossible_values_are_named_with_line_and_limit() {
+        let cases = [
+            (format!("{BUCKET}{BUCKET}"), "line 5:", "stands twice"),
+            ("[[bucket]]\nname = \"No Good\"\norigin = \"s3://b\"\n".to_owned(), "line 2:", "lower-case letters"),
+            ("[[bucket]]\nname = \"b12\"\norigin = \"ftp://b\"\n".to_owned(), "line 3:", "s3://"),
+            ("[cache]\nssd = { path = \"x\", capacity = \"1MiB\" }\n".to_owned(), "line 2:", "64.0 MiB"),
+            ("[cache]\nmemory = \"1KiB\"\n".to_owned(), "line 2:", "16.0 MiB"),
+            ("[nightly]\nschedule = \"at night\"\n".to_owned(), "line 2:", "30 2 * * *"),
+            ("[s3]\nlisten = \"0.0.0.0:9000\"\n".to_owned(), "line 2:", "[[s3.keys]]"),
+            ("[admin]\nlisten = \"0.0.0.0:9001\"\n".to_owned(), "line 2:", "loopback"),
+            ("[[s3.keys]]\nid = \"a\"\nsecret = \"s\"\nbuckets = [\"nope\"]\n".to_owned(), "line 4:", "`nope`"),
+            ("[[s3.keys]]\nid = \"a\"\n".to_owned(), "line 1:", "secret_file"),
+            ("[store]\nurl = \"mysql://x\"\n".to_owned(), "line 2:", "postgres://"),
+        ];
+        for (text, line, names) in cases {
+            let problem = problems(&text);
+            assert!(problem.starts_with(line) && problem.contains(names), "{text}\n{problem}");
+        }
+    }
+
+    #[test]
+    fn a_budget_beyond_the_ssd_is_worth_a_warning() {
+        let loaded = Config::parse("[nightly]\nbudget = \"200GiB\"\n").expect("allowed");
+        assert!(loaded.warnings[0].to_string().contains("ssd.capacity"), "{:?}", loaded.warnings);
+    }
+}

@@ -1,0 +1,145 @@
+//! What the types of the configuration cannot say. Each problem is a key's path and words that name what is allowed.
+
+use std::collections::HashSet;
+
+use larder_cached::{CacheSettings, Origins, SsdSettings};
+use larder_model::ByteSize;
+
+use super::Config;
+
+type Problems = Vec<(String, String)>;
+
+/// Less memory than this is no tier.
+const MEMORY_MIN: ByteSize = ByteSize(16 << 20);
+
+/// Errors, and what is allowed but hardly meant.
+pub(super) fn validate(config: &Config) -> (Problems, Problems) {
+    let mut errors = Problems::new();
+    let mut say = |path: &str, text: String| errors.push((path.to_owned(), text));
+    listeners(config, &mut say);
+    keys(config, &mut say);
+    cache(&config.cache, &mut say);
+    buckets(config, &mut say);
+    if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| config.store.url.starts_with(scheme)) {
+        say("store.url", format!("`{}` is not served: use sqlite://file or postgres://...", config.store.url));
+    }
+    if let Err(text) = config.nightly.validate() {
+        // The message begins with the key.
+        let key = text.split([' ', ':']).next().unwrap_or("nightly").to_owned();
+        say(&key, text);
+    }
+    (errors, warnings(config))
+}
+
+fn listeners(config: &Config, say: &mut impl FnMut(&str, String)) {
+    if !config.s3.listen.ip().is_loopback() && config.s3.keys.is_empty() {
+        let text = format!("{} is not a loopback address: configure [[s3.keys]] first", config.s3.listen);
+        say("s3.listen", text);
+    }
+    if !config.admin.listen.ip().is_loopback() {
+        let text = format!("{}: the admin API has no sign-in and takes loopback addresses only", config.admin.listen);
+        say("admin.listen", text);
+    }
+    if config.s3.connections_max == 0 {
+        say("s3.connections_max", "must be at least 1".to_owned());
+    }
+    if let Some(tls) = &config.s3.tls {
+        for (key, path) in [("s3.tls.cert", &tls.cert), ("s3.tls.key", &tls.key)] {
+            if !path.is_file() {
+                say(key, format!("there is no file {}", path.display()));
+            }
+        }
+    }
+}
+
+fn keys(config: &Config, say: &mut impl FnMut(&str, String)) {
+    let mut ids = HashSet::new();
+    for (i, key) in config.s3.keys.iter().enumerate() {
+        let at = |field: &str| format!("s3.keys.{i}{field}");
+        if key.id.is_empty() {
+            say(&at(".id"), "an id is at least one character".to_owned());
+        }
+        if !ids.insert(&key.id) {
+            say(&at(".id"), format!("key `{}` stands twice", key.id));
+        }
+        match (&key.secret, &key.secret_file) {
+            (Some(secret), None) if secret.is_empty() => say(&at(".secret"), "the secret is empty".to_owned()),
+            (Some(_), None) => {}
+            (None, Some(path)) if !path.is_file() => {
+                say(&at(".secret_file"), format!("there is no file {}", path.display()));
+            }
+            (None, Some(_)) => {}
+            _ => say(&at(""), format!("key `{}`: give either `secret` or `secret_file`", key.id)),
+        }
+        for bucket in key.buckets.iter().filter(|name| *name != "*") {
+            if !config.buckets.iter().any(|known| known.name == *bucket) {
+                let known: Vec<&str> = config.buckets.iter().map(|bucket| bucket.name.as_str()).collect();
+                say(&at(".buckets"), format!("there is no bucket `{bucket}` (there are: *, {})", known.join(", ")));
+            }
+        }
+    }
+}
+
+fn cache(cache: &CacheSettings, say: &mut impl FnMut(&str, String)) {
+    if cache.memory < MEMORY_MIN {
+        say("cache.memory", format!("{} is too small: at least {MEMORY_MIN} is needed", cache.memory));
+    }
+    if cache.ssd.capacity < SsdSettings::CAPACITY_MIN {
+        let (capacity, min) = (cache.ssd.capacity, SsdSettings::CAPACITY_MIN);
+        say("cache.ssd.capacity", format!("{capacity} is too small: at least {min} is needed"));
+    }
+    let block_max = ByteSize((64 << 20).min(cache.memory.as_u64() / 8).min(cache.ssd.capacity.as_u64() / 32));
+    if cache.block < ByteSize::kib(4) || (cache.block > block_max && cache.memory >= MEMORY_MIN) {
+        let text =
+            format!("{} is not from 4.0 KiB to {block_max}, an eighth of memory and a 32nd of the ssd", cache.block);
+        say("cache.block", text);
+    }
+    if cache.fills_in_flight < cache.fill {
+        say("cache.fills_in_flight", format!("{} is less than one fill ({})", cache.fills_in_flight, cache.fill));
+    }
+    if cache.metadata_objects_max == 0 {
+        say("cache.metadata_objects_max", "must be at least 1".to_owned());
+    }
+}
+
+fn buckets(config: &Config, say: &mut impl FnMut(&str, String)) {
+    let mut names = HashSet::new();
+    for (i, bucket) in config.buckets.iter().enumerate() {
+        if !is_bucket_name(&bucket.name) {
+            let text = format!(
+                "`{}` is no bucket name: 3 to 63 lower-case letters, digits, dots and hyphens, with a letter or digit at \
+                 both ends",
+                bucket.name
+            );
+            say(&format!("bucket.{i}.name"), text);
+        }
+        if !names.insert(&bucket.name) {
+            say(&format!("bucket.{i}.name"), format!("bucket `{}` stands twice", bucket.name));
+        }
+        if let Err(error) = Origins::open(std::slice::from_ref(bucket)) {
+            let field = if error.to_string().contains("option `") { "options" } else { "origin" };
+            say(&format!("bucket.{i}.{field}"), format!("{:#}", anyhow::Error::from(error)));
+        }
+    }
+}
+
+fn is_bucket_name(name: &str) -> bool {
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    (3..=63).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-')
+        && ends(name.chars().next())
+        && ends(name.chars().last())
+}
+
+fn warnings(config: &Config) -> Problems {
+    let mut warnings = Problems::new();
+    let room = config.cache.ssd.capacity.as_u64() / 100 * 90;
+    if config.nightly.budget.as_u64() > room {
+        let text = format!(
+            "the budget {} is more than preloads may fill of ssd.capacity (90% of {}): what is beyond is left out",
+            config.nightly.budget, config.cache.ssd.capacity
+        );
+        warnings.push(("nightly.budget".to_owned(), text));
+    }
+    warnings
+}

@@ -1,0 +1,227 @@
+//! The daemon's wiring: S3 endpoint, admin API, whitelist follower, nightly schedule, heartbeat, shutdown.
+//!
+//! [`start`] is given everything from outside, bound sockets and clock included, so that the demo runs the very daemon
+//! that `larder serve` does.
+
+mod health;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use larder_cached::{Engine, EngineParts, Origins};
+use larder_model::Clock;
+use larder_planner_hook::{ResolveBucket, ResolveState};
+use larder_whitelist::store::Worker;
+use larder_whitelist::{ApiState, CatalogBucket, Night, Spool, Store};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+
+use self::health::Health;
+use crate::config::Config;
+
+/// How often a worker says that it lives.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
+
+/// What a daemon is made of.
+pub(crate) struct Parts {
+    /// As from `larder.toml`; the listen addresses are those of the sockets below.
+    pub(crate) config: Config,
+    pub(crate) origins: Origins,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) s3: TcpListener,
+    pub(crate) admin: TcpListener,
+    /// How often the store is asked for a new whitelist.
+    pub(crate) follow_every: Duration,
+    /// Whether the daemon runs nights by `nightly.schedule`.
+    pub(crate) runs_nights: bool,
+    /// How long requests under way may take to finish at shutdown.
+    pub(crate) grace: Duration,
+}
+
+/// A daemon that runs.
+pub(crate) struct Daemon {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) store: Store,
+    pub(crate) s3: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    spool: Spool,
+    stop: CancellationToken,
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
+    grace: Duration,
+}
+
+/// Starts a daemon. What it needs and cannot have is an error that names it; nothing is left running then.
+pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
+    let Parts { config, origins, clock, s3, admin, follow_every, runs_nights, grace } = parts;
+    let (s3_address, admin_address) = (s3.local_addr()?, admin.local_addr()?);
+    let admin_url = format!("http://{admin_address}");
+    let stop = CancellationToken::new();
+    let store = Store::open(&config.store).await.with_context(|| format!("the store {}", config.store.url))?;
+    let whitelist = larder_whitelist::follow(store.clone(), follow_every, stop.clone()).await;
+    let worker = format!("{}-{}", host_name(), admin_address.port());
+    let engine = Engine::start(EngineParts {
+        cache: config.cache.clone(),
+        origins: origins.clone(),
+        clock: Arc::clone(&clock),
+        whitelist: whitelist.clone(),
+        access_log: config.logs.path.join("access"),
+        worker: worker.clone(),
+    })
+    .await?;
+    let spool = Spool::start(config.logs.path.clone());
+
+    let scheme = if config.s3.tls.is_some() { "https" } else { "http" };
+    let resolve = ResolveState::new(
+        whitelist.clone(),
+        origins.iter().map(|origin| ResolveBucket {
+            name: origin.name().to_owned(),
+            origin: origin.url().to_owned(),
+            rules: origin.rules().clone(),
+        }),
+        format!("{scheme}://{s3_address}"),
+        config.cache.admit == larder_cached::Admit::All,
+        Arc::new(AtomicBool::new(true)),
+    );
+    let state = ApiState { store: store.clone(), whitelist, spool: spool.clone(), clock: Arc::clone(&clock) };
+    let api = larder_cached::router(Arc::clone(&engine))
+        .merge(larder_whitelist::router(state))
+        .merge(larder_planner_hook::router(resolve));
+    let (api, openapi) = OpenApiRouter::with_openapi(description()).nest("/api/v1", api).split_for_parts();
+    let health = Health { engine: Arc::clone(&engine), store: store.clone() };
+    let pages = health::router(health).merge(api).merge(larder_web::router(openapi));
+
+    let mut tasks = Vec::new();
+    let s3 = tokio::net::TcpListener::from_std(s3)?;
+    let admin = tokio::net::TcpListener::from_std(admin)?;
+    let (settings, serving, stopping) = (config.s3.clone(), Arc::clone(&engine), stop.clone());
+    tasks.push((
+        "the s3 endpoint",
+        tokio::spawn(async move {
+            if let Err(error) = larder_cached::serve_s3(s3, &settings, serving, stopping.clone(), grace).await {
+                tracing::error!(%error, "the s3 endpoint does not serve");
+                stopping.cancel();
+            }
+        }),
+    ));
+    let stopping = stop.clone();
+    tasks.push((
+        "the admin api",
+        tokio::spawn(async move {
+            let served = axum::serve(admin, pages).with_graceful_shutdown(stopping.cancelled_owned());
+            if let Err(error) = served.await {
+                tracing::error!(%error, "the admin api does not serve");
+            }
+        }),
+    ));
+    tasks.push((
+        "the heartbeat",
+        tokio::spawn(heartbeat(
+            store.clone(),
+            Worker { id: worker, admin_url: admin_url.clone(), last_seen: clock.now() },
+            Arc::clone(&clock),
+            stop.clone(),
+        )),
+    ));
+    if runs_nights && !config.nightly.schedule.is_empty() {
+        let schedule = larder_whitelist::schedule::parse(&config.nightly.schedule)?;
+        let night = night(&config, &store, &origins, &clock, None);
+        let engine = Arc::clone(&engine);
+        tasks.push((
+            "the nightly schedule",
+            tokio::spawn(larder_whitelist::schedule::run(schedule, Arc::clone(&clock), stop.clone(), move || {
+                run_night(night.clone(), Arc::clone(&engine))
+            })),
+        ));
+    }
+    Ok(Daemon { engine, store, s3: s3_address, admin: admin_address, spool, stop, tasks, grace })
+}
+
+impl Daemon {
+    /// Resolves when the daemon cannot go on.
+    pub(crate) async fn failed(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Stops accepting, lets requests under way finish within the grace period, and flushes logs, tiers and store.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        for (name, task) in self.tasks {
+            if tokio::time::timeout(self.grace, task).await.is_err() {
+                tracing::warn!(task = name, "still at work at the end of the grace period");
+            }
+        }
+        if let Err(error) = self.spool.close().await {
+            tracing::error!(%error, "query events that waited to be written are lost");
+        }
+        self.engine.close(self.grace).await;
+        self.store.close().await;
+    }
+}
+
+/// The night that these parts would run. `workers` are admin URLs; `None` for those that the store has seen.
+pub(crate) fn night(
+    config: &Config,
+    store: &Store,
+    origins: &Origins,
+    clock: &Arc<dyn Clock>,
+    workers: Option<Vec<String>>,
+) -> Night {
+    let catalog = origins.iter().map(|origin| CatalogBucket {
+        name: origin.name().to_owned(),
+        store: Arc::clone(origin.store()),
+        prefix: origin.prefix().clone(),
+        rules: origin.rules().clone(),
+    });
+    Night {
+        store: store.clone(),
+        clock: Arc::clone(clock),
+        logs: config.logs.path.clone(),
+        catalog: catalog.collect(),
+        settings: config.nightly.clone(),
+        workers,
+    }
+}
+
+async fn run_night(night: Night, engine: Arc<Engine>) {
+    // Yesterday's last reads may still wait to be written.
+    engine.flush_access_log().await;
+    // On a thread of its own: what a night computes must not hold up reads.
+    let runtime = tokio::runtime::Handle::current();
+    let night = tokio::task::spawn_blocking(move || runtime.block_on(night.run(None, &|_| {})));
+    match night.await.map_err(anyhow::Error::from).and_then(|night| Ok(night?)) {
+        Ok(report) => tracing::info!(night = %report.night, outcome = report.outcome, "the night is over"),
+        Err(error) => tracing::error!(error = format!("{error:#}"), "the night failed"),
+    }
+}
+
+async fn heartbeat(store: Store, mut worker: Worker, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    loop {
+        worker.last_seen = clock.now();
+        if let Err(error) = store.heartbeat(&worker).await {
+            tracing::warn!(%error, "the store does not take the heartbeat; reads go on");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(HEARTBEAT_EVERY) => {}
+        }
+    }
+}
+
+fn description() -> utoipa::openapi::OpenApi {
+    let info = utoipa::openapi::InfoBuilder::new()
+        .title("Larder admin API")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("Whitelist, tables, residency, preload, resolve and live figures of one worker."))
+        .build();
+    utoipa::openapi::OpenApiBuilder::new().info(info).build()
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    if name.is_empty() { "worker".to_owned() } else { name }
+}
