@@ -45,7 +45,10 @@ impl ApiState {
 }
 
 /// Rows that a listing gives unless fewer are asked for.
-const ROWS_MAX: u32 = 1000;
+const ROWS_MAX: u32 = 10_000;
+
+/// Reports that a listing gives unless fewer are asked for: each is a page or more.
+const REPORTS_MAX: u32 = 100;
 
 /// Shares of the budget, in percent, that the capacity curve is computed at.
 const CURVE_PERCENTS: [u32; 30] = [
@@ -76,7 +79,7 @@ pub fn router(state: ApiState) -> OpenApiRouter {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct Limit {
-    /// At most 1000, which is the default.
+    /// At most 10000 rows or 100 reports, which are the defaults.
     limit: Option<u32>,
 }
 
@@ -183,26 +186,30 @@ async fn decisions(State(state): State<ApiState>) -> Result<Json<Vec<Decision>>,
 }
 
 /// The tables, the most valuable first: what was read of each, what it is worth, how much of it is whitelisted.
-#[utoipa::path(get, path = "/tables", tag = "whitelist", responses(
+#[utoipa::path(get, path = "/tables", tag = "whitelist", params(Limit), responses(
     (status = 200, body = Vec<TableAnswer>), (status = 503, body = Problem),
 ))]
-async fn tables(State(state): State<ApiState>) -> Result<Json<Vec<TableAnswer>>, Problem> {
-    let tables = state.store.tables().await?;
+async fn tables(
+    State(state): State<ApiState>,
+    limit: Result<Query<Limit>, QueryRejection>,
+) -> Result<Json<Vec<TableAnswer>>, Problem> {
+    let tables = state.store.tables(limit?.rows()).await?;
     Ok(Json(answers::tables(tables, state.in_force().as_deref())))
 }
 
 /// A table's partitions, the densest first.
 #[utoipa::path(get, path = "/tables/{table}/partitions", tag = "whitelist",
-    params(("table" = String, Path, description = "catalog.schema.table")), responses(
+    params(("table" = String, Path, description = "catalog.schema.table"), Limit), responses(
     (status = 200, body = Vec<ItemAnswer>), (status = 400, body = Problem), (status = 404, body = Problem),
     (status = 503, body = Problem),
 ))]
 async fn partitions(
     State(state): State<ApiState>,
     Path(table): Path<String>,
+    limit: Result<Query<Limit>, QueryRejection>,
 ) -> Result<Json<Vec<ItemAnswer>>, Problem> {
     let table: TableName = table.parse().map_err(Problem::bad_request)?;
-    let rows = state.store.candidates_of(&table).await?;
+    let rows = state.store.candidates_of(&table, limit?.rows()).await?;
     if rows.is_empty() {
         return Err(Problem::not_found(format!("no log, bucket or decision names `{table}`")));
     }
@@ -272,7 +279,7 @@ async fn nights(
     State(state): State<ApiState>,
     limit: Result<Query<Limit>, QueryRejection>,
 ) -> Result<Json<Vec<StoredNight>>, Problem> {
-    Ok(Json(state.store.nights(limit?.rows()).await?))
+    Ok(Json(state.store.nights(limit?.rows().min(REPORTS_MAX)).await?))
 }
 
 /// The newest preloads that nights asked for, the newest first.
@@ -283,7 +290,7 @@ async fn preload_runs(
     State(state): State<ApiState>,
     limit: Result<Query<Limit>, QueryRejection>,
 ) -> Result<Json<Vec<PreloadRun>>, Problem> {
-    Ok(Json(state.store.preload_runs(limit?.rows()).await?))
+    Ok(Json(state.store.preload_runs(limit?.rows().min(REPORTS_MAX)).await?))
 }
 
 #[cfg(test)]

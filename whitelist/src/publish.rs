@@ -114,11 +114,17 @@ pub async fn approve(store: &Store, clock: &dyn Clock, version: u64, by: &str) -
     }
 }
 
+/// Items of one table that are explained at once.
+const EXPLAINED_MAX: u32 = 10_000;
+
 /// Why an item, or each item of a table, is in or out of the whitelist `in_force`.
 pub async fn explain(store: &Store, in_force: Option<&Whitelist>, asked: &ItemName) -> Result<Explanation, StoreError> {
-    let mut verdicts = store.candidates_of(&asked.table).await?;
     let is_item = |item: &ItemName| item == asked || (asked.partition.is_empty() && item.table == asked.table);
-    verdicts.retain(|row| is_item(&row.item));
+    let verdicts = if asked.partition.is_empty() {
+        store.candidates_of(&asked.table, EXPLAINED_MAX).await?
+    } else {
+        store.candidate(asked).await?.into_iter().collect()
+    };
     let held: HashMap<&ItemName, &WhitelistItem> = in_force
         .iter()
         .flat_map(|whitelist| &whitelist.items)
@@ -145,8 +151,9 @@ pub async fn explain(store: &Store, in_force: Option<&Whitelist>, asked: &ItemNa
             verdict: Some(verdict),
         });
     }
+    let explained: HashSet<ItemName> = items.iter().map(|known| known.item.clone()).collect();
     for (name, held) in held {
-        if !items.iter().any(|known| known.item == *name) {
+        if !explained.contains(name) && items.len() < EXPLAINED_MAX as usize {
             let reason = held.reason.clone();
             let ruling = rulings.of(name).cloned();
             items.push(ItemExplanation { item: name.clone(), whitelisted: true, reason, verdict: None, ruling });

@@ -147,8 +147,12 @@ async fn verdicts_are_kept_whole_and_summed_by_table() {
     store.set_candidates(&rows).await.unwrap();
     store.set_candidates(&rows).await.unwrap();
     assert_eq!(store.candidates().await.unwrap(), rows);
-    assert_eq!(store.candidates_of(&"a.b.none".parse().unwrap()).await.unwrap(), []);
-    let [table] = store.tables().await.unwrap().try_into().unwrap();
+    assert_eq!(store.candidates_of(&"a.b.none".parse().unwrap(), 9).await.unwrap(), []);
+    let table = "a.b.t".parse().unwrap();
+    assert_eq!(store.candidates_of(&table, 9).await.unwrap(), rows[..9]);
+    assert_eq!(store.candidate(&rows[70].item).await.unwrap().as_ref(), Some(&rows[70]));
+    assert_eq!(store.candidate(&"a.b.t".parse().unwrap()).await.unwrap(), None);
+    let [table] = store.tables(9).await.unwrap().try_into().unwrap();
     let TableRow { items, bytes, queries, value_seconds, .. } = table;
     assert_eq!((items, bytes, queries, value_seconds), (1100, 11_000, 1100, 550.0));
 }

@@ -230,25 +230,38 @@ impl Store {
     }
 
     /// The verdicts about one table's items, the densest first.
-    pub async fn candidates_of(&self, table: &TableName) -> Result<Vec<CandidateRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM candidate WHERE table_name = $1 ORDER BY place")
+    pub async fn candidates_of(&self, table: &TableName, limit: u32) -> Result<Vec<CandidateRow>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM candidate WHERE table_name = $1 ORDER BY place LIMIT $2")
             .bind(table.to_string())
+            .bind(i64::from(limit))
             .fetch_all(&self.pool)
             .await
             .map_err(failed_to("read a table's verdicts"))?;
         rows.iter().map(candidate_row).collect()
     }
 
+    /// The verdict about one item.
+    pub async fn candidate(&self, item: &ItemName) -> Result<Option<CandidateRow>, StoreError> {
+        let row = sqlx::query("SELECT * FROM candidate WHERE table_name = $1 AND partition_name = $2")
+            .bind(item.table.to_string())
+            .bind(item.partition.clone())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed_to("read an item's verdict"))?;
+        row.as_ref().map(candidate_row).transpose()
+    }
+
     /// The candidates by table, the most valuable first.
-    pub async fn tables(&self) -> Result<Vec<TableRow>, StoreError> {
+    pub async fn tables(&self, limit: u32) -> Result<Vec<TableRow>, StoreError> {
         let read = failed_to("read the tables");
         let rows = sqlx::query(
             "SELECT table_name, '' AS partition_name, COUNT(*) AS items, CAST(SUM(bytes) AS BIGINT) AS bytes, \
              CAST(SUM(objects) AS BIGINT) AS objects, SUM(CAST(requests AS DOUBLE PRECISION)) AS requests, \
              SUM(CAST(read_bytes AS DOUBLE PRECISION)) AS read_bytes, MAX(queries) AS queries, \
              SUM(value_seconds) AS value_seconds FROM candidate GROUP BY table_name \
-             ORDER BY value_seconds DESC, table_name",
+             ORDER BY value_seconds DESC, table_name LIMIT $1",
         )
+        .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await
         .map_err(&read)?;
