@@ -13,6 +13,7 @@ pub mod night;
 pub mod publish;
 pub mod schedule;
 pub mod settings;
+pub mod simulate;
 pub mod speed;
 pub mod store;
 #[cfg(test)]
