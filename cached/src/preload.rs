@@ -2,8 +2,11 @@
 //! capacity. Blocks that are resident are left alone, so a run that was cut short resumes when it is asked for again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
+use futures::stream;
 use larder_model::ByteRange;
 use larder_model::admin::{PreloadItem, PreloadItemStatus, PreloadRequest, PreloadState, PreloadStatus};
 use parking_lot::Mutex;
@@ -19,6 +22,10 @@ use crate::residency::LocatedObject;
 const CAPACITY_PERCENT: u64 = 90;
 /// After this many bytes a preload waits until the SSD has them: its write queue drops what does not fit.
 const SETTLE_EVERY_BYTES: u64 = 32 << 20;
+/// Items listed ahead of those that are read.
+const LISTINGS_AT_ONCE: usize = 16;
+/// Items read at once: small files cost more waiting than reading.
+const ITEMS_AT_ONCE: usize = 4;
 
 /// The run under way, or the last one.
 #[derive(Debug, Default)]
@@ -108,8 +115,8 @@ struct Preload {
     begun: Instant,
     rate_bytes_per_second: Option<u64>,
     window: Option<Duration>,
-    loaded_bytes: u64,
-    unsettled_bytes: u64,
+    loaded_bytes: AtomicU64,
+    unsettled_bytes: AtomicU64,
 }
 
 impl Preload {
@@ -120,41 +127,24 @@ impl Preload {
             begun: Instant::now(),
             rate_bytes_per_second: request.rate_bytes_per_second.filter(|rate| *rate > 0),
             window: request.window_seconds.map(Duration::from_secs),
-            loaded_bytes: 0,
-            unsettled_bytes: 0,
+            loaded_bytes: AtomicU64::new(0),
+            unsettled_bytes: AtomicU64::new(0),
         }
     }
 
-    async fn run(mut self, items: &[PreloadItem]) {
-        let room = self.engine.tiers.ssd_capacity_bytes() / 100 * CAPACITY_PERCENT;
-        let mut taken = 0;
-        for (i, item) in items.iter().enumerate() {
-            if self.ended() {
-                self.set(i, |status| {
-                    status.state = PreloadState::LeftOut;
-                    status.message = Some("the run ended before".to_owned());
-                });
-                continue;
-            }
-            let objects = match self.list(item).await {
-                Ok(objects) => objects,
-                Err(error) => {
-                    self.fail(i, error.detail());
-                    continue;
-                }
-            };
-            let bytes: u64 = objects.iter().map(|object| object.size).sum();
-            self.set(i, |status| status.bytes = bytes);
-            if taken + bytes > room {
-                self.set(i, |status| {
-                    status.state = PreloadState::LeftOut;
-                    status.message = Some(format!("no room: {bytes} bytes, {} of {room} left", room - taken));
-                });
-                continue;
-            }
-            taken += bytes;
-            self.load_item(i, &objects).await;
-        }
+    /// Lists the items and takes those that fit, in their order; then reads them, in their order, a few at once.
+    async fn run(self, items: &[PreloadItem]) {
+        let (this, room) = (&self, self.engine.tiers.ssd_capacity_bytes() / 100 * CAPACITY_PERCENT);
+        let listed = stream::iter(items).map(|item| this.list(item)).buffered(LISTINGS_AT_ONCE).enumerate();
+        let taken = listed.scan(0, |taken, (i, listed)| {
+            let fits = this.take(i, listed, room - *taken);
+            *taken += fits.as_ref().map_or(0, |objects| total_bytes(objects));
+            std::future::ready(Some((i, fits)))
+        });
+        let fitting = taken.filter_map(async |(i, objects)| Some((i, objects?)));
+        fitting
+            .for_each_concurrent(ITEMS_AT_ONCE, |(i, objects)| async move { this.load_item(i, &objects).await })
+            .await;
         self.engine.tiers.settle().await;
         let mut status = self.run.status.lock();
         status.running = false;
@@ -164,21 +154,39 @@ impl Preload {
     async fn list(&self, item: &PreloadItem) -> Result<Vec<LocatedObject>, OriginError> {
         let mut objects = Vec::new();
         for location in &item.locations {
+            if self.ended() {
+                break;
+            }
             objects.extend(self.engine.list_location(location).await?.iter().cloned());
         }
         Ok(objects)
     }
 
-    async fn load_item(&mut self, i: usize, objects: &[LocatedObject]) {
+    /// An item's objects, if they could be listed and there is room for them.
+    fn take(&self, i: usize, listed: Result<Vec<LocatedObject>, OriginError>, room: u64) -> Option<Vec<LocatedObject>> {
+        let objects = match listed {
+            Ok(_) if self.ended() => {
+                self.leave_out(i, "the run ended before".to_owned());
+                return None;
+            }
+            Ok(objects) => objects,
+            Err(error) => {
+                self.fail(i, error.detail());
+                return None;
+            }
+        };
+        let bytes = total_bytes(&objects);
+        self.set(i, |status| status.bytes = bytes);
+        if bytes > room {
+            self.leave_out(i, format!("no room: it has {bytes} bytes, {room} are left"));
+            return None;
+        }
+        Some(objects)
+    }
+
+    async fn load_item(&self, i: usize, objects: &[LocatedObject]) {
         self.set(i, |status| status.state = PreloadState::Loading);
         for object in objects {
-            if self.ended() {
-                self.set(i, |status| {
-                    status.state = PreloadState::LeftOut;
-                    status.message = Some("the run ended before all of it was read".to_owned());
-                });
-                return;
-            }
             if let Err(message) = self.load_object(i, object).await {
                 self.fail(i, message);
                 return;
@@ -186,26 +194,29 @@ impl Preload {
         }
         self.settle().await;
         let missing: u64 = objects.iter().map(|object| object.size - self.engine.resident_bytes(object)).sum();
-        if missing > 0 {
-            self.fail(i, format!("{missing} bytes did not stay in a tier"));
-        } else {
-            self.set(i, |status| status.state = PreloadState::Done);
+        match missing {
+            0 => self.set(i, |status| status.state = PreloadState::Done),
+            _ if self.ended() => self.leave_out(i, "the run ended before all of it was read".to_owned()),
+            _ => self.fail(i, format!("{missing} bytes did not stay in a tier")),
         }
     }
 
-    /// Reads what is missing of an object, a few requests at a time.
-    async fn load_object(&mut self, i: usize, object: &LocatedObject) -> Result<(), String> {
-        let engine = Arc::clone(&self.engine);
-        let origin = engine.origins.get(&object.name.bucket).ok_or("its bucket is not served")?;
-        // Also brings the metadata, which the first read would otherwise wait for.
-        let meta = engine.metadata.ask(origin, &object.name.key).await.map_err(|error| error.detail())?;
-        let resident = engine.resident_bytes(object);
-        self.set(i, |status| status.bytes_resident += resident);
-        self.run.status.lock().bytes_resident += resident;
+    /// Reads what is missing of an object, a few requests at a time. One that is resident costs no request.
+    async fn load_object(&self, i: usize, object: &LocatedObject) -> Result<(), String> {
+        let engine = &self.engine;
         let blocks = object.blocks(engine.tiers.block_len());
         let missing: Vec<ByteRange> =
             blocks.filter(|(key, _)| !engine.tiers.contains(key)).map(|(_, block)| block).collect();
-        if !missing.is_empty() && meta.id != object.id {
+        let resident = object.size - missing.iter().map(|block| block.len()).sum::<u64>();
+        self.set(i, |status| status.bytes_resident += resident);
+        self.run.status.lock().bytes_resident += resident;
+        if missing.is_empty() || self.ended() {
+            return Ok(());
+        }
+        let origin = engine.origins.get(&object.name.bucket).ok_or("its bucket is not served")?;
+        // Also brings the metadata, which the first read would otherwise wait for.
+        let meta = engine.metadata.ask(origin, &object.name.key).await.map_err(|error| error.detail())?;
+        if meta.id != object.id {
             return Err(format!("{} changed at the origin while it was loaded", object.name));
         }
         let at_once = (2 * engine.fills.run_bytes_max()).div_ceil(engine.tiers.block_len()) as usize;
@@ -215,12 +226,12 @@ impl Preload {
             }
             for pending in engine.fills.start(origin, &meta, group, Cause::Preload) {
                 let bytes = pending.await.map_err(|error| error.to_string())?.len() as u64;
-                self.loaded_bytes += bytes;
-                self.unsettled_bytes += bytes;
+                self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+                self.unsettled_bytes.fetch_add(bytes, Ordering::Relaxed);
                 self.set(i, |status| status.bytes_loaded += bytes);
                 self.run.status.lock().bytes_loaded += bytes;
             }
-            if self.unsettled_bytes >= SETTLE_EVERY_BYTES {
+            if self.unsettled_bytes.load(Ordering::Relaxed) >= SETTLE_EVERY_BYTES {
                 self.settle().await;
             }
             self.keep_rate().await;
@@ -228,15 +239,15 @@ impl Preload {
         Ok(())
     }
 
-    async fn settle(&mut self) {
+    async fn settle(&self) {
+        self.unsettled_bytes.store(0, Ordering::Relaxed);
         self.engine.tiers.settle().await;
-        self.unsettled_bytes = 0;
     }
 
     /// Waits until the bytes so far are no more than the rate allows for the time so far.
     async fn keep_rate(&self) {
         let Some(rate) = self.rate_bytes_per_second else { return };
-        let due = Duration::from_secs_f64(self.loaded_bytes as f64 / rate as f64);
+        let due = Duration::from_secs_f64(self.loaded_bytes.load(Ordering::Relaxed) as f64 / rate as f64);
         if let Some(early) = due.checked_sub(self.begun.elapsed()) {
             tokio::select! {
                 () = tokio::time::sleep(early) => {}
@@ -260,6 +271,13 @@ impl Preload {
         status.bytes_total += status.items[i].bytes - before;
     }
 
+    fn leave_out(&self, i: usize, message: String) {
+        self.set(i, |status| {
+            status.state = PreloadState::LeftOut;
+            status.message = Some(message);
+        });
+    }
+
     fn fail(&self, i: usize, message: String) {
         tracing::warn!(item = %self.run.status.lock().items[i].item, message, "an item is not preloaded");
         self.set(i, |status| {
@@ -267,4 +285,8 @@ impl Preload {
             status.message = Some(message);
         });
     }
+}
+
+fn total_bytes(objects: &[LocatedObject]) -> u64 {
+    objects.iter().map(|object| object.size).sum()
 }
