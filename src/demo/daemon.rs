@@ -1,0 +1,165 @@
+//! The daemon as the demo starts it: in this process, over a simulated remote, with a clock that the demo moves.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use larder_cached::{
+    Access, BucketSettings, CacheSettings, Consistency, Engine, KeySettings, Origins, S3Settings, SsdSettings,
+};
+use larder_model::{ByteSize, Clock};
+use larder_whitelist::{Night, NightlySettings, StoreSettings};
+use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
+
+use super::lake::Lake;
+use crate::config::{Config, LogSettings};
+use crate::serve;
+
+/// The bucket that holds the lake.
+pub(crate) const BUCKET: &str = "lake";
+
+/// The demo's key pair. It opens nothing but the demo's own lake, for reading, on this machine.
+pub(crate) const KEY_ID: &str = "demo";
+/// See [`KEY_ID`].
+pub(crate) const KEY_SECRET: &str = "larder-demo-reads-only";
+
+/// How long Larder may reuse a listing of the lake. The demo's files never change.
+pub(crate) const LIST_CACHE: Duration = Duration::from_secs(600);
+
+/// A month passes in a minute or two, so a published whitelist is looked for often.
+const FOLLOW_EVERY: Duration = Duration::from_millis(20);
+
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A daemon that runs in this process, and the nights that go with it.
+pub(crate) struct Daemon {
+    serving: serve::Daemon,
+    night: Night,
+}
+
+impl Daemon {
+    /// Starts it with its state below `folder`, which begins empty, and the lake behind `remote`.
+    pub(crate) async fn start(
+        lake: &Lake,
+        remote: Arc<dyn ObjectStore>,
+        folder: &Path,
+        budget: ByteSize,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        if folder.exists() {
+            std::fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+        }
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let config = config(lake, folder, budget)?;
+        let mut origins = Origins::open(&config.buckets)?;
+        origins.replace_store(BUCKET, remote);
+        let serving = serve::start(serve::Parts {
+            config: config.clone(),
+            origins: origins.clone(),
+            clock: Arc::clone(&clock),
+            s3: listen(config.s3.listen.port())?,
+            admin: listen(config.admin.listen.port())?,
+            follow_every: FOLLOW_EVERY,
+            // The demo runs each night itself, when its day is over.
+            runs_nights: false,
+            grace: GRACE,
+        })
+        .await?;
+        let workers = Some(vec![format!("http://{}", serving.admin)]);
+        let night = serve::night(&config, &serving.store, &origins, &clock, workers);
+        Ok(Self { serving, night })
+    }
+
+    /// The data path.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.serving.engine
+    }
+
+    /// The control path.
+    pub(crate) fn night(&self) -> &Night {
+        &self.night
+    }
+
+    /// Where the S3 endpoint is.
+    pub(crate) fn s3_url(&self) -> String {
+        format!("http://{}", self.serving.s3)
+    }
+
+    /// Where the admin API and the dashboard are.
+    pub(crate) fn admin_url(&self) -> String {
+        format!("http://{}", self.serving.admin)
+    }
+
+    /// A client of the S3 endpoint, as any engine would make one: real HTTP, signed requests.
+    pub(crate) fn s3_client(&self) -> Result<Arc<dyn ObjectStore>> {
+        let client = AmazonS3Builder::new()
+            .with_endpoint(self.s3_url())
+            .with_allow_http(true)
+            .with_region("us-east-1")
+            .with_bucket_name(BUCKET)
+            .with_access_key_id(KEY_ID)
+            .with_secret_access_key(KEY_SECRET)
+            .build()?;
+        Ok(Arc::new(client))
+    }
+
+    /// Resolves when the daemon cannot go on.
+    pub(crate) async fn failed(&self) {
+        self.serving.failed().await;
+    }
+
+    /// Ends it: requests under way finish, the logs and the tiers are written.
+    pub(crate) async fn stop(self) {
+        self.serving.stop().await;
+    }
+}
+
+/// Listens on `port`, or on a free one where that is taken: a daemon may run on this machine already.
+fn listen(port: u16) -> Result<TcpListener> {
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .or_else(|_| TcpListener::bind(("127.0.0.1", 0)))
+        .context("cannot listen on 127.0.0.1")?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn config(lake: &Lake, folder: &Path, budget: ByteSize) -> Result<Config> {
+    let root = std::path::absolute(&lake.root)?;
+    let origin = url::Url::from_directory_path(&root);
+    let origin = origin.ok().with_context(|| format!("{} is no absolute path", root.display()))?;
+    let bucket = BucketSettings {
+        name: BUCKET.into(),
+        origin: origin.into(),
+        consistency: Consistency::Immutable,
+        options: Default::default(),
+        catalog: None,
+        tables: Vec::new(),
+        list_cache: LIST_CACHE,
+    };
+    let key = KeySettings {
+        id: KEY_ID.into(),
+        secret: Some(KEY_SECRET.into()),
+        secret_file: None,
+        buckets: vec![BUCKET.into()],
+        access: Access::Read,
+    };
+    Ok(Config {
+        s3: S3Settings { keys: vec![key], ..S3Settings::default() },
+        store: StoreSettings { url: format!("sqlite://{}", folder.join("larder.db").display()) },
+        cache: cache(folder, budget),
+        buckets: vec![bucket],
+        nightly: NightlySettings { budget, ..NightlySettings::default() },
+        logs: LogSettings { path: folder.join("logs") },
+        ..Config::default()
+    })
+}
+
+/// Memory for a quarter of the budget, so that the SSD has its part in what is measured.
+fn cache(folder: &Path, budget: ByteSize) -> CacheSettings {
+    let memory = ByteSize((budget.as_u64() / 4).max(ByteSize::mib(16).as_u64()));
+    let capacity = ByteSize((budget.as_u64() * 2).max(ByteSize::mib(256).as_u64()));
+    CacheSettings { memory, ssd: SsdSettings { path: folder.join("cache"), capacity }, ..CacheSettings::default() }
+}
