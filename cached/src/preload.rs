@@ -87,7 +87,7 @@ impl Engine {
         let next = Run { status: Arc::new(Mutex::new(status)), stop: CancellationToken::new() };
         *current = Some(next.clone());
         let engine = Arc::clone(self);
-        tokio::spawn(async move { Preload::new(engine, next, &request).run(&request.items).await });
+        tokio::spawn(async move { Preload::new(engine, next, &request).run(request.items).await });
         run + 1
     }
 
@@ -133,9 +133,10 @@ impl Preload {
     }
 
     /// Lists the items and takes those that fit, in their order; then reads them, in their order, a few at once.
-    async fn run(self, items: &[PreloadItem]) {
+    async fn run(self, items: Vec<PreloadItem>) {
         let (this, room) = (&self, self.engine.tiers.ssd_capacity_bytes() / 100 * CAPACITY_PERCENT);
-        let listed = stream::iter(items).map(|item| this.list(item)).buffered(LISTINGS_AT_ONCE).enumerate();
+        let listed = stream::iter(items).map(|item| async move { this.list(&item).await });
+        let listed = listed.buffered(LISTINGS_AT_ONCE).enumerate();
         let taken = listed.scan(0, |taken, (i, listed)| {
             let fits = this.take(i, listed, room - *taken);
             *taken += fits.as_ref().map_or(0, |objects| total_bytes(objects));
