@@ -27,7 +27,8 @@ fn env(name: &str) -> String {
 
 fn build(sources: &Path, work: &Path, dist: &Path) -> Result<(), String> {
     copy(sources, work).map_err(|error| format!("copying {}: {error}", sources.display()))?;
-    npm(work, &["ci", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    // `install`, not `ci`: lock files leave out the optional packages of other platforms, which `ci` takes for a mistake.
+    npm(work, &["install", "--no-audit", "--no-fund", "--loglevel=error"])?;
     npm(work, &["run", "build", "--", "--emptyOutDir", "--outDir", &dist.display().to_string()])
 }
 
