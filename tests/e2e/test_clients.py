@@ -110,7 +110,7 @@ def test_pyarrow_scans_the_tables_row_for_row(read_three_times):
 @pytest.mark.parametrize("style", ["path", "vhost"])
 def test_duckdb_answers_tpch_queries_row_for_row(read_three_times, larder, style):
     larder.stop()
-    larder.settings["s3"]["domain"] = f"localhost:{larder.s3_port}"
+    larder.settings["s3"]["domain"] = "localhost"
     larder.start()
 
     def read(endpoint, bucket, prefix, key, secret):

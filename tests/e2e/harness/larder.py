@@ -53,6 +53,9 @@ class Larder:
     def __init__(self, folder: Path, buckets: list[dict], **tables):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        # A bucket that only the stranger's key names.
+        (folder / "elsewhere").mkdir(exist_ok=True)
+        buckets = [*buckets, {"name": "elsewhere", "origin": f"file://{folder}/elsewhere"}]
         self.s3_port, self.admin_port = free_port(), free_port()
         self.settings = {
             "s3": {
