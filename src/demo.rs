@@ -79,7 +79,6 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     let lake = make_lake(&args, &screen).await?;
     let settings = SimulatedRemoteSettings { seed: args.seed, ..SimulatedRemoteSettings::default() };
     let local: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(&lake.root)?);
-    let remote = SimulatedRemote::new(Arc::clone(&local), settings);
     // Direct has a link of its own, as good as Larder's and as lucky: the same settings, the same seed.
     let direct = SimulatedRemote::new(Arc::clone(&local), settings);
 
@@ -92,9 +91,9 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     let clock = Arc::new(ManualClock::new(month.first.and_time(NaiveTime::MIN).and_utc()));
     let budget = ByteSize(lake.bytes / 100 * BUDGET_PERCENT);
     let state = args.dir.join("state");
-    let daemon = Daemon::start(&lake, Arc::new(remote.clone()), &state, budget, Arc::clone(&clock) as _).await?;
+    let daemon = Daemon::start(&lake, settings, &state, budget, Arc::clone(&clock) as _).await?;
     let admin = Admin::new(daemon.admin_url())?;
-    screen.say(introduction(&lake, &remote, &daemon, month, budget, args.rounds));
+    screen.say(introduction(&lake, &direct, &daemon, month, budget, args.rounds));
 
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let engines = Engines {
@@ -151,7 +150,8 @@ Larder: S3 at {s3} (bucket {BUCKET}, key {KEY_ID}, secret {KEY_SECRET}), admin a
   Files of the lake never change, and listings are reused for {list:?}, as the bucket's settings say.
 The engine is DataFusion, with a session and caches of its own for every query, the same settings everywhere.
 The month: {days} days from {first}, {queries} queries a day, {analysts} at a time, dates relative to the day;
-  after each day a night chooses anew what the whitelist holds, at most {budget} ({BUDGET_PERCENT}% of the lake).
+  until the first night everything is admitted; after each day a night chooses anew what the whitelist holds,
+  at most {budget} ({BUDGET_PERCENT}% of the lake), and the rest is read straight from the origin.
 Then each template is measured, medians of {rounds} interleaved runs or more: on local files; direct (the simulated
   origin inside the engine, without HTTP, which favours direct); cold through Larder; through Larder after a preload.
 ",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use larder_cached::origin::simulated::{SimulatedRemote, SimulatedRemoteSettings};
 use larder_cached::{
     Access, BucketSettings, CacheSettings, Consistency, Engine, KeySettings, Origins, S3Settings, SsdSettings,
 };
@@ -41,10 +42,10 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it with its state below `folder`, which begins empty, and the lake behind `remote`.
+    /// Starts it with its state below `folder`, which begins empty, and puts the lake at the distance of `remote`.
     pub(crate) async fn start(
         lake: &Lake,
-        remote: Arc<dyn ObjectStore>,
+        remote: SimulatedRemoteSettings,
         folder: &Path,
         budget: ByteSize,
         clock: Arc<dyn Clock>,
@@ -55,7 +56,9 @@ impl Daemon {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let config = config(lake, folder, budget)?;
         let mut origins = Origins::open(&config.buckets)?;
-        origins.replace_store(BUCKET, remote);
+        // The bucket's URL names the lake's folder from the root on, and so does every request to its own store.
+        let near = Arc::clone(origins.get(BUCKET).context("the lake's bucket is configured")?.store());
+        origins.replace_store(BUCKET, Arc::new(SimulatedRemote::new(near, remote)));
         let serving = serve::start(serve::Parts {
             config: config.clone(),
             origins: origins.clone(),
