@@ -9,6 +9,7 @@ mod open;
 pub mod simulated;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ impl Origins {
             let origin = Arc::make_mut(origin);
             origin.store = store;
             origin.paginated = None;
+            origin.local_folder = None;
         }
     }
 
@@ -86,6 +88,8 @@ pub struct Origin {
     consistency: Consistency,
     list_cache: Duration,
     keeps_attributes: bool,
+    /// The folder of a local origin, which a walk cannot tell from an empty one when it is absent.
+    local_folder: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Origin {
@@ -191,6 +195,11 @@ impl Origin {
     }
 
     async fn check(&self) -> Result<(), OriginError> {
+        if let Some(folder) = &self.local_folder
+            && !tokio::fs::try_exists(folder).await.unwrap_or(false)
+        {
+            return Err(OriginError::NotFound { source: format!("there is no folder {}", folder.display()).into() });
+        }
         match &self.paginated {
             Some(_) => self.list(&ListRequest { keys_max: 1, ..ListRequest::default() }).await.map(drop),
             None => {
@@ -205,6 +214,18 @@ impl Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_absent_local_folder_is_no_empty_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let check = async |path: &std::path::Path| {
+            let settings = open::tests::bucket(&format!("file://{}", path.display()));
+            Origins::open(&[settings]).expect("an origin").check().await.remove(0).1
+        };
+        assert!(check(folder.path()).await.is_ok());
+        let absent = folder.path().join("absent");
+        assert!(check(&absent).await.expect_err("absent").detail().contains("absent"));
+    }
 
     #[test]
     fn keys_that_would_name_another_object_are_refused() {

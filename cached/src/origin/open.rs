@@ -79,6 +79,7 @@ impl Origin {
         Ok(Self {
             name: settings.name.clone(),
             url: settings.origin.clone(),
+            local_folder: url.to_file_path().ok(),
             keeps_attributes: !matches!(scheme, ObjectStoreScheme::Local),
             store,
             paginated,

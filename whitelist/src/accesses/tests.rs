@@ -135,19 +135,15 @@ async fn a_fingerprint_changes_with_the_files() {
     assert_eq!(outside, []);
 }
 
-/// One night of the size that the design names. It takes a minute, mostly to write the files: run it with `--ignored`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "writes 10 million rows"]
-async fn ten_million_rows_are_aggregated_within_bounded_memory() {
+async fn a_million_rows_in_many_files_are_all_counted() {
     let logs = tempfile::tempdir().unwrap();
-    for file in 0..100 {
+    for file in 0..10 {
         let row = |i: u64| get("hive.db.t", &format!("d={}", (i * 7 + file) % 20_000), 4096 + (i % 1000) * 1000);
         let records: Vec<AccessRecord> = (0..100_000).map(row).collect();
         write_access(logs.path(), day(DAY), &format!("{file}.parquet"), &records);
     }
-    let start = std::time::Instant::now();
     let day = day_of(logs.path()).await;
-    println!("aggregated {} rows in {:?}", day.summary.log_rows, start.elapsed());
-    assert_eq!((day.summary.log_rows, day.items.len()), (10_000_000, 20_000));
+    assert_eq!((day.summary.log_rows, day.items.len()), (1_000_000, 20_000));
     assert!(day.origin.is_some());
 }
