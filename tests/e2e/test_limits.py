@@ -9,8 +9,8 @@ from harness.larder import s3_bucket
 
 MIB = 1 << 20
 
-# What `larder serve` needs beside its memory tier: the binary, SQLite, the SSD tier's write buffers, the fills under way.
-OVERHEAD = 192 * MIB
+# What `larder serve` may need beside its memory tier, as docs/configuration.md states it under its limits.
+OVERHEAD = 512 * MIB
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_memory_stays_under_its_limit_while_reads_pour_in(start_larder, own_orig
     """384 MiB are read cold and again, by eight clients at once, through a memory tier of 64 MiB."""
     larder = start_larder(
         [s3_bucket(own_origin, consistency="immutable")],
-        cache={"memory": "64MiB", "fills_in_flight": "64MiB", "admit": "all"},
+        cache={"memory": "64MiB", "admit": "all"},
     ).start()
     failures = []
 

@@ -133,7 +133,7 @@ class Larder:
             raise AssertionError(f"{' '.join(line)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
-    def get(self, path: str, **query):
+    def get(self, path: str, /, **query):
         """A JSON answer of the admin API."""
         answer = requests.get(f"{self.admin}/api/v1/{path}", params=query, timeout=30)
         assert answer.ok, f"GET {path}: {answer.status_code} {answer.text}"
