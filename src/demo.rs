@@ -146,7 +146,8 @@ fn introduction(
         "\
 The lake: TPC-H in {files} Parquet files, {bytes}, in {root}; lineitem and orders partitioned by month.
 The origin is simulated: {remote}. Seeded, the same for direct reads and for Larder's.
-Larder: S3 at {s3} (bucket {BUCKET}, key {KEY_ID}, secret {KEY_SECRET}), admin and dashboard at {admin}/ .
+Larder: S3 at {s3} (bucket {BUCKET}, key {KEY_ID}, secret {KEY_SECRET}), admin and dashboard at {admin}/ .{ports}
+  Its memory tier holds {memory}, its SSD tier {ssd}.
   Files of the lake never change, and listings are reused for {list:?}, as the bucket's settings say.
 The engine is DataFusion, with a session and caches of its own for every query, the same settings everywhere.
 The month: {days} days from {first}, {queries} queries a day, {analysts} at a time, dates relative to the day;
@@ -161,6 +162,13 @@ Then each template is measured, medians of {rounds} interleaved runs or more: on
         remote = remote.describe(),
         s3 = daemon.s3_url(),
         admin = daemon.admin_url(),
+        ports = if daemon.has_usual_ports() {
+            ""
+        } else {
+            "\n  Ports 9000 and 9001 are the usual ones; what is taken was replaced."
+        },
+        memory = daemon.cache().memory,
+        ssd = daemon.cache().ssd.capacity,
         list = LIST_CACHE,
         days = month.days,
         first = month.first,

@@ -37,6 +37,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// A daemon that runs in this process, and the nights that go with it.
 pub(crate) struct Daemon {
+    config: Config,
     serving: serve::Daemon,
     night: Night,
 }
@@ -73,7 +74,7 @@ impl Daemon {
         .await?;
         let workers = Some(vec![format!("http://{}", serving.admin)]);
         let night = serve::night(&config, &serving.store, &origins, &clock, workers);
-        Ok(Self { serving, night })
+        Ok(Self { config, serving, night })
     }
 
     /// The data path.
@@ -84,6 +85,16 @@ impl Daemon {
     /// The control path.
     pub(crate) fn night(&self) -> &Night {
         &self.night
+    }
+
+    /// The tiers as they were configured.
+    pub(crate) fn cache(&self) -> &CacheSettings {
+        &self.config.cache
+    }
+
+    /// Whether it could listen where `larder serve` would.
+    pub(crate) fn has_usual_ports(&self) -> bool {
+        self.serving.s3 == self.config.s3.listen && self.serving.admin == self.config.admin.listen
     }
 
     /// Where the S3 endpoint is.
@@ -120,7 +131,8 @@ impl Daemon {
     }
 }
 
-/// Listens on `port`, or on a free one where that is taken: a daemon may run on this machine already.
+/// Listens on `port`, or on a free one where that is taken: a daemon may run on this machine already. The screen shows
+/// the addresses that it came to.
 fn listen(port: u16) -> Result<TcpListener> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .or_else(|_| TcpListener::bind(("127.0.0.1", 0)))
@@ -160,9 +172,11 @@ fn config(lake: &Lake, folder: &Path, budget: ByteSize) -> Result<Config> {
     })
 }
 
-/// Memory for a quarter of the budget, so that the SSD has its part in what is measured.
+/// Memory for a quarter of the budget, so that the SSD has its part in what is measured; but no less than the data path
+/// takes, which is room for eight blocks.
 fn cache(folder: &Path, budget: ByteSize) -> CacheSettings {
-    let memory = ByteSize((budget.as_u64() / 4).max(ByteSize::mib(16).as_u64()));
+    let settings = CacheSettings::default();
+    let memory = ByteSize((budget.as_u64() / 4).max(8 * settings.block.as_u64()));
     let capacity = ByteSize((budget.as_u64() * 2).max(ByteSize::mib(256).as_u64()));
-    CacheSettings { memory, ssd: SsdSettings { path: folder.join("cache"), capacity }, ..CacheSettings::default() }
+    CacheSettings { memory, ssd: SsdSettings { path: folder.join("cache"), capacity }, ..settings }
 }
