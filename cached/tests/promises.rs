@@ -1,5 +1,7 @@
 //! The promises of the data path, one test each, through the real endpoint.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use futures::future::join_all;
 use larder_cached::{Admit, Consistency};
 use larder_model::Location;
 use larder_model::admin::{DropRequest, PreloadItem, PreloadRequest, PreloadState};
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStoreExt;
 
 const MIB: usize = 1 << 20;
 

@@ -21,22 +21,22 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// An origin in memory that counts what is read of it, and fails when told to.
 #[derive(Debug, Default)]
-pub struct CountingOrigin {
-    pub inner: InMemory,
-    pub gets: AtomicU64,
-    pub bytes: AtomicU64,
-    pub down: AtomicBool,
+pub(crate) struct CountingOrigin {
+    pub(crate) inner: InMemory,
+    pub(crate) gets: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) down: AtomicBool,
     /// Cuts the next so many bodies short by one byte.
-    pub truncate: AtomicU64,
+    pub(crate) truncate: AtomicU64,
     /// Each GET waits this long, in milliseconds.
-    pub delay_ms: AtomicU64,
+    pub(crate) delay_ms: AtomicU64,
 }
 
 impl std::fmt::Display for CountingOrigin {
@@ -53,11 +53,11 @@ impl CountingOrigin {
         Ok(())
     }
 
-    pub fn bytes_read(&self) -> u64 {
+    pub(crate) fn bytes_read(&self) -> u64 {
         self.bytes.load(Ordering::SeqCst)
     }
 
-    pub fn gets(&self) -> u64 {
+    pub(crate) fn gets(&self) -> u64 {
         self.gets.load(Ordering::SeqCst)
     }
 }
@@ -119,21 +119,21 @@ impl ObjectStore for CountingOrigin {
 }
 
 /// A worker: an engine and its endpoint.
-pub struct Worker {
-    pub engine: Arc<Engine>,
-    pub s3: Arc<AmazonS3>,
-    pub address: std::net::SocketAddr,
-    pub whitelist: watch::Sender<Option<Arc<Whitelist>>>,
+pub(crate) struct Worker {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) s3: Arc<AmazonS3>,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) whitelist: watch::Sender<Option<Arc<Whitelist>>>,
     shutdown: CancellationToken,
 }
 
 impl Worker {
     /// Starts one with small tiers in `folder`, over `origin` as bucket `lake`.
-    pub async fn start(folder: &FilePath, origin: Arc<dyn ObjectStore>, consistency: Consistency) -> Self {
+    pub(crate) async fn start(folder: &FilePath, origin: Arc<dyn ObjectStore>, consistency: Consistency) -> Self {
         Self::start_with(folder, origin, consistency, Admit::Whitelist).await
     }
 
-    pub async fn start_with(
+    pub(crate) async fn start_with(
         folder: &FilePath,
         origin: Arc<dyn ObjectStore>,
         consistency: Consistency,
@@ -194,13 +194,13 @@ impl Worker {
         Self { engine, s3, address, whitelist, shutdown }
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         self.engine.close(Duration::from_secs(5)).await;
     }
 
     /// Puts these folders of bucket `lake` on the whitelist, and waits until it is in force.
-    pub async fn whitelist(&self, version: u64, items: &[(&str, &str)]) {
+    pub(crate) async fn whitelist(&self, version: u64, items: &[(&str, &str)]) {
         self.whitelist.send(Some(Arc::new(whitelist(version, items)))).expect("the engine follows");
         while self.engine.whitelist().is_none_or(|whitelist| whitelist.version != version) {
             tokio::task::yield_now().await;
@@ -208,7 +208,7 @@ impl Worker {
     }
 }
 
-pub fn client(address: std::net::SocketAddr, id: &str, secret: &str) -> AmazonS3 {
+pub(crate) fn client(address: std::net::SocketAddr, id: &str, secret: &str) -> AmazonS3 {
     AmazonS3Builder::new()
         .with_endpoint(format!("http://{address}"))
         .with_bucket_name("lake")
@@ -221,7 +221,7 @@ pub fn client(address: std::net::SocketAddr, id: &str, secret: &str) -> AmazonS3
         .expect("a client")
 }
 
-pub fn whitelist(version: u64, items: &[(&str, &str)]) -> Whitelist {
+pub(crate) fn whitelist(version: u64, items: &[(&str, &str)]) -> Whitelist {
     let speed = IoSpeed { overhead_seconds: 0.03, bytes_per_second: 80e6 };
     Whitelist {
         format: larder_model::whitelist::FORMAT,
@@ -248,7 +248,7 @@ pub fn whitelist(version: u64, items: &[(&str, &str)]) -> Whitelist {
 }
 
 /// Bytes that differ from place to place and from seed to seed.
-pub fn content(length: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn content(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     (0..length)
         .map(|_| {
@@ -260,10 +260,10 @@ pub fn content(length: usize, seed: u64) -> Vec<u8> {
         .collect()
 }
 
-pub async fn put(origin: &CountingOrigin, key: &str, bytes: &[u8]) {
+pub(crate) async fn put(origin: &CountingOrigin, key: &str, bytes: &[u8]) {
     origin.inner.put(&key.into(), bytes.to_vec().into()).await.expect("memory takes it");
 }
 
-pub async fn read(s3: &AmazonS3, key: &str) -> Vec<u8> {
+pub(crate) async fn read(s3: &AmazonS3, key: &str) -> Vec<u8> {
     s3.get(&key.into()).await.expect("an answer").bytes().await.expect("a body").to_vec()
 }
