@@ -1,10 +1,31 @@
 //! A client of a daemon's admin API, for the commands and the demo.
 
-use anyhow::{Context, Result, ensure};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
 use larder_model::Whitelist;
 use larder_model::admin::{DropReport, DropRequest, PreloadRequest, PreloadStatus, ResidencyReport, StatReport};
 use reqwest::RequestBuilder;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+/// A daemon on this machine that does not take a connection within this is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest that a request may take: a drop lists what it removes.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// A preload that was started.
+#[derive(Debug, Deserialize)]
+struct Started {
+    run: u64,
+}
+
+/// An answer that says what is wrong.
+#[derive(Debug, Deserialize)]
+struct Problem {
+    error: String,
+}
 
 /// A client of one daemon.
 #[derive(Debug, Clone)]
@@ -17,7 +38,8 @@ impl Admin {
     /// A client of the daemon whose admin API is at `base`, such as `http://127.0.0.1:9001`.
     pub(crate) fn new(base: String) -> Result<Self> {
         // The daemon is on this machine: a proxy that the environment names has nothing to do with it.
-        Ok(Self { base, http: reqwest::Client::builder().no_proxy().build()? })
+        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT);
+        Ok(Self { base, http: http.build()? })
     }
 
     /// Counters since the daemon started.
@@ -40,10 +62,10 @@ impl Admin {
         self.answer("drop", self.http.post(self.url("drop")).json(request)).await
     }
 
-    /// Starts a preload.
-    pub(crate) async fn start_preload(&self, request: &PreloadRequest) -> Result<()> {
-        let _: serde_json::Value = self.answer("preload", self.http.post(self.url("preload")).json(request)).await?;
-        Ok(())
+    /// Starts a preload, and returns its number as its status shows it.
+    pub(crate) async fn start_preload(&self, request: &PreloadRequest) -> Result<u64> {
+        let started: Started = self.answer("preload", self.http.post(self.url("preload")).json(request)).await?;
+        Ok(started.run)
     }
 
     /// How far the preload is.
@@ -56,11 +78,22 @@ impl Admin {
     }
 
     async fn answer<T: DeserializeOwned>(&self, path: &str, request: RequestBuilder) -> Result<T> {
-        let asked = || format!("asking the daemon: {}", self.url(path));
-        let answer = request.send().await.with_context(asked)?;
+        let asked = || format!("asking the daemon at {}", self.url(path));
+        let answer = match request.send().await {
+            Err(error) if error.is_connect() => {
+                let text =
+                    format!("no daemon answers at {}: is `larder serve` running with this configuration?", self.base);
+                return Err(anyhow::Error::from(error).context(text));
+            }
+            answer => answer.with_context(asked)?,
+        };
         let status = answer.status();
         let body = answer.bytes().await.with_context(asked)?;
-        ensure!(status.is_success(), "{} answered {status}: {}", self.url(path), String::from_utf8_lossy(&body));
+        if !status.is_success() {
+            let problem = serde_json::from_slice(&body).map(|Problem { error }| error);
+            let text = problem.unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned());
+            bail!("the daemon answered {status} at {}: {text}", self.url(path));
+        }
         serde_json::from_slice(&body).with_context(asked)
     }
 }

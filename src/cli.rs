@@ -30,22 +30,54 @@ Without a configuration file it listens on loopback only (S3 9000, admin 9001), 
 bucket `demo`, and makes a key pair on first start, which it prints once and keeps in data/s3-key.toml.")]
     Serve(ServeArgs),
     /// One night: ingest logs, value items, choose, publish, preload, drop, report. Safe to run twice and to kill.
+    #[command(after_help = "\
+Examples:
+  larder nightly --config larder.toml
+  larder nightly --date 2026-11-19 --json
+  30 2 * * *  larder nightly --config /etc/larder.toml     (in cron, with schedule = \"\" in the daemon's [nightly])")]
     Nightly(NightlyArgs),
     /// What is worth keeping near, and why.
+    #[command(after_help = "\
+Examples:
+  larder whitelist explain hive.sales.orders
+  larder whitelist pin hive.sales.orders --reason 'the board looks at it on Mondays'
+  larder whitelist pin hive.sales.orders --remove
+  larder whitelist plan
+  larder whitelist rollback 12")]
     Whitelist {
         #[command(subcommand)]
         command: WhitelistCommand,
     },
     /// Fill the running daemon's tiers now: the whole whitelist, or some of its items.
+    #[command(after_help = "\
+Examples:
+  larder preload --dry-run
+  larder preload hive.sales.orders hive.sales.clicks/dt=2026-11-19")]
     Preload(PreloadArgs),
     /// Empty the running daemon's tiers of tables, partitions or `s3://bucket/prefix/` folders.
+    #[command(after_help = "\
+Examples:
+  larder drop hive.sales.orders
+  larder drop s3://warehouse/sales.db/orders/dt=2026-11-19/")]
     Drop(DropArgs),
     /// Read a query log into the store's logs, for the next night.
-    #[command(after_help = "Example: larder ingest trino /var/log/trino/events.jsonl")]
+    #[command(after_help = "\
+Examples:
+  larder ingest trino /var/log/trino/events.jsonl
+  zcat spark-*.jsonl.gz | larder ingest generic -
+
+Broken lines are left out, counted and shown with their numbers. A log may be read twice: each query counts once.")]
     Ingest(IngestArgs),
     /// Replay history: policies side by side.
+    #[command(after_help = "\
+Examples:
+  larder simulate --capacity 0.05
+  larder simulate --trace reads.csv --json")]
     Simulate(SimulateArgs),
     /// Live figures of the running daemon, one line a second.
+    #[command(after_help = "\
+Each figure is of the last second; bytes are told apart by where they came from. hit is the share of bytes sent that came
+from memory or SSD; list is the version of the whitelist in force.")]
     Stat(LiveArgs),
     /// The hottest tables of the running daemon.
     Top(LiveArgs),
@@ -163,7 +195,7 @@ pub(crate) struct DropArgs {
 pub(crate) struct IngestArgs {
     /// The log's form: `trino` (QueryCompletedEvent) or `generic` (docs/query-events.md).
     pub(crate) format: Format,
-    /// A file, or a folder of files.
+    /// A file, a folder of files, or `-` for standard input.
     pub(crate) path: PathBuf,
     /// Print the result as JSON.
     #[arg(long)]
@@ -213,10 +245,48 @@ mod tests {
             (vec!["larder", "ingest", "mystery", "x"], "mystery"),
             (vec!["larder", "whitelist", "explain", "nonsense"], "nonsense"),
             (vec!["larder", "nightly", "--date", "tomorrow"], "tomorrow"),
+            (vec!["larder", "whitelist", "approve", "newest"], "newest"),
+            (vec!["larder", "serve", "--grace", "-1"], "-1"),
+            (vec!["larder", "stat", "--count", "few"], "few"),
         ] {
             let error = Cli::try_parse_from(&wrong).expect_err("wrong usage");
             assert!(error.to_string().contains(names), "{error}");
             assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn every_command_of_the_design_is_read_wherever_the_configuration_stands() {
+        for line in [
+            "serve",
+            "demo --scale 0.1 --exit --json",
+            "nightly --date 2026-11-19 --json",
+            "whitelist show",
+            "whitelist show 3 --json",
+            "whitelist diff 2 3",
+            "whitelist history",
+            "whitelist explain hive.tpch.lineitem/l_shipmonth=1998-08",
+            "whitelist plan",
+            "whitelist approve 3",
+            "whitelist rollback 2",
+            "whitelist pin hive.tpch.lineitem --reason board",
+            "whitelist deny hive.tpch.lineitem --remove",
+            "preload --dry-run",
+            "preload hive.tpch.lineitem",
+            "drop s3://bucket/prefix/",
+            "ingest trino -",
+            "simulate --seed 7 --capacity 0.1 --trace reads.csv --json",
+            "stat --count 3 --json",
+            "top",
+            "check-config",
+        ] {
+            let words = || line.split(' ');
+            let before = Cli::try_parse_from(["larder", "--config", "l.toml"].into_iter().chain(words()));
+            let after = Cli::try_parse_from(std::iter::once("larder").chain(words()).chain(["--config", "l.toml"]));
+            for cli in [before, after] {
+                let cli = cli.unwrap_or_else(|error| panic!("{line}: {error}"));
+                assert_eq!(cli.config.as_deref(), Some(std::path::Path::new("l.toml")), "{line}");
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use larder_cached::{BucketSettings, CacheSettings, Consistency, S3Settings};
 use larder_whitelist::{NightlySettings, StoreSettings};
 use serde::{Deserialize, Serialize};
@@ -84,22 +84,32 @@ pub(crate) struct Loaded {
     pub(crate) unknown: Vec<Problem>,
     /// What is allowed but hardly meant.
     pub(crate) warnings: Vec<Problem>,
+    /// Files that it names and that cannot be read: errors for `serve` and `check-config`, of no matter for the others.
+    pub(crate) unreadable: Vec<Problem>,
+}
+
+/// Problems as one error, each with the file that it is in.
+pub(crate) fn failed(file: Option<&Path>, problems: &[Problem]) -> anyhow::Error {
+    let file = file.map_or("the embedded defaults".to_owned(), |path| path.display().to_string());
+    let mut problems: Vec<&Problem> = problems.iter().collect();
+    problems.sort_by_key(|problem| problem.line);
+    let problems: Vec<String> = problems.iter().map(|problem| format!("{file}: {problem}")).collect();
+    anyhow::Error::msg(problems.join("\n        "))
 }
 
 impl Config {
     /// Reads a configuration file; without one, the embedded defaults.
     pub(crate) fn load(path: Option<&Path>) -> Result<Loaded> {
         let Some(path) = path else {
-            return Ok(Loaded { config: Self::embedded(), unknown: Vec::new(), warnings: Vec::new() });
+            return Ok(Loaded {
+                config: Self::embedded(),
+                unknown: Vec::new(),
+                warnings: Vec::new(),
+                unreadable: Vec::new(),
+            });
         };
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        match Self::parse(&text) {
-            Ok(loaded) => Ok(loaded),
-            Err(problems) => {
-                let problems: Vec<String> = problems.iter().map(|p| format!("{}: {p}", path.display())).collect();
-                bail!("{}", problems.join("\n        "))
-            }
-        }
+        Self::parse(&text).map_err(|problems| failed(Some(path), &problems))
     }
 
     /// Reads a configuration; every impossible value is a problem.
@@ -112,13 +122,17 @@ impl Config {
             Ok(config) => config,
             Err(error) => return Err(vec![lines.parse_error(&error)]),
         };
-        let unknown = ignored.iter().map(|path| lines.unknown_key(path)).collect();
-        let (errors, warnings) = validate::validate(&config);
+        let unknown = ignored.iter().map(|path| lines.unknown_key(path));
         let place = |(path, text): (String, String)| Problem { line: lines.of(&path), text };
+        let placed = |problems: validate::Problems| problems.into_iter().map(place).collect::<Vec<_>>();
+        let errors = placed(validate::errors(&config));
         if !errors.is_empty() {
-            return Err(errors.into_iter().map(place).collect());
+            // A key that was mistyped is often why another one is missing.
+            return Err(errors.into_iter().chain(unknown).collect());
         }
-        Ok(Loaded { config, unknown, warnings: warnings.into_iter().map(place).collect() })
+        let unknown = unknown.collect();
+        let (warnings, unreadable) = (placed(validate::warnings(&config)), placed(validate::unreadable_files(&config)));
+        Ok(Loaded { config, unknown, warnings, unreadable })
     }
 
     /// What holds without a file: everything below `data/`, on loopback, with the folder `data/objects` as bucket `demo`.
@@ -203,8 +217,18 @@ rate = "200MiB/s"
         for allowed in ["immutable", "revalidate", "strict"] {
             assert!(problem.contains(allowed), "{problem}");
         }
-        assert!(problems("[nightly]\nrate = \"fast\"\n").contains("200MiB/s"));
-        assert!(problems("[cache]\nmemory = \"lots\"\n").starts_with("line 2:"));
+        for (text, line, names) in [
+            ("[nightly]\nrate = \"fast\"\n", "line 2: `nightly.rate`:", "200MiB/s"),
+            ("[cache]\nmemory = \"lots\"\n", "line 2: `cache.memory`:", "GiB"),
+            ("[cache]\nmemory = -5\n", "line 2: `cache.memory`:", "GiB"),
+            ("[cache]\nssd = { path = 7 }\n", "line 2: `cache.ssd.path`:", "data/cache"),
+            ("[s3]\nlisten = \"localhost\"\n", "line 2: `s3.listen`:", "127.0.0.1:9000"),
+            ("[[s3.keys]]\nid = \"a\"\naccess = \"admin\"\n", "line 3: `s3.keys.access`:", "`write`"),
+            ("[[bucket]]\nname = \"warehouse\"\n", "line 1: `bucket`:", "`origin`"),
+        ] {
+            let problem = problems(text);
+            assert!(problem.starts_with(line) && problem.contains(names), "{text}\n{problem}");
+        }
         assert!(problems("[s3\n").starts_with("line 1:"));
     }
 
@@ -227,6 +251,37 @@ rate = "200MiB/s"
             let problem = problems(&text);
             assert!(problem.starts_with(line) && problem.contains(names), "{text}\n{problem}");
         }
+    }
+
+    #[test]
+    fn an_error_comes_with_the_mistyped_key_that_caused_it() {
+        let problem = problems("[[s3.keys]]\nid = \"a\"\nsecert = \"s\"\n");
+        assert!(
+            problem.contains("give either") && problem.contains("line 3: unknown key `s3.keys.secert`"),
+            "{problem}"
+        );
+        assert!(
+            problem.contains("did you mean `secret`?") && problem.contains("known here: access, buckets"),
+            "{problem}"
+        );
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_are_named_and_no_error_for_every_command() {
+        let key = "[[s3.keys]]\nid = \"a\"\nsecret_file = \"no/such/secret\"\n";
+        let tls = "[s3.tls]\ncert = \"no/such/cert\"\nkey = \"no/such/key\"\n";
+        let loaded = Config::parse(&format!("{key}{tls}")).expect("a configuration");
+        let unreadable: Vec<String> = loaded.unreadable.iter().map(Problem::to_string).collect();
+        assert_eq!(unreadable.len(), 3, "{unreadable:?}");
+        for (line, file) in [("line 3:", "no/such/secret"), ("line 5:", "no/such/cert"), ("line 6:", "no/such/key")] {
+            assert!(unreadable.iter().any(|p| p.starts_with(line) && p.contains(file)), "{line} {file} {unreadable:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_wrong_url_is_not_shown() {
+        let problem = problems("[store]\nurl = \"mysql://larder:hidden@db/larder\"\n");
+        assert!(problem.contains("mysql://") && !problem.contains("hidden"), "{problem}");
     }
 
     #[test]

@@ -7,16 +7,17 @@ mod health;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use larder_cached::{Engine, EngineParts, Origins};
 use larder_model::Clock;
 use larder_planner_hook::{ResolveBucket, ResolveState};
 use larder_whitelist::store::Worker;
 use larder_whitelist::{ApiState, CatalogBucket, Night, Spool, Store};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -25,6 +26,9 @@ use crate::config::Config;
 
 /// How often a worker says that it lives.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
+
+/// What each part has to end and to write after the grace period, which belongs to the requests under way.
+const FLUSH_TIME: Duration = Duration::from_secs(5);
 
 /// What a daemon is made of.
 pub(crate) struct Parts {
@@ -60,7 +64,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let (s3_address, admin_address) = (s3.local_addr()?, admin.local_addr()?);
     let admin_url = format!("http://{admin_address}");
     let stop = CancellationToken::new();
-    let store = Store::open(&config.store).await.with_context(|| format!("the store {}", config.store.url))?;
+    let store = Store::open(&config.store).await?;
     let whitelist = larder_whitelist::follow(store.clone(), follow_every, stop.clone()).await;
     let worker = format!("{}-{}", host_name(), admin_address.port());
     let engine = Engine::start(EngineParts {
@@ -74,6 +78,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     .await?;
     let spool = Spool::start(config.logs.path.clone());
 
+    let healthy = Arc::new(AtomicBool::new(true));
     let scheme = if config.s3.tls.is_some() { "https" } else { "http" };
     let resolve = ResolveState::new(
         whitelist.clone(),
@@ -84,7 +89,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         }),
         format!("{scheme}://{s3_address}"),
         config.cache.admit == larder_cached::Admit::All,
-        Arc::new(AtomicBool::new(true)),
+        Arc::clone(&healthy),
     );
     let state = ApiState { store: store.clone(), whitelist, spool: spool.clone(), clock: Arc::clone(&clock) };
     let api = larder_cached::router(Arc::clone(&engine))
@@ -95,6 +100,15 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let pages = health::router(health).merge(api).merge(larder_web::router(openapi));
 
     let mut tasks = Vec::new();
+    let stopping = stop.clone();
+    tasks.push((
+        "the health flag",
+        // From the first sign of the end on, paths resolve to the origin.
+        tokio::spawn(async move {
+            stopping.cancelled().await;
+            healthy.store(false, Ordering::Relaxed);
+        }),
+    ));
     let s3 = tokio::net::TcpListener::from_std(s3)?;
     let admin = tokio::net::TcpListener::from_std(admin)?;
     let (settings, serving, stopping) = (config.s3.clone(), Arc::clone(&engine), stop.clone());
@@ -102,7 +116,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         "the s3 endpoint",
         tokio::spawn(async move {
             if let Err(error) = larder_cached::serve_s3(s3, &settings, serving, stopping.clone(), grace).await {
-                tracing::error!(%error, "the s3 endpoint does not serve");
+                tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "the s3 endpoint does not serve");
                 stopping.cancel();
             }
         }),
@@ -129,11 +143,11 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     if runs_nights && !config.nightly.schedule.is_empty() {
         let schedule = larder_whitelist::schedule::parse(&config.nightly.schedule)?;
         let night = night(&config, &store, &origins, &clock, None);
-        let engine = Arc::clone(&engine);
+        let (engine, stopping) = (Arc::clone(&engine), stop.clone());
         tasks.push((
             "the nightly schedule",
             tokio::spawn(larder_whitelist::schedule::run(schedule, Arc::clone(&clock), stop.clone(), move || {
-                run_night(night.clone(), Arc::clone(&engine))
+                run_night(night.clone(), Arc::clone(&engine), stopping.clone())
             })),
         ));
     }
@@ -149,16 +163,20 @@ impl Daemon {
     /// Stops accepting, lets requests under way finish within the grace period, and flushes logs, tiers and store.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
+        // One period for all of them, however many are late.
+        let deadline = Instant::now() + self.grace + FLUSH_TIME;
         for (name, task) in self.tasks {
-            if tokio::time::timeout(self.grace, task).await.is_err() {
+            if tokio::time::timeout_at(deadline, task).await.is_err() {
                 tracing::warn!(task = name, "still at work at the end of the grace period");
             }
         }
         if let Err(error) = self.spool.close().await {
             tracing::error!(%error, "query events that waited to be written are lost");
         }
-        self.engine.close(self.grace).await;
-        self.store.close().await;
+        self.engine.close(deadline.saturating_duration_since(Instant::now())).await;
+        if tokio::time::timeout(FLUSH_TIME, self.store.close()).await.is_err() {
+            tracing::warn!("the store's connections are still in use; what was committed is safe");
+        }
     }
 }
 
@@ -186,14 +204,18 @@ pub(crate) fn night(
     }
 }
 
-async fn run_night(night: Night, engine: Arc<Engine>) {
+/// Runs a night, and leaves it at its next wait when the daemon stops: a night may be killed anywhere and run again.
+async fn run_night(night: Night, engine: Arc<Engine>, stop: CancellationToken) {
     // Yesterday's last reads may still wait to be written.
     engine.flush_access_log().await;
     // On a thread of its own: what a night computes must not hold up reads.
     let runtime = tokio::runtime::Handle::current();
-    let night = tokio::task::spawn_blocking(move || runtime.block_on(night.run(None, &|_| {})));
-    match night.await.map_err(anyhow::Error::from).and_then(|night| Ok(night?)) {
-        Ok(report) => tracing::info!(night = %report.night, outcome = report.outcome, "the night is over"),
+    let night = tokio::task::spawn_blocking(move || {
+        runtime.block_on(stop.run_until_cancelled_owned(async move { night.run(None, &|_| {}).await }))
+    });
+    match night.await.map_err(anyhow::Error::from).and_then(|night| Ok(night.transpose()?)) {
+        Ok(Some(report)) => tracing::info!(night = %report.night, outcome = report.outcome, "the night is over"),
+        Ok(None) => tracing::info!("the night was left, because the daemon stops"),
         Err(error) => tracing::error!(error = format!("{error:#}"), "the night failed"),
     }
 }
@@ -201,12 +223,14 @@ async fn run_night(night: Night, engine: Arc<Engine>) {
 async fn heartbeat(store: Store, mut worker: Worker, clock: Arc<dyn Clock>, stop: CancellationToken) {
     loop {
         worker.last_seen = clock.now();
-        if let Err(error) = store.heartbeat(&worker).await {
-            tracing::warn!(%error, "the store does not take the heartbeat; reads go on");
+        // A store that hangs must not hold up the end.
+        match stop.run_until_cancelled(store.heartbeat(&worker)).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::warn!(%error, "the store does not take the heartbeat; reads go on"),
+            None => return,
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(HEARTBEAT_EVERY) => {}
+        if stop.run_until_cancelled(tokio::time::sleep(HEARTBEAT_EVERY)).await.is_none() {
+            return;
         }
     }
 }

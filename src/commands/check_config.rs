@@ -1,9 +1,9 @@
 //! `larder check-config`.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::{Context, table};
-use crate::config::{Config, Problem};
+use crate::config::{Config, Problem, failed};
 
 pub(super) fn run(context: &Context) -> Result<()> {
     let loaded = Config::load(context.path.as_deref())?;
@@ -11,10 +11,9 @@ pub(super) fn run(context: &Context) -> Result<()> {
     for warning in &loaded.warnings {
         table::say(format!("{name}: warning: {warning}"));
     }
-    if !loaded.unknown.is_empty() {
-        let unknown: Vec<String> =
-            loaded.unknown.iter().map(Problem::to_string).map(|p| format!("{name}: {p}")).collect();
-        bail!("{}", unknown.join("\n        "));
+    let problems: Vec<Problem> = loaded.unknown.into_iter().chain(loaded.unreadable).collect();
+    if !problems.is_empty() {
+        return Err(failed(context.path.as_deref(), &problems));
     }
     let buckets: Vec<&str> = loaded.config.buckets.iter().map(|bucket| bucket.name.as_str()).collect();
     table::say(format!("{name}: good ({} buckets: {})", buckets.len(), buckets.join(", ")));

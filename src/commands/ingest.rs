@@ -7,27 +7,37 @@ use anyhow::{Context as _, Result, bail};
 use indicatif::ProgressBar;
 use larder_whitelist::{Format, ingest_file};
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 use super::{Context, table};
 use crate::cli::IngestArgs;
 
+/// This path means standard input.
+const STANDARD_INPUT: &str = "-";
+
 pub(super) async fn run(context: &Context, args: &IngestArgs) -> Result<()> {
     let (logs, format) = (context.config()?.logs.path, args.format);
-    let files = files(&args.path)?;
+    // Kept until the end: the file goes with it.
+    let input = (args.path == Path::new(STANDARD_INPUT)).then(standard_input).transpose()?;
+    let files = match &input {
+        Some(input) => vec![input.path().to_owned()],
+        None => files(&args.path)?,
+    };
     let mut reports = Vec::new();
     let mut broken = 0;
     for file in files {
         let (path, logs) = (file.clone(), logs.clone());
         let report = tokio::task::spawn_blocking(move || ingest(format, &path, &logs)).await??;
         broken += report.rest.broken;
+        let shown = if input.is_some() { &args.path } else { &file };
         if !args.json {
-            let (name, rest) = (file.display(), &report.rest);
+            let (name, rest) = (shown.display(), &report.rest);
             table::say(format!("{name}: {} events taken, {} broken lines", report.events, rest.broken));
             for entry in &rest.broken_entries {
                 table::say(format!("  {name}:{}: {}", entry.line, entry.problem));
             }
         }
-        reports.push(json!({ "file": file, "report": report }));
+        reports.push(json!({ "file": shown, "report": report }));
     }
     if args.json {
         table::json(&reports)?;
@@ -44,6 +54,13 @@ fn ingest(format: Format, path: &Path, logs: &Path) -> Result<larder_whitelist::
     let report = ingest_file(format, path, logs, |read| bar.set_position(read));
     bar.finish_and_clear();
     Ok(report?)
+}
+
+/// All of standard input, in a file, because a log may be one array as well as a line for each event.
+fn standard_input() -> Result<NamedTempFile> {
+    let mut file = NamedTempFile::new().context("cannot make a temporary file")?;
+    std::io::copy(&mut std::io::stdin().lock(), &mut file).context("cannot keep standard input")?;
+    Ok(file)
 }
 
 /// The file, or a folder's files by name.

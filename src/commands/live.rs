@@ -141,7 +141,7 @@ fn busiest(before: &StatReport, now: &StatReport) -> Vec<TableStat> {
         })
         .filter(|stat| stat.requests > 0)
         .collect();
-    tables.sort_by(|a, b| b.bytes.cmp(&a.bytes));
+    tables.sort_by_key(|stat| std::cmp::Reverse(stat.bytes));
     tables
 }
 

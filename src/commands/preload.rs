@@ -1,5 +1,6 @@
 //! `larder preload` and `larder drop`: ask the running daemon.
 
+use std::collections::HashSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -31,8 +32,8 @@ pub(super) async fn run(context: &Context, args: &PreloadArgs) -> Result<()> {
         rate_bytes_per_second: Some(context.config()?.nightly.rate.bytes_per_second()),
         window_seconds: None,
     };
-    daemon.start_preload(&request).await?;
-    let status = watch(&daemon).await?;
+    let run = daemon.start_preload(&request).await?;
+    let status = watch(&daemon, run).await?;
     if args.json {
         table::json(&status)?;
     } else {
@@ -50,17 +51,21 @@ fn chosen<'a>(whitelist: &'a Whitelist, named: &[ItemName]) -> Result<Vec<&'a Wh
     if named.is_empty() {
         return Ok(whitelist.items.iter().collect());
     }
-    let mut items = Vec::new();
+    let (mut items, mut seen) = (Vec::new(), HashSet::new());
     for name in named {
         let matches =
             |item: &&WhitelistItem| item.item == *name || (name.partition.is_empty() && item.item.table == name.table);
-        let before = items.len();
-        items.extend(whitelist.items.iter().filter(matches));
-        if items.len() == before {
+        if !whitelist.items.iter().any(|item| matches(&item)) {
             bail!(
                 "`{name}` is not on the whitelist (version {}); `larder whitelist explain {name}` says why",
                 whitelist.version
             );
+        }
+        for item in whitelist.items.iter().filter(matches) {
+            // A table and one of its partitions may both be named.
+            if seen.insert(&item.item) {
+                items.push(item);
+            }
         }
     }
     Ok(items)
@@ -80,12 +85,16 @@ async fn dry_run(daemon: &Admin, items: &[&WhitelistItem], json: bool) -> Result
     Ok(())
 }
 
-async fn watch(daemon: &Admin) -> Result<PreloadStatus> {
+async fn watch(daemon: &Admin, run: u64) -> Result<PreloadStatus> {
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     let style = "preload [{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";
     bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
     loop {
         let status = daemon.preload_status().await?;
+        if status.run != run {
+            bar.finish_and_clear();
+            bail!("another preload has taken the place of this one");
+        }
         let done = status.items.iter().filter(|item| item.state == PreloadState::Done).count();
         bar.set_length(status.bytes_total);
         bar.set_position(status.bytes_loaded + status.bytes_resident);
@@ -98,11 +107,21 @@ async fn watch(daemon: &Admin) -> Result<PreloadStatus> {
     }
 }
 
+fn state(state: PreloadState) -> &'static str {
+    match state {
+        PreloadState::Waiting => "waiting",
+        PreloadState::Loading => "loading",
+        PreloadState::Done => "done",
+        PreloadState::Failed => "failed",
+        PreloadState::LeftOut => "left out",
+    }
+}
+
 fn print(status: &PreloadStatus) {
     let rows = status.items.iter().map(|item| {
         vec![
             item.item.to_string(),
-            format!("{:?}", item.state).to_lowercase(),
+            state(item.state).to_owned(),
             table::size(item.bytes),
             table::size(item.bytes_loaded),
             table::size(item.bytes_resident),
@@ -140,4 +159,47 @@ pub(super) async fn drop_items(context: &Context, args: &DropArgs) -> Result<()>
         report.objects
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_model::{IoSpeed, whitelist};
+
+    use super::*;
+
+    fn listed(names: &[&str]) -> Whitelist {
+        let item = |name: &&str| WhitelistItem {
+            item: name.parse().expect("an item"),
+            locations: Vec::new(),
+            bytes: 1,
+            objects: 1,
+            value_seconds: 1.0,
+            reason: String::new(),
+        };
+        Whitelist {
+            format: whitelist::FORMAT,
+            version: 7,
+            created: Default::default(),
+            night: Default::default(),
+            budget_bytes: 10,
+            cut_density: 0.0,
+            origin: IoSpeed { overhead_seconds: 0.0, bytes_per_second: 1.0 },
+            ssd: IoSpeed { overhead_seconds: 0.0, bytes_per_second: 1.0 },
+            reason: String::new(),
+            items: names.iter().map(item).collect(),
+        }
+    }
+
+    #[test]
+    fn a_table_names_its_partitions_and_each_item_comes_once() {
+        let whitelist = listed(&["c.s.t/d=1", "c.s.t/d=2", "c.s.u"]);
+        let chosen_names = |named: &[&str]| -> Vec<String> {
+            let named: Vec<ItemName> = named.iter().map(|name| name.parse().expect("an item")).collect();
+            chosen(&whitelist, &named).expect("items").iter().map(|item| item.item.to_string()).collect()
+        };
+        assert_eq!(chosen_names(&[]).len(), 3);
+        assert_eq!(chosen_names(&["c.s.t/d=2", "c.s.t"]), ["c.s.t/d=2", "c.s.t/d=1"]);
+        let absent = chosen(&whitelist, &["c.s.t/d=3".parse().expect("an item")]).expect_err("not there").to_string();
+        assert!(absent.contains("`c.s.t/d=3`") && absent.contains("version 7"), "{absent}");
+    }
 }

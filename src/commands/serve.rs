@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Context, table};
 use crate::cli::ServeArgs;
-use crate::config::{Config, load_or_make_key_pair};
+use crate::config::{Config, failed, load_or_make_key_pair};
 use crate::serve::{Parts, start};
 
 /// How often the store is asked for a new whitelist.
@@ -20,6 +20,9 @@ const KEY_PAIR: &str = "data/s3-key.toml";
 
 pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     let loaded = Config::load(context.path.as_deref())?;
+    if !loaded.unreadable.is_empty() {
+        return Err(failed(context.path.as_deref(), &loaded.unreadable));
+    }
     for problem in loaded.unknown.iter().chain(&loaded.warnings) {
         tracing::warn!("{problem}");
     }
@@ -61,7 +64,7 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     .await?;
     tracing::info!(s3 = %daemon.s3, admin = %daemon.admin, "ready");
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let failed = tokio::select! {
+    let broken = tokio::select! {
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
         () = daemon.failed() => true,
@@ -72,7 +75,7 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
         _ = terminate.recv() => bail!("ended at once by a second signal"),
         _ = interrupt.recv() => bail!("ended at once by a second signal"),
     }
-    if failed {
+    if broken {
         bail!("a part of the daemon does not serve, see the log");
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! Printing tables, figures and JSON.
 
+use std::io::{ErrorKind, Write};
+
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
 use larder_model::ByteSize;
 use serde::Serialize;
 
 /// Prints rows under headings. Columns whose heading begins with `>` are aligned to the right.
-#[expect(clippy::print_stdout, reason = "what the command was asked for")]
 pub(super) fn print(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -16,13 +17,16 @@ pub(super) fn print(headings: &[&str], rows: impl IntoIterator<Item = Vec<String
         let right = headings.get(i).is_some_and(|heading| heading.starts_with('>'));
         column.set_padding((0, 2)).set_cell_alignment(if right { CellAlignment::Right } else { CellAlignment::Left });
     }
-    println!("{table}");
+    say(table.to_string());
 }
 
-/// Prints lines.
-#[expect(clippy::print_stdout, reason = "what the command was asked for")]
+/// Prints lines. A reader who has seen enough, such as `head`, ends the command.
 pub(super) fn say(text: impl AsRef<str>) {
-    println!("{}", text.as_ref());
+    match writeln!(std::io::stdout().lock(), "{}", text.as_ref()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => tracing::error!(%error, "standard output cannot be written"),
+    }
 }
 
 /// Prints one JSON value.

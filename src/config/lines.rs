@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::{Config, Problem};
 
@@ -46,43 +46,79 @@ impl<'a> Lines<'a> {
         1 + self.text[..offset.min(self.text.len())].matches('\n').count()
     }
 
+    /// What is wrong with the text, or with the value of a key, which is then named with a value that would do.
     pub(super) fn parse_error(&self, error: &toml::de::Error) -> Problem {
-        Problem { line: error.span().map(|span| self.line_at(span.start)), text: error.message().to_owned() }
+        let place = error.span().map(|span| span.start);
+        let path = place.and_then(|place| key_in_table(self.root.as_ref()?, place));
+        let text = match path {
+            Some(path) => {
+                let example = known_value(&path).filter(|value| value.as_table().is_none_or(|table| table.len() == 1));
+                let example = example.map(|value| format!("; for example {value}")).unwrap_or_default();
+                format!("`{}`: {}{example}", shown(&path), error.message())
+            }
+            None => error.message().to_owned(),
+        };
+        Problem { line: place.map(|place| self.line_at(place)), text }
     }
 
     /// The problem of a key that means nothing, with the nearest one that does.
     pub(super) fn unknown_key(&self, ignored: &str) -> Problem {
         // serde_ignored marks optional values with `?`, which are no part of the path.
-        let path: Vec<&str> = ignored.split('.').filter(|part| *part != "?").collect();
-        let (name, parent) = path.split_last().map_or(("", &[][..]), |(name, parent)| (*name, parent));
-        let shown: Vec<&str> = path.iter().copied().filter(|part| part.parse::<usize>().is_err()).collect();
-        let known = known_keys(parent);
+        let path: Vec<String> = ignored.split('.').filter(|part| *part != "?").map(str::to_owned).collect();
+        let (name, parent) = path.split_last().map_or(("", &[][..]), |(name, parent)| (name.as_str(), parent));
+        let known: Vec<String> = match known_value(parent) {
+            Some(toml::Value::Table(table)) => table.into_iter().map(|(key, _)| key).collect(),
+            _ => Vec::new(),
+        };
         let nearest = known.iter().min_by_key(|key| strsim::levenshtein(key, name));
         let near = nearest.filter(|key| strsim::levenshtein(key, name) <= 3);
-        let hint = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("known here: {}", known.join(", ")),
-        };
-        let text = format!("unknown key `{}`; {hint}", shown.join("."));
+        let hint = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+        let text = format!("unknown key `{}`; {hint}known here: {}", shown(&path), known.join(", "));
         Problem { line: self.of(&path.join(".")), text }
     }
 }
 
-/// The keys that mean something below `parent`, from a configuration in which every optional part is present.
-fn known_keys(parent: &[&str]) -> Vec<String> {
-    let mut value = toml::Value::try_from(everything()).expect("a configuration is TOML");
-    for part in parent {
-        let next = match &value {
-            toml::Value::Table(table) => table.get(*part).cloned(),
-            toml::Value::Array(array) => array.first().cloned(),
-            _ => None,
-        };
-        match next {
-            Some(next) => value = next,
-            None => return Vec::new(),
-        }
+/// The path of the deepest key that stands at, or whose value holds, this place in the text.
+fn key_in_table(table: &DeTable<'_>, place: usize) -> Option<Vec<String>> {
+    table.iter().find_map(|(key, value)| {
+        let is_here = key.span().contains(&place) || value.span().contains(&place);
+        let below = below(value.get_ref(), place).or_else(|| is_here.then(Vec::new));
+        below.map(|below| [vec![key.get_ref().to_string()], below].concat())
+    })
+}
+
+fn key_in_array(array: &DeArray<'_>, place: usize) -> Option<Vec<String>> {
+    array.iter().enumerate().find_map(|(i, item)| {
+        let below = below(item.get_ref(), place).or_else(|| item.span().contains(&place).then(Vec::new));
+        below.map(|below| [vec![i.to_string()], below].concat())
+    })
+}
+
+fn below(value: &DeValue<'_>, place: usize) -> Option<Vec<String>> {
+    match value {
+        DeValue::Table(table) => key_in_table(table, place),
+        DeValue::Array(array) => key_in_array(array, place),
+        _ => None,
     }
-    value.as_table().map(|table| table.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// A path as people write it, without the places in arrays.
+fn shown(path: &[String]) -> String {
+    let names: Vec<&str> = path.iter().map(String::as_str).filter(|part| part.parse::<usize>().is_err()).collect();
+    names.join(".")
+}
+
+/// What stands at a path in a configuration in which every optional part is present.
+fn known_value(path: &[String]) -> Option<toml::Value> {
+    let mut value = toml::Value::try_from(everything()).expect("a configuration is TOML");
+    for part in path {
+        value = match value {
+            toml::Value::Table(mut table) => table.remove(part)?,
+            toml::Value::Array(array) => array.into_iter().next()?,
+            _ => return None,
+        };
+    }
+    Some(value)
 }
 
 /// A configuration that says something for every key there is.
@@ -109,31 +145,45 @@ pub(super) fn everything() -> Config {
 mod tests {
     use super::*;
 
-    /// Every key of the configuration, as `table.key`.
-    fn all_keys(prefix: &str, value: &toml::Value, keys: &mut Vec<String>) {
+    /// Every key of the configuration, in tables within tables too.
+    fn all_keys(value: &toml::Value, keys: &mut Vec<String>) {
         match value {
             toml::Value::Table(table) => {
                 for (key, value) in table {
                     keys.push(key.clone());
-                    all_keys(&format!("{prefix}{key}."), value, keys);
+                    all_keys(value, keys);
                 }
             }
-            toml::Value::Array(array) => array.iter().for_each(|value| all_keys(prefix, value, keys)),
+            toml::Value::Array(array) => array.iter().for_each(|value| all_keys(value, keys)),
             _ => {}
         }
     }
 
+    fn reference_page() -> String {
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md")).expect("the page")
+    }
+
     #[test]
     fn every_key_has_a_line_in_the_reference_page() {
-        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md"))
-            .expect("the reference page");
-        let mut keys = Vec::new();
-        all_keys("", &toml::Value::try_from(everything()).expect("TOML"), &mut keys);
+        let (page, mut keys) = (reference_page(), Vec::new());
+        all_keys(&toml::Value::try_from(everything()).expect("TOML"), &mut keys);
         for key in keys {
             assert!(
                 page.contains(&format!("`{key}`")) || page.contains(&format!("{key}]")),
                 "`{key}` is not documented"
             );
+        }
+    }
+
+    #[test]
+    fn every_line_of_the_reference_page_is_about_a_key_that_there_is() {
+        let (page, mut keys) = (reference_page(), Vec::new());
+        all_keys(&toml::Value::try_from(everything()).expect("TOML"), &mut keys);
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        let documented: Vec<&str> = rows.map(|(key, _)| key).collect();
+        assert!(documented.len() > 30, "the tables were not found: {documented:?}");
+        for key in documented {
+            assert!(keys.iter().any(|known| known == key), "`{key}` is documented and means nothing");
         }
     }
 

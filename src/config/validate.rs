@@ -1,19 +1,20 @@
 //! What the types of the configuration cannot say. Each problem is a key's path and words that name what is allowed.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use larder_cached::{CacheSettings, Origins, SsdSettings};
 use larder_model::ByteSize;
 
 use super::Config;
 
-type Problems = Vec<(String, String)>;
+pub(super) type Problems = Vec<(String, String)>;
 
 /// Less memory than this is no tier.
 const MEMORY_MIN: ByteSize = ByteSize(16 << 20);
 
-/// Errors, and what is allowed but hardly meant.
-pub(super) fn validate(config: &Config) -> (Problems, Problems) {
+/// Values that cannot be.
+pub(super) fn errors(config: &Config) -> Problems {
     let mut errors = Problems::new();
     let mut say = |path: &str, text: String| errors.push((path.to_owned(), text));
     listeners(config, &mut say);
@@ -21,14 +22,16 @@ pub(super) fn validate(config: &Config) -> (Problems, Problems) {
     cache(&config.cache, &mut say);
     buckets(config, &mut say);
     if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| config.store.url.starts_with(scheme)) {
-        say("store.url", format!("`{}` is not served: use sqlite://file or postgres://...", config.store.url));
+        // Not the whole URL, which may hold a password.
+        let scheme = config.store.url.split("://").next().unwrap_or_default();
+        say("store.url", format!("`{scheme}://` is not served: use sqlite://file or postgres://..."));
     }
     if let Err(text) = config.nightly.validate() {
         // The message begins with the key.
         let key = text.split([' ', ':']).next().unwrap_or("nightly").to_owned();
         say(&key, text);
     }
-    (errors, warnings(config))
+    errors
 }
 
 fn listeners(config: &Config, say: &mut impl FnMut(&str, String)) {
@@ -43,13 +46,26 @@ fn listeners(config: &Config, say: &mut impl FnMut(&str, String)) {
     if config.s3.connections_max == 0 {
         say("s3.connections_max", "must be at least 1".to_owned());
     }
+}
+
+/// The files that the endpoint needs and cannot read.
+pub(super) fn unreadable_files(config: &Config) -> Problems {
+    let mut problems = Problems::new();
+    let mut check = |key: String, path: &Path| match std::fs::read(path) {
+        Ok(bytes) if bytes.trim_ascii().is_empty() => problems.push((key, format!("{} is empty", path.display()))),
+        Ok(_) => {}
+        Err(error) => problems.push((key, format!("{} cannot be read: {error}", path.display()))),
+    };
     if let Some(tls) = &config.s3.tls {
-        for (key, path) in [("s3.tls.cert", &tls.cert), ("s3.tls.key", &tls.key)] {
-            if !path.is_file() {
-                say(key, format!("there is no file {}", path.display()));
-            }
+        check("s3.tls.cert".to_owned(), &tls.cert);
+        check("s3.tls.key".to_owned(), &tls.key);
+    }
+    for (i, key) in config.s3.keys.iter().enumerate() {
+        if let Some(path) = &key.secret_file {
+            check(format!("s3.keys.{i}.secret_file"), path);
         }
     }
+    problems
 }
 
 fn keys(config: &Config, say: &mut impl FnMut(&str, String)) {
@@ -65,9 +81,6 @@ fn keys(config: &Config, say: &mut impl FnMut(&str, String)) {
         match (&key.secret, &key.secret_file) {
             (Some(secret), None) if secret.is_empty() => say(&at(".secret"), "the secret is empty".to_owned()),
             (Some(_), None) => {}
-            (None, Some(path)) if !path.is_file() => {
-                say(&at(".secret_file"), format!("there is no file {}", path.display()));
-            }
             (None, Some(_)) => {}
             _ => say(&at(""), format!("key `{}`: give either `secret` or `secret_file`", key.id)),
         }
@@ -131,7 +144,8 @@ fn is_bucket_name(name: &str) -> bool {
         && ends(name.chars().last())
 }
 
-fn warnings(config: &Config) -> Problems {
+/// What is allowed but hardly meant.
+pub(super) fn warnings(config: &Config) -> Problems {
     let mut warnings = Problems::new();
     let room = config.cache.ssd.capacity.as_u64() / 100 * 90;
     if config.nightly.budget.as_u64() > room {

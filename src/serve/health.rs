@@ -75,3 +75,94 @@ async fn metrics(State(health): State<Health>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], health.engine.metrics_text()).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use larder_cached::{BucketSettings, CacheSettings, Consistency, EngineParts, Origins, SsdSettings};
+    use larder_model::{ByteSize, SystemClock};
+    use larder_whitelist::StoreSettings;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    async fn health(folder: &Path, origin: &str, options: &[(&str, &str)]) -> Health {
+        let bucket = BucketSettings {
+            name: "warehouse".to_owned(),
+            origin: origin.to_owned(),
+            consistency: Consistency::default(),
+            options: options.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+            catalog: None,
+            tables: Vec::new(),
+            list_cache: Duration::ZERO,
+        };
+        let engine = Engine::start(EngineParts {
+            cache: CacheSettings {
+                memory: ByteSize::mib(16),
+                ssd: SsdSettings { path: folder.join("cache"), capacity: SsdSettings::CAPACITY_MIN },
+                ..CacheSettings::default()
+            },
+            origins: Origins::open(&[bucket]).expect("an origin"),
+            clock: Arc::new(SystemClock),
+            whitelist: watch::channel(None).1,
+            access_log: folder.join("logs/access"),
+            worker: "test".to_owned(),
+        });
+        let url = format!("sqlite://{}", folder.join("larder.db").display());
+        let store = Store::open(&StoreSettings { url }).await.expect("a store");
+        Health { engine: engine.await.expect("an engine"), store }
+    }
+
+    async fn ask(health: &Health) -> (StatusCode, serde_json::Value) {
+        let answer = readyz(State(health.clone())).await;
+        let status = answer.status();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.expect("a body");
+        (status, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    fn check<'a>(answer: &'a serde_json::Value, part: &str) -> &'a serde_json::Value {
+        let checks = answer["checks"].as_array().expect("checks");
+        checks.iter().find(|check| check["part"] == part).unwrap_or_else(|| panic!("no {part} in {answer}"))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_store_that_is_down_is_said_and_reads_stay_ready() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let health = health(folder.path(), &format!("file://{}", folder.path().display()), &[]).await;
+        let (status, answer) = ask(&health).await;
+        assert_eq!((status, answer["ready"].as_bool()), (StatusCode::OK, Some(true)), "{answer}");
+        for part in ["bucket warehouse", "store", "ssd"] {
+            assert_eq!(check(&answer, part)["ok"], true, "{answer}");
+        }
+        health.store.close().await;
+        let (status, answer) = ask(&health).await;
+        assert_eq!((status, answer["ready"].as_bool()), (StatusCode::OK, Some(true)), "{answer}");
+        assert_eq!(check(&answer, "store")["ok"], false, "{answer}");
+        assert!(check(&answer, "store")["problem"].is_string(), "{answer}");
+        health.engine.close(Duration::ZERO).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_origin_that_is_absent_is_named_and_waited_for_only_briefly() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // Nobody listens on a port that was free a moment ago.
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let options = [
+            ("endpoint", endpoint.as_str()),
+            ("allow_http", "true"),
+            ("access_key_id", "origin-id"),
+            ("secret_access_key", "origin-secret"),
+        ];
+        let health = health(folder.path(), "s3://raw/hive", &options).await;
+        let asked = tokio::time::timeout(Duration::from_secs(60), ask(&health));
+        let (status, answer) = asked.await.expect("an answer in time");
+        assert_eq!((status, answer["ready"].as_bool()), (StatusCode::SERVICE_UNAVAILABLE, Some(false)), "{answer}");
+        assert_eq!(check(&answer, "bucket warehouse")["ok"], false, "{answer}");
+        assert!(!answer.to_string().contains("origin-secret"), "{answer}");
+        assert_eq!(check(&answer, "store")["ok"], true, "{answer}");
+        health.engine.close(Duration::ZERO).await;
+    }
+}
