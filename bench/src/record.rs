@@ -131,7 +131,8 @@ impl Machine {
                 std::thread::available_parallelism()?,
                 model.trim_start_matches([' ', '\t', ':']),
                 kib / f64::from(1 << 20),
-                output("uname", &["-r"])?,
+                // The version alone: what follows it is the builder's own name for it.
+                output("uname", &["-r"])?.split('-').next().unwrap_or_default(),
             ),
             format!("{}; hyper as in Cargo.lock.", output("nginx", &["-v"])?),
             format!(
