@@ -106,7 +106,7 @@ impl Engine {
         let fills = Fills::new(&cache, Arc::clone(&tiers), Arc::clone(&metrics), Arc::clone(&log), Arc::clone(&clock));
         Ok(Arc::new(Self {
             fills,
-            metadata: Metadata::new(cache.metadata_objects_max),
+            metadata: Metadata::new(cache.metadata_objects_max, Arc::clone(&tiers)),
             listings: Listings::new(),
             uploads,
             preloads: Preloads::default(),

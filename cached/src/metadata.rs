@@ -1,17 +1,22 @@
 //! What is known of objects without asking the origin: size, version, attributes, attribution.
 //!
-//! A bucket's consistency rule says how old that knowledge may be. A write through Larder ends it at once.
+//! A bucket's consistency rule says how old that knowledge may be. A write through Larder ends it at once. What is known
+//! of objects that never change is also kept on the SSD, so that a restart serves them while the origin is away.
+
+mod stored;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use larder_model::{Attribution, ObjectName};
+use chrono::DateTime;
+use larder_model::{Attribution, ObjectName, Version};
 use moka::future::Cache;
 
-use crate::block::{BlockMap, ObjectId, object_id};
+use crate::block::{BlockKey, BlockMap, ObjectId, object_id};
 use crate::origin::{ObjectState, Origin, OriginError};
 use crate::settings::Consistency;
+use crate::tiers::Tiers;
 
 /// One version of an object, as last seen at the origin.
 #[derive(Debug)]
@@ -39,13 +44,14 @@ impl ObjectMeta {
 #[derive(Debug)]
 pub(crate) struct Metadata {
     objects: Cache<ObjectName, Arc<ObjectMeta>>,
+    tiers: Arc<Tiers>,
     /// Counts invalidations. What was asked of the origin before one of them is not remembered after it.
     epoch: AtomicU64,
 }
 
 impl Metadata {
-    pub(crate) fn new(objects_max: u64) -> Self {
-        Self { objects: Cache::new(objects_max), epoch: AtomicU64::new(0) }
+    pub(crate) fn new(objects_max: u64, tiers: Arc<Tiers>) -> Self {
+        Self { objects: Cache::new(objects_max), tiers, epoch: AtomicU64::new(0) }
     }
 
     /// The object's metadata, as fresh as the bucket's rule demands.
@@ -55,6 +61,14 @@ impl Metadata {
             if let Some(known) = self.objects.get(&name).await
                 && origin.consistency().allows(known.checked.elapsed())
             {
+                return Ok(known);
+            }
+            if origin.consistency() == Consistency::Immutable
+                && let Some(stored) = self.tiers.get_note(&note_key(&name)).await
+                && let Some(state) = stored::read(&stored)
+            {
+                let known = Arc::new(ObjectMeta::new(origin, key, state, Instant::now()));
+                self.objects.insert(name, Arc::clone(&known)).await;
                 return Ok(known);
             }
         }
@@ -75,6 +89,9 @@ impl Metadata {
             }
         };
         self.remember(Arc::clone(&found), epoch).await;
+        if origin.consistency() == Consistency::Immutable && self.epoch() == epoch {
+            self.tiers.insert(note_key(&found.name), stored::write(&found.state));
+        }
         Ok(found)
     }
 
@@ -98,7 +115,14 @@ impl Metadata {
     pub(crate) async fn forget(&self, name: &ObjectName) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.objects.invalidate(name).await;
+        self.tiers.remove(&note_key(name));
     }
+}
+
+/// Where the note of an object is among the blocks: no block begins there.
+fn note_key(name: &ObjectName) -> BlockKey {
+    let object = object_id(&name.bucket, &name.key, &Version::new(Some("note"), 0, DateTime::UNIX_EPOCH));
+    BlockKey { object, start: u64::MAX }
 }
 
 #[cfg(test)]
@@ -110,7 +134,7 @@ mod tests {
 
     use super::*;
     use crate::origin::Origins;
-    use crate::settings::BucketSettings;
+    use crate::settings::{BucketSettings, CacheSettings, SsdSettings};
 
     async fn origin(consistency: Consistency) -> (Arc<Origin>, Arc<InMemory>) {
         let store = Arc::new(InMemory::new());
@@ -129,9 +153,17 @@ mod tests {
         (origins.get("wh").expect("the bucket").clone(), store)
     }
 
+    async fn metadata(folder: &std::path::Path) -> Metadata {
+        let ssd = SsdSettings { path: folder.to_owned(), capacity: SsdSettings::CAPACITY_MIN };
+        let settings = CacheSettings { memory: larder_model::ByteSize::mib(16), ssd, ..CacheSettings::default() };
+        let tiers = Tiers::open(&settings, Arc::new(crate::metrics::Metrics::new())).await.expect("tiers");
+        Metadata::new(10, Arc::new(tiers))
+    }
+
     async fn size_after_overwrite(consistency: Consistency) -> u64 {
+        let folder = tempfile::tempdir().expect("a folder");
         let (origin, store) = origin(consistency).await;
-        let metadata = Metadata::new(10);
+        let metadata = metadata(folder.path()).await;
         metadata.get(&origin, "k").await.expect("metadata");
         store.put(&"k".into(), "three".into()).await.expect("a write");
         metadata.get(&origin, "k").await.expect("metadata").state.size
@@ -147,8 +179,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_asked_before_a_write_is_not_remembered_after_it() {
+        let folder = tempfile::tempdir().expect("a folder");
         let (origin, store) = origin(Consistency::Immutable).await;
-        let metadata = Metadata::new(10);
+        let metadata = metadata(folder.path()).await;
         let epoch = metadata.epoch();
         let old = ObjectMeta::new(&origin, "k", origin.head("k").await.expect("state"), Instant::now());
         store.put(&"k".into(), "three".into()).await.expect("a write");

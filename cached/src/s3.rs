@@ -41,7 +41,8 @@ struct RequestId(String);
 
 impl Api {
     fn origin(&self, bucket: &str) -> S3Result<&Arc<Origin>> {
-        self.engine.origins().get(bucket).ok_or_else(|| s3_error!(NoSuchBucket))
+        let origin = self.engine.origins().get(bucket);
+        origin.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
     }
 }
 

@@ -172,6 +172,14 @@ impl Tiers {
         Some((bytes, tier))
     }
 
+    /// A note that was put among the blocks: of any length, and missing when anything is wrong.
+    pub(crate) async fn get_note(&self, key: &BlockKey) -> Option<Bytes> {
+        if !self.cache.contains(key) {
+            return None;
+        }
+        Some(self.cache.get(key).await.ok()??.value().0.clone())
+    }
+
     /// Admits a block to memory and, in the background, to the SSD.
     pub(crate) fn insert(&self, key: BlockKey, bytes: Bytes) {
         self.cache.insert(key, Block(bytes));

@@ -94,7 +94,36 @@ impl From<object_store::Error> for OriginError {
             Store::PermissionDenied { source, .. } | Store::Unauthenticated { source, .. } => Self::Denied { source },
             Store::NotSupported { source } => Self::Unsupported { source },
             error @ Store::NotImplemented { .. } => Self::Unsupported { source: Box::new(error) },
+            error if is_refusal(&error) => Self::Denied { source: Box::new(error) },
             error => Self::Unavailable { source: Box::new(error) },
         }
+    }
+}
+
+/// Listings report a refusal as a generic failure; what the storage answered stands only in its text.
+fn is_refusal(error: &object_store::Error) -> bool {
+    const REFUSALS: [&str; 5] =
+        ["403 Forbidden", "401 Unauthorized", "SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied"];
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if REFUSALS.iter().any(|refusal| text.contains(refusal)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_from_a_failure() {
+        let generic = |text: &'static str| object_store::Error::Generic { store: "S3", source: text.into() };
+        let refused = generic("Server returned 403 Forbidden: <Code>SignatureDoesNotMatch</Code>");
+        assert!(matches!(OriginError::from(refused), OriginError::Denied { .. }));
+        assert!(matches!(OriginError::from(generic("connection reset")), OriginError::Unavailable { .. }));
     }
 }

@@ -10,7 +10,7 @@ use crate::write::WriteError;
 
 pub(super) fn origin(error: &OriginError) -> S3Error {
     match error {
-        OriginError::NotFound { .. } => s3_error!(NoSuchKey),
+        OriginError::NotFound { .. } => s3_error!(NoSuchKey, "The specified key does not exist."),
         OriginError::Precondition { .. } | OriginError::AlreadyExists => {
             s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
         }

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use s3s::dto::{
     Bucket, CommonPrefix, ETag, EncodingType, GetBucketLocationInput, GetBucketLocationOutput, HeadBucketInput,
     HeadBucketOutput, ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
@@ -15,6 +17,9 @@ use crate::origin::{ListPage, ListRequest};
 
 /// More keys than this are never sent in one page, as on S3.
 const KEYS_MAX: i32 = 1000;
+
+/// Leads every continuation token.
+const TOKEN_FORM: &str = "larder1-";
 
 impl Api {
     pub(super) async fn list_buckets(
@@ -66,8 +71,9 @@ impl Api {
             token: None,
             keys_max,
         };
-        let page = self.page(&input.bucket, &list).await?;
         let encode = Encode::new(input.encoding_type.as_ref())?;
+        encode.check(&list)?;
+        let page = self.page(&input.bucket, &list).await?;
         // The marker of the next page is the last key or common prefix of this one.
         let last_key = page.entries.last().map(|entry| entry.key.as_str());
         let last = last_key.max(page.common_prefixes.last().map(String::as_str));
@@ -98,14 +104,12 @@ impl Api {
             prefix: input.prefix.clone().unwrap_or_default(),
             delimiter: input.delimiter.clone().filter(|delimiter| !delimiter.is_empty()),
             after: input.start_after.clone().filter(|after| !after.is_empty()),
-            token: input.continuation_token.clone(),
+            token: input.continuation_token.as_deref().map(token_from).transpose()?,
             keys_max,
         };
-        if list.token.as_deref() == Some("") {
-            return Err(s3_error!(InvalidArgument, "The continuation token provided is incorrect"));
-        }
-        let page = self.page(&input.bucket, &list).await?;
         let encode = Encode::new(input.encoding_type.as_ref())?;
+        encode.check(&list)?;
+        let page = self.page(&input.bucket, &list).await?;
         let output = ListObjectsV2Output {
             name: Some(input.bucket),
             prefix: Some(encode.text(&list.prefix)),
@@ -113,7 +117,7 @@ impl Api {
             key_count: Some(i32::try_from(page.entries.len() + page.common_prefixes.len()).unwrap_or(KEYS_MAX)),
             continuation_token: input.continuation_token,
             is_truncated: Some(page.next.is_some()),
-            next_continuation_token: page.next.clone(),
+            next_continuation_token: page.next.as_deref().map(token_to),
             contents: Some(contents(&page, &encode)),
             common_prefixes: Some(common_prefixes(&page, &encode)),
             delimiter: list.delimiter.as_deref().map(|delimiter| encode.text(delimiter)),
@@ -131,7 +135,9 @@ impl Api {
         }
         let page = self.engine.listings.page(origin, list).await.map_err(|error| match error {
             // What is absent here is the origin's own bucket, not a key.
-            crate::origin::OriginError::NotFound { .. } => s3_error!(NoSuchBucket),
+            crate::origin::OriginError::NotFound { .. } => {
+                s3_error!(NoSuchBucket, "The specified bucket does not exist")
+            }
             error => errors::origin(&error),
         })?;
         let mut page = ListPage::clone(&page);
@@ -145,6 +151,17 @@ fn keys_max(asked: Option<i32>) -> S3Result<usize> {
     let asked = asked.unwrap_or(KEYS_MAX);
     usize::try_from(asked.min(KEYS_MAX))
         .map_err(|_| s3_error!(InvalidArgument, "Argument max-keys must be an integer between 0 and 2147483647"))
+}
+
+/// Tokens are opaque to clients. The form makes sure that only what Larder gave out is taken back.
+fn token_to(next: &str) -> String {
+    format!("{TOKEN_FORM}{}", BASE64_URL_SAFE_NO_PAD.encode(next))
+}
+
+fn token_from(token: &str) -> S3Result<String> {
+    let next = token.strip_prefix(TOKEN_FORM).and_then(|token| BASE64_URL_SAFE_NO_PAD.decode(token).ok());
+    let next = next.and_then(|next| String::from_utf8(next).ok());
+    next.ok_or_else(|| s3_error!(InvalidArgument, "The continuation token provided is incorrect"))
 }
 
 fn contents(page: &ListPage, encode: &Encode) -> Vec<Object> {
@@ -178,6 +195,15 @@ impl Encode {
         }
     }
 
+    /// An answer repeats what was asked for, and XML has no way to write control characters.
+    fn check(&self, list: &ListRequest) -> S3Result<()> {
+        let asked = [Some(&list.prefix), list.delimiter.as_ref(), list.after.as_ref()];
+        if !self.0 && asked.into_iter().flatten().any(|text| text.chars().any(char::is_control)) {
+            return Err(s3_error!(InvalidArgument, "names with control characters need encoding-type=url"));
+        }
+        Ok(())
+    }
+
     fn text(&self, text: &str) -> String {
         if !self.0 {
             return text.to_owned();
@@ -204,6 +230,14 @@ mod tests {
     fn names_are_encoded_as_s3_does() {
         assert_eq!(Encode(true).text("a b/ü%+?.x"), "a+b/%C3%BC%25%2B%3F.x");
         assert_eq!(Encode(false).text("a b"), "a b");
+    }
+
+    #[test]
+    fn only_our_own_tokens_are_taken_back() {
+        assert_eq!(token_from(&token_to("a/ü\0")).ok().as_deref(), Some("a/ü\0"));
+        for wrong in ["", "a/b", "larder1-*", "\0", "larder1-_w"] {
+            assert!(token_from(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
