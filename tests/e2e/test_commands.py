@@ -1,10 +1,14 @@
 """The commands that are not the daemon: what they print is what their users and scripts rely on."""
 
 import json
+import socket
 import subprocess
 import threading
 
+import requests
+
 from harness.larder import binary
+from harness.process import wait_until
 
 
 def test_the_demo_tells_the_whole_story_in_figures(tmp_path):
@@ -69,3 +73,26 @@ def test_live_commands_count_what_is_read_meanwhile(shared):
         reader.join()
     assert stat["get_per_second"] > 0 and stat["errors_per_second"] == 0
     assert top[0]["table"] == "warehouse.tpch.nation" and top[0]["requests"] > 0
+
+
+def test_without_a_configuration_it_serves_a_folder_and_makes_keys(tmp_path):
+    """Design section 7: loopback, `data/objects` as bucket `demo`, a key pair that only its owner can read."""
+
+    def free(port):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
+    # The ports are fixed here, so a demo or another run of this test may have them for a while.
+    wait_until(lambda: free(9000) and free(9001), 150, "a moment in which nobody has ports 9000 and 9001")
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        child = subprocess.Popen([binary(), "serve"], cwd=tmp_path, stdout=out, stderr=out)
+    try:
+        wait_until(lambda: requests.get("http://127.0.0.1:9001/healthz", timeout=2).ok, what="larder without a file")
+        kept = [f for f in (tmp_path / "data").rglob("*") if f.is_file() and "key" in f.name.lower()]
+        assert kept, list((tmp_path / "data").rglob("*"))
+        assert all(f.stat().st_mode & 0o077 == 0 for f in kept)
+        assert "demo" in log.read_text()
+    finally:
+        child.terminate()
+        assert child.wait(20) == 0, log.read_text()
