@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use bytes::Bytes;
 use chrono::DateTime;
 use larder_model::{Attribution, ObjectName, Version};
 use moka::future::Cache;
@@ -91,6 +92,9 @@ impl Metadata {
         self.remember(Arc::clone(&found), epoch).await;
         if origin.consistency() == Consistency::Immutable && self.epoch() == epoch {
             self.tiers.insert(note_key(&found.name), stored::write(&found.state));
+            if self.epoch() != epoch {
+                self.blank_note(&found.name);
+            }
         }
         Ok(found)
     }
@@ -115,7 +119,16 @@ impl Metadata {
     pub(crate) async fn forget(&self, name: &ObjectName) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.objects.invalidate(name).await;
-        self.tiers.remove(&note_key(name));
+        self.blank_note(name);
+    }
+
+    /// Overwrites an object's note with an empty one. Removing it would not do: the SSD engine may still be writing it,
+    /// and forgets removals when it restarts, while the newest of two writes always wins.
+    fn blank_note(&self, name: &ObjectName) {
+        let key = note_key(name);
+        if self.tiers.contains(&key) {
+            self.tiers.insert(key, Bytes::new());
+        }
     }
 }
 

@@ -70,6 +70,11 @@ impl OriginError {
     /// The error and its causes on one line, for logs and for `/readyz`.
     pub fn detail(&self) -> String {
         let mut text = self.to_string();
+        if let Self::Denied { source } = self {
+            // The whole answer names our key and the storage's hosts, which are nobody's business.
+            let code = code_of(&chain(source.as_ref())).map(|code| format!(" ({code})"));
+            return text + &code.unwrap_or_default();
+        }
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             let part = error.to_string();
@@ -100,19 +105,24 @@ impl From<object_store::Error> for OriginError {
     }
 }
 
+/// An error and its causes, one after the other.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(|error| format!("{error} ")).collect()
+}
+
+/// The code in an S3 error document.
+fn code_of(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    code.chars().all(char::is_alphanumeric).then_some(code)
+}
+
 /// Listings report a refusal as a generic failure; what the storage answered stands only in its text.
 fn is_refusal(error: &object_store::Error) -> bool {
     const REFUSALS: [&str; 5] =
         ["403 Forbidden", "401 Unauthorized", "SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied"];
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if REFUSALS.iter().any(|refusal| text.contains(refusal)) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    let text = chain(error);
+    REFUSALS.iter().any(|refusal| text.contains(refusal))
 }
 
 #[cfg(test)]
@@ -123,7 +133,9 @@ mod tests {
     fn a_refusal_is_told_from_a_failure() {
         let generic = |text: &'static str| object_store::Error::Generic { store: "S3", source: text.into() };
         let refused = generic("Server returned 403 Forbidden: <Code>SignatureDoesNotMatch</Code>");
-        assert!(matches!(OriginError::from(refused), OriginError::Denied { .. }));
+        let refused = OriginError::from(refused);
+        assert!(matches!(refused, OriginError::Denied { .. }));
+        assert!(refused.detail().ends_with("credentials (SignatureDoesNotMatch)"), "{}", refused.detail());
         assert!(matches!(OriginError::from(generic("connection reset")), OriginError::Unavailable { .. }));
     }
 }
