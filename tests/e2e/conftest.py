@@ -26,11 +26,13 @@ def table_files(session_folder) -> Path:
 def origin(session_folder, table_files):
     """An S3 server whose bucket `raw` holds the tables under `hive/`."""
     server = Origin(session_folder / "origin")
-    server.client().create_bucket(Bucket="raw")
-    server.client().create_bucket(Bucket="scratch")
-    server.upload("raw", "hive/", table_files)
-    yield server
-    server.stop()
+    try:
+        server.client().create_bucket(Bucket="raw")
+        server.client().create_bucket(Bucket="scratch")
+        server.upload("raw", "hive/", table_files)
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")
