@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use larder_model::ByteSize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Context, table};
@@ -42,6 +43,7 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     }
     if context.path.is_none() {
         std::fs::create_dir_all("data/objects").context("cannot make data/objects")?;
+        fit_disk(&mut config)?;
         table::say(defaults(&config));
     }
     let origins = Context::origins(&config)?;
@@ -78,6 +80,16 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     if broken {
         bail!("a part of the daemon does not serve, see the log");
     }
+    Ok(())
+}
+
+/// Without a file nobody has said how much of this disk is Larder's: at most half of what is free, and whitelists that
+/// fit into it.
+fn fit_disk(config: &mut Config) -> Result<()> {
+    let free = fs4::available_space("data").context("cannot ask the disk for its free space")?;
+    let fits = |size: ByteSize, limit: u64| ByteSize(size.as_u64().min(limit));
+    config.cache.ssd.capacity = fits(config.cache.ssd.capacity, free / 2);
+    config.nightly.budget = fits(config.nightly.budget, config.cache.ssd.capacity.as_u64() / 10 * 7);
     Ok(())
 }
 
