@@ -27,7 +27,7 @@ pub(crate) struct Settings {
     #[arg(long)]
     larder: Option<PathBuf>,
     /// Leave a server out.
-    #[arg(long, value_parser = ["larder", "nginx", "bare"])]
+    #[arg(long, value_parser = ["larder", "nginx", "bare", "s3s"])]
     without: Vec<String>,
     /// Write the result to bench/RESULTS.md.
     #[arg(long)]
@@ -65,6 +65,9 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     }
     if wanted("bare") {
         servers.push(launcher.bare().await?);
+    }
+    if wanted("s3s") {
+        servers.push(launcher.bare_s3().await?);
     }
 
     let client = Client { core: client_core, settings: &settings };

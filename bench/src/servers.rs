@@ -55,6 +55,15 @@ impl Launcher<'_> {
         self.start("bare hyper", command, port, format!("http://127.0.0.1:{port}/{}", self.object), false).await
     }
 
+    /// s3s over hyper and nothing else: what parsing S3 and verifying signatures costs.
+    pub(crate) async fn bare_s3(&self) -> anyhow::Result<Server> {
+        let port = free_port()?;
+        let mut command = pinned(self.core, std::env::current_exe()?);
+        command.arg("bare").args(["--listen", &format!("127.0.0.1:{port}"), "--key", KEY.0, "--secret", KEY.1]);
+        command.arg("--file").arg(self.folder.join("objects").join(self.object));
+        self.start("bare s3s", command, port, format!("http://127.0.0.1:{port}/{BUCKET}/{}", self.object), true).await
+    }
+
     /// nginx as one would set it up to serve static files fast.
     pub(crate) async fn nginx(&self) -> anyhow::Result<Server> {
         let port = free_port()?;
