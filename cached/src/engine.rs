@@ -77,7 +77,7 @@ pub struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tiers: Arc<Tiers>,
     pub(crate) fills: Fills,
-    pub(crate) metadata: Metadata,
+    pub(crate) metadata: Arc<Metadata>,
     pub(crate) listings: Listings,
     pub(crate) uploads: Uploads,
     pub(crate) preloads: Preloads,
@@ -103,11 +103,19 @@ impl Engine {
             .map_err(|source| StartError::Uploads { path: uploads_folder, source })?;
         let routes = Arc::new(ArcSwap::from_pointee(RouteTable::new(cache.admit, whitelist.borrow().clone())));
         let follower = tokio::spawn(follow(cache.admit, whitelist, Arc::clone(&routes)));
-        let fills = Fills::new(&cache, Arc::clone(&tiers), Arc::clone(&metrics), Arc::clone(&log), Arc::clone(&clock));
+        let metadata = Arc::new(Metadata::new(cache.metadata_objects_max, Arc::clone(&tiers)));
+        let fills = Fills::new(
+            &cache,
+            Arc::clone(&tiers),
+            Arc::clone(&metadata),
+            Arc::clone(&metrics),
+            Arc::clone(&log),
+            Arc::clone(&clock),
+        );
         Ok(Arc::new(Self {
             fills,
-            metadata: Metadata::new(cache.metadata_objects_max, Arc::clone(&tiers)),
-            listings: Listings::new(),
+            listings: Listings::new(Arc::clone(&metadata)),
+            metadata,
             uploads,
             preloads: Preloads::default(),
             residency: Residency::default(),

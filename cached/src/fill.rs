@@ -21,9 +21,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::access_log::AccessLog;
 use crate::block::BlockKey;
-use crate::metadata::ObjectMeta;
+use crate::metadata::{Metadata, ObjectMeta};
 use crate::metrics::{Cause, Metrics};
-use crate::origin::{Origin, OriginError};
+use crate::origin::{ObjectState, Origin, OriginError};
 use crate::settings::CacheSettings;
 use crate::tiers::Tiers;
 
@@ -57,6 +57,7 @@ type Answer = oneshot::Sender<Result<Bytes, FillError>>;
 #[derive(Debug)]
 pub(crate) struct Fills {
     tiers: Arc<Tiers>,
+    metadata: Arc<Metadata>,
     metrics: Arc<Metrics>,
     log: Arc<AccessLog>,
     clock: Arc<dyn Clock>,
@@ -71,6 +72,7 @@ impl Fills {
     pub(crate) fn new(
         settings: &CacheSettings,
         tiers: Arc<Tiers>,
+        metadata: Arc<Metadata>,
         metrics: Arc<Metrics>,
         log: Arc<AccessLog>,
         clock: Arc<dyn Clock>,
@@ -79,6 +81,7 @@ impl Fills {
         let permits_max = (settings.fills_in_flight.as_u64().max(run_bytes_max)).div_ceil(PERMIT_BYTES);
         Self {
             tiers,
+            metadata,
             metrics,
             log,
             clock,
@@ -169,6 +172,7 @@ impl Fills {
         let in_flight = Arc::clone(&self.in_flight);
         let task = FillTask {
             tiers: Arc::clone(&self.tiers),
+            metadata: Arc::clone(&self.metadata),
             metrics: Arc::clone(&self.metrics),
             log: Arc::clone(&self.log),
             clock: Arc::clone(&self.clock),
@@ -214,6 +218,7 @@ impl Drop for Run {
 
 struct FillTask {
     tiers: Arc<Tiers>,
+    metadata: Arc<Metadata>,
     metrics: Arc<Metrics>,
     log: Arc<AccessLog>,
     clock: Arc<dyn Clock>,
@@ -251,7 +256,7 @@ impl FillTask {
     /// Reads what is left of a run in one request.
     async fn read(&self, run: &mut Run) -> Result<(), FillError> {
         let range = ByteRange::new(run.blocks.front().map_or(run.range.end, |(block, ..)| block.start), run.range.end);
-        let (time, begun) = (self.clock.now(), Instant::now());
+        let (time, begun, epoch) = (self.clock.now(), Instant::now(), self.metadata.epoch());
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.into())),
             if_match: self.meta.state.etag_verbatim.clone(),
@@ -259,13 +264,14 @@ impl FillTask {
         };
         self.metrics.origin_requests.inc();
         let answer = stalled(self.origin.get(&self.meta.name.key, options)).await?.map_err(moved_or_failed)?;
-        let found = crate::origin::ObjectState::new(&answer.meta, answer.attributes.clone());
+        let found = ObjectState::new(&answer.meta);
         if found.version != self.meta.state.version || found.size != self.meta.state.size {
             return Err(FillError::VersionMoved);
         }
         if answer.range != range.into() {
             return Err(failed(format!("the origin sent bytes {:?} instead of {range:?}", answer.range)));
         }
+        self.metadata.describe(&self.origin, &self.meta, &answer.attributes, epoch);
         let mut chunks = answer.into_stream();
         let mut received = 0;
         let mut gathered = BytesMut::new();

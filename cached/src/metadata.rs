@@ -1,21 +1,24 @@
 //! What is known of objects without asking the origin: size, version, attributes, attribution.
 //!
-//! A bucket's consistency rule says how old that knowledge may be. A write through Larder ends it at once. What is known
-//! of objects that never change is also kept on the SSD, so that a restart serves them while the origin is away.
+//! Reads, HEADs and listings all add to it. A bucket's consistency rule says how old that knowledge may be; a write
+//! through Larder ends it at once. What is known of objects that never change is also kept on the SSD, so that a restart
+//! serves them while the origin is away.
 
 mod stored;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
 use chrono::DateTime;
 use larder_model::{Attribution, ObjectName, Version};
 use moka::future::Cache;
+use object_store::Attributes;
+use parking_lot::Mutex;
 
 use crate::block::{BlockKey, BlockMap, ObjectId, object_id};
-use crate::origin::{ObjectState, Origin, OriginError};
+use crate::origin::{ListEntry, ObjectState, Origin, OriginError};
 use crate::settings::Consistency;
 use crate::tiers::Tiers;
 
@@ -26,14 +29,39 @@ pub(crate) struct ObjectMeta {
     pub(crate) state: ObjectState,
     pub(crate) id: ObjectId,
     pub(crate) attribution: Option<Attribution>,
-    checked: Instant,
+    attributes: OnceLock<Attributes>,
+    /// When the origin was last asked and said that this is the object's state.
+    checked: Mutex<Instant>,
+    /// Whether the SSD has its note.
+    noted: AtomicBool,
 }
 
 impl ObjectMeta {
-    pub(crate) fn new(origin: &Origin, key: &str, state: ObjectState, checked: Instant) -> Self {
+    /// A state that the origin was asked for at `checked`; without attributes when a listing gave it.
+    pub(crate) fn new(
+        origin: &Origin,
+        key: &str,
+        state: ObjectState,
+        attributes: Option<Attributes>,
+        checked: Instant,
+    ) -> Self {
         let name = ObjectName { bucket: origin.name().to_owned(), key: key.to_owned() };
         let id = object_id(&name.bucket, key, &state.version);
-        Self { id, attribution: origin.rules().attribute(key), name, state, checked }
+        let attributes = attributes.or_else(|| (!origin.keeps_attributes()).then(Attributes::default));
+        Self {
+            id,
+            attribution: origin.rules().attribute(key),
+            name,
+            state,
+            attributes: attributes.map_or_else(OnceLock::new, OnceLock::from),
+            checked: Mutex::new(checked),
+            noted: AtomicBool::new(false),
+        }
+    }
+
+    /// Content type, user metadata and their like; `None` until an answer for the object itself has brought them.
+    pub(crate) fn attributes(&self) -> Option<&Attributes> {
+        self.attributes.get()
     }
 
     pub(crate) fn block_map(&self, block_len: u64) -> BlockMap {
@@ -60,15 +88,17 @@ impl Metadata {
         if origin.consistency() != Consistency::Strict {
             let name = ObjectName { bucket: origin.name().to_owned(), key: key.to_owned() };
             if let Some(known) = self.objects.get(&name).await
-                && origin.consistency().allows(known.checked.elapsed())
+                && origin.consistency().allows(known.checked.lock().elapsed())
             {
                 return Ok(known);
             }
             if origin.consistency() == Consistency::Immutable
                 && let Some(stored) = self.tiers.get_note(&note_key(&name)).await
-                && let Some(state) = stored::read(&stored)
+                && let Some((state, attributes)) = stored::read(&stored)
             {
-                let known = Arc::new(ObjectMeta::new(origin, key, state, Instant::now()));
+                let known = ObjectMeta::new(origin, key, state, Some(attributes), Instant::now());
+                known.noted.store(true, Ordering::Relaxed);
+                let known = Arc::new(known);
                 self.objects.insert(name, Arc::clone(&known)).await;
                 return Ok(known);
             }
@@ -76,12 +106,18 @@ impl Metadata {
         self.ask(origin, key).await
     }
 
-    /// The object's metadata from the origin, whatever is known.
+    /// The same, with attributes.
+    pub(crate) async fn described(&self, origin: &Origin, key: &str) -> Result<Arc<ObjectMeta>, OriginError> {
+        let known = self.get(origin, key).await?;
+        if known.attributes().is_some() { Ok(known) } else { self.ask(origin, key).await }
+    }
+
+    /// The object's metadata, with attributes, from the origin, whatever is known.
     pub(crate) async fn ask(&self, origin: &Origin, key: &str) -> Result<Arc<ObjectMeta>, OriginError> {
         let epoch = self.epoch();
         let checked = Instant::now();
         let found = match origin.head(key).await {
-            Ok(state) => Arc::new(ObjectMeta::new(origin, key, state, checked)),
+            Ok((state, attributes)) => Arc::new(ObjectMeta::new(origin, key, state, Some(attributes), checked)),
             Err(error) => {
                 if matches!(error, OriginError::NotFound { .. }) {
                     self.forget(&ObjectName { bucket: origin.name().to_owned(), key: key.to_owned() }).await;
@@ -89,27 +125,60 @@ impl Metadata {
                 return Err(error);
             }
         };
-        self.remember(Arc::clone(&found), epoch).await;
-        if origin.consistency() == Consistency::Immutable && self.epoch() == epoch {
-            self.tiers.insert(note_key(&found.name), stored::write(&found.state));
-            if self.epoch() != epoch {
-                self.blank_note(&found.name);
-            }
-        }
+        self.remember(&found, epoch).await;
+        self.note(origin, &found, epoch);
         Ok(found)
     }
 
-    /// The count to pass to [`remember`](Self::remember), taken before the origin is asked.
+    /// The count to pass to what remembers, taken before the origin is asked.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::SeqCst)
     }
 
+    /// Keeps what a listing that was asked for at `asked` says of objects, unless a write went through Larder since
+    /// `epoch`, something newer is known, or every read of the bucket asks for itself anyway.
+    pub(crate) async fn learn(
+        &self,
+        origin: &Origin,
+        entries: impl IntoIterator<Item = &ListEntry>,
+        asked: Instant,
+        epoch: u64,
+    ) {
+        if origin.consistency() == Consistency::Strict {
+            return;
+        }
+        // Without an ETag, a listing and a HEAD may differ in the time's precision, and so in the version.
+        for entry in entries.into_iter().filter(|entry| entry.state.etag.is_some()) {
+            let name = ObjectName { bucket: origin.name().to_owned(), key: entry.key.clone() };
+            if let Some(known) = self.objects.get(&name).await {
+                let mut checked = known.checked.lock();
+                if *checked >= asked {
+                    continue;
+                }
+                if known.state.version == entry.state.version {
+                    *checked = asked;
+                    continue;
+                }
+            }
+            let found = ObjectMeta::new(origin, &entry.key, entry.state.clone(), None, asked);
+            self.remember(&Arc::new(found), epoch).await;
+        }
+    }
+
+    /// Keeps the attributes that an answer for the object's bytes, asked for after `epoch`, has brought.
+    pub(crate) fn describe(&self, origin: &Origin, meta: &ObjectMeta, attributes: &Attributes, epoch: u64) {
+        if meta.attributes().is_none() {
+            meta.attributes.get_or_init(|| attributes.clone());
+        }
+        self.note(origin, meta, epoch);
+    }
+
     /// Keeps what the origin said, unless a write went through Larder since `epoch`.
-    pub(crate) async fn remember(&self, meta: Arc<ObjectMeta>, epoch: u64) {
+    async fn remember(&self, meta: &Arc<ObjectMeta>, epoch: u64) {
         if self.epoch() != epoch {
             return;
         }
-        self.objects.insert(meta.name.clone(), Arc::clone(&meta)).await;
+        self.objects.insert(meta.name.clone(), Arc::clone(meta)).await;
         if self.epoch() != epoch {
             self.objects.invalidate(&meta.name).await;
         }
@@ -120,6 +189,21 @@ impl Metadata {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.objects.invalidate(name).await;
         self.blank_note(name);
+    }
+
+    /// Keeps an object that never changes on the SSD as well.
+    fn note(&self, origin: &Origin, meta: &ObjectMeta, epoch: u64) {
+        let Some(attributes) = meta.attributes() else { return };
+        if origin.consistency() != Consistency::Immutable
+            || self.epoch() != epoch
+            || meta.noted.swap(true, Ordering::Relaxed)
+        {
+            return;
+        }
+        self.tiers.insert(note_key(&meta.name), stored::write(&meta.state, attributes));
+        if self.epoch() != epoch {
+            self.blank_note(&meta.name);
+        }
     }
 
     /// Overwrites an object's note with an empty one. Removing it would not do: the SSD engine may still be writing it,
@@ -196,10 +280,11 @@ mod tests {
         let (origin, store) = origin(Consistency::Immutable).await;
         let metadata = metadata(folder.path()).await;
         let epoch = metadata.epoch();
-        let old = ObjectMeta::new(&origin, "k", origin.head("k").await.expect("state"), Instant::now());
+        let (state, _) = origin.head("k").await.expect("state");
+        let old = ObjectMeta::new(&origin, "k", state, None, Instant::now());
         store.put(&"k".into(), "three".into()).await.expect("a write");
         metadata.forget(&old.name).await;
-        metadata.remember(Arc::new(old), epoch).await;
+        metadata.remember(&Arc::new(old), epoch).await;
         assert_eq!(metadata.get(&origin, "k").await.expect("metadata").state.size, 5);
     }
 }

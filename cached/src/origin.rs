@@ -88,6 +88,8 @@ pub struct Origin {
     consistency: Consistency,
     list_cache: Duration,
     keeps_attributes: bool,
+    /// Whether listings give ETags without the quotes that `If-Match` needs.
+    lists_bare_etags: bool,
     /// The folder of a local origin, which a walk cannot tell from an empty one when it is absent.
     local_folder: Option<PathBuf>,
 }
@@ -99,7 +101,7 @@ impl std::fmt::Debug for Origin {
 }
 
 /// One object's state at the origin.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ObjectState {
     /// Its length in bytes.
     pub size: u64,
@@ -111,16 +113,14 @@ pub struct ObjectState {
     pub modified: chrono::DateTime<chrono::Utc>,
     /// What tells this state from others.
     pub version: Version,
-    /// Content type, user metadata and their like.
-    pub attributes: Attributes,
 }
 
 impl ObjectState {
-    pub(crate) fn new(meta: &object_store::ObjectMeta, attributes: Attributes) -> Self {
+    pub(crate) fn new(meta: &object_store::ObjectMeta) -> Self {
         let etag = meta.e_tag.as_deref().map(|etag| etag.trim_matches('"').to_owned());
         let version = Version::new(etag.as_deref(), meta.size, meta.last_modified);
         let etag_verbatim = meta.e_tag.clone();
-        Self { size: meta.size, etag, etag_verbatim, modified: meta.last_modified, version, attributes }
+        Self { size: meta.size, etag, etag_verbatim, modified: meta.last_modified, version }
     }
 }
 
@@ -176,10 +176,11 @@ impl Origin {
         Path::parse(format!("{}/{key}", self.prefix)).map_err(|_| OriginError::InvalidKey { key: key.to_owned() })
     }
 
-    pub(crate) async fn head(&self, key: &str) -> Result<ObjectState, OriginError> {
+    /// An object's state, and its content type, user metadata and their like.
+    pub(crate) async fn head(&self, key: &str) -> Result<(ObjectState, Attributes), OriginError> {
         let options = GetOptions { head: true, ..GetOptions::default() };
         let found = self.store.get_opts(&self.path(key)?, options).await?;
-        Ok(ObjectState::new(&found.meta, found.attributes))
+        Ok((ObjectState::new(&found.meta), found.attributes))
     }
 
     pub(crate) async fn get(&self, key: &str, options: GetOptions) -> Result<GetResult, OriginError> {

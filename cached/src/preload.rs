@@ -215,8 +215,8 @@ impl Preload {
             return Ok(());
         }
         let origin = engine.origins.get(&object.name.bucket).ok_or("its bucket is not served")?;
-        // Also brings the metadata, which the first read would otherwise wait for.
-        let meta = engine.metadata.ask(origin, &object.name.key).await.map_err(|error| error.detail())?;
+        // The listing has brought it, or the bucket's rule wants it fresh.
+        let meta = engine.metadata.get(origin, &object.name.key).await.map_err(|error| error.detail())?;
         if meta.id != object.id {
             return Err(format!("{} changed at the origin while it was loaded", object.name));
         }

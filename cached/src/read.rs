@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
-use larder_model::{AccessKind, AccessRecord, Attribution, ByteRange, Route, Tier};
+use larder_model::{AccessKind, AccessRecord, ByteRange, Route, Tier};
 use object_store::{GetOptions, GetRange};
 use thiserror::Error;
 
@@ -16,6 +16,7 @@ use self::body::CachedBody;
 pub(crate) use self::conditions::{Conditions, Tag, Unmet};
 use crate::engine::Engine;
 use crate::fill::FillError;
+use crate::metadata::ObjectMeta;
 use crate::origin::{ObjectState, Origin, OriginError};
 
 /// A read whose object changes under it before the first byte is sent begins anew, at most this often.
@@ -56,7 +57,7 @@ impl Wanted {
 
 /// What is sent back.
 pub(crate) struct Read {
-    pub(crate) state: ObjectState,
+    pub(crate) object: Arc<ObjectMeta>,
     pub(crate) range: ByteRange,
     pub(crate) body: ReadBody,
 }
@@ -116,8 +117,7 @@ impl Engine {
             request.conditions.check(&meta.state).map_err(ReadError::Unmet)?;
             let range = resolve(request.range, meta.state.size)?;
             let open_ended = matches!(request.range, Some(Wanted::From(_)));
-            let log =
-                Served::new(self, origin, &request, Route::Cached, &meta.state, meta.attribution.clone(), range, begun);
+            let log = Served::new(self, &meta, &request, Route::Cached, range, begun);
             let mut body =
                 CachedBody::new(Arc::clone(self), Arc::clone(origin), Arc::clone(&meta), range, open_ended, log);
             // The first bytes are awaited here, so that what fails before them is still an S3 error.
@@ -134,7 +134,16 @@ impl Engine {
                     return Err(error.into());
                 }
             };
-            let state = meta.state.clone();
+            // The first fill has brought the attributes, unless no block was missing.
+            if meta.attributes().is_none() {
+                let described = self.metadata.ask(origin, &request.key).await?;
+                if described.id != meta.id {
+                    body.discard();
+                    meta = described;
+                    continue;
+                }
+                meta = described;
+            }
             let body = if first.len() as u64 == range.len() {
                 ReadBody::Whole(first)
             } else {
@@ -144,7 +153,7 @@ impl Engine {
                 });
                 ReadBody::Stream(futures::stream::once(async { Ok(first) }).chain(rest).boxed())
             };
-            return Ok(Read { state, range, body });
+            return Ok(Read { object: meta, range, body });
         }
         unreachable!("the last restart returns");
     }
@@ -157,7 +166,7 @@ impl Engine {
     ) -> Result<Read, ReadError> {
         let mut options = GetOptions::default();
         if !request.conditions.is_empty() {
-            let state = origin.head(&request.key).await?;
+            let (state, _) = origin.head(&request.key).await?;
             request.conditions.check(&state).map_err(ReadError::Unmet)?;
             options.if_match.clone_from(&state.etag_verbatim);
         }
@@ -170,16 +179,17 @@ impl Engine {
             Ok(answer) => answer,
             Err(error @ OriginError::Unavailable { .. }) if request.range.is_some() => {
                 // Storages refuse a range behind the end in words of their own: see whether that is it.
-                let size = origin.head(&request.key).await?.size;
+                let size = origin.head(&request.key).await?.0.size;
                 resolve(request.range, size)?;
                 return Err(error.into());
             }
             Err(error) => return Err(error.into()),
         };
-        let state = ObjectState::new(&answer.meta, answer.attributes.clone());
+        let attributes = Some(answer.attributes.clone());
+        let object = ObjectMeta::new(origin, &request.key, ObjectState::new(&answer.meta), attributes, begun);
+        let object = Arc::new(object);
         let range = ByteRange::new(answer.range.start, answer.range.end);
-        let attribution = origin.rules().attribute(&request.key);
-        let mut log = Served::new(self, origin, &request, Route::Direct, &state, attribution, range, begun);
+        let mut log = Served::new(self, &object, &request, Route::Direct, range, begun);
         let metrics = Arc::clone(&self.metrics);
         let body = answer.into_stream().map(move |chunk| match chunk {
             Ok(bytes) => {
@@ -189,7 +199,7 @@ impl Engine {
             }
             Err(error) => Err(ReadError::Origin(error.into())),
         });
-        Ok(Read { state, range, body: ReadBody::Stream(body.boxed()) })
+        Ok(Read { object, range, body: ReadBody::Stream(body.boxed()) })
     }
 }
 
@@ -211,24 +221,22 @@ struct Served {
 }
 
 impl Served {
-    #[expect(clippy::too_many_arguments, reason = "each is a column of the access record")]
     fn new(
         engine: &Arc<Engine>,
-        origin: &Origin,
+        object: &ObjectMeta,
         request: &ReadRequest,
         route: Route,
-        state: &ObjectState,
-        attribution: Option<Attribution>,
         range: ByteRange,
         begun: Instant,
     ) -> Self {
+        let attribution = object.attribution.clone();
         let (table, partition) = attribution.map_or_else(Default::default, |a| (Some(a.table), a.partition));
         let record = AccessRecord {
             time: engine.clock.now(),
             kind: AccessKind::Get,
-            bucket: origin.name().to_owned(),
-            key: request.key.clone(),
-            version: state.version.as_str().to_owned(),
+            bucket: object.name.bucket.clone(),
+            key: object.name.key.clone(),
+            version: object.state.version.as_str().to_owned(),
             offset: range.start,
             length: range.len(),
             table,

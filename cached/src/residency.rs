@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use larder_model::admin::{DropReport, DropRequest, ItemResidency, ResidencyReport};
-use larder_model::{ByteRange, Location, ObjectName, Version, WhitelistItem};
+use larder_model::{ByteRange, Location, ObjectName, WhitelistItem};
 use parking_lot::Mutex;
 
 use crate::block::{BlockKey, BlockMap, ObjectId, object_id};
@@ -30,10 +30,9 @@ pub(crate) struct LocatedObject {
 }
 
 impl LocatedObject {
-    fn new(bucket: &str, entry: ListEntry) -> Self {
-        let version = Version::new(entry.etag.as_deref(), entry.size, entry.modified);
-        let id = object_id(bucket, &entry.key, &version);
-        Self { name: ObjectName { bucket: bucket.to_owned(), key: entry.key }, id, size: entry.size }
+    fn new(bucket: &str, entry: &ListEntry) -> Self {
+        let id = object_id(bucket, &entry.key, &entry.state.version);
+        Self { name: ObjectName { bucket: bucket.to_owned(), key: entry.key.clone() }, id, size: entry.state.size }
     }
 
     /// Each block's key and range.
@@ -68,9 +67,10 @@ impl Engine {
         let Some(origin) = self.origins.get(&location.bucket) else {
             return Err(OriginError::NotFound { source: format!("bucket `{}` is not served", location.bucket).into() });
         };
-        let begun = Instant::now();
+        let (epoch, begun) = (self.metadata.epoch(), Instant::now());
         let entries = origin.walk(&location.prefix).await?;
-        let objects = entries.into_values().filter(|entry| holds(location, &entry.key));
+        self.metadata.learn(origin, entries.values(), begun, epoch).await;
+        let objects = entries.values().filter(|entry| holds(location, &entry.key));
         let objects = Arc::new(objects.map(|entry| LocatedObject::new(origin.name(), entry)).collect::<Vec<_>>());
         self.residency.listed.lock().insert(location.clone(), (begun, Arc::clone(&objects)));
         Ok(objects)

@@ -83,7 +83,7 @@ impl Engine {
     }
 
     async fn update_version(&self, origin: &Origin, key: &str, tag: &Tag) -> Result<UpdateVersion, WriteError> {
-        let state = origin.head(key).await?;
+        let (state, _) = origin.head(key).await?;
         let matches = match tag {
             Tag::Any => true,
             Tag::Is(etag) => state.etag.as_deref() == Some(etag),
@@ -112,7 +112,7 @@ impl Engine {
             write(to, &to_path, body, attributes, None).await?;
         }
         self.forget(to, to_key).await;
-        Ok(to.head(to_key).await?)
+        Ok(to.head(to_key).await?.0)
     }
 
     /// Deletes an object; one that is not there is deleted already.

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use common::{CountingOrigin, Worker, client, content, put, read};
+use futures::StreamExt;
 use futures::future::join_all;
 use larder_cached::{Admit, Consistency};
 use larder_model::Location;
 use larder_model::admin::{DropRequest, PreloadItem, PreloadRequest, PreloadState};
-use object_store::ObjectStoreExt;
+use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt};
 
 const MIB: usize = 1 << 20;
 
@@ -145,6 +146,44 @@ async fn two_versions_never_mix_in_one_response() {
         assert!(versions.iter().any(|version| *version == whole), "a mixture of two versions");
     }
     assert!(read(&worker.s3, "t/f").await == versions[1], "the change was noticed, so the next read is fresh");
+    worker.stop().await;
+}
+
+/// Lists, reads what was listed, and returns the content type and the HEADs that this took.
+async fn read_after_listing(consistency: Consistency) -> (String, u64) {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), origin());
+    let bytes = content(MIB, 1);
+    let attributes: Attributes = [(Attribute::ContentType, "application/vnd.apache.parquet")].into_iter().collect();
+    origin.inner.put_opts(&"t/f".into(), bytes.clone().into(), attributes.into()).await.unwrap();
+    let worker = Worker::start(folder.path(), origin.clone(), consistency).await;
+    assert_eq!(worker.s3.list(None).count().await, 1);
+    let answer = worker.s3.get(&"t/f".into()).await.unwrap();
+    let content_type = answer.attributes.get(&Attribute::ContentType).unwrap().to_string();
+    assert!(answer.bytes().await.unwrap() == bytes);
+    worker.stop().await;
+    (content_type, origin.heads())
+}
+
+#[tokio::test]
+async fn a_listing_saves_the_read_a_head_unless_the_bucket_is_strict() {
+    let parquet = "application/vnd.apache.parquet".to_owned();
+    let hour = Consistency::Revalidate(std::time::Duration::from_secs(3600));
+    assert_eq!(read_after_listing(hour).await, (parquet.clone(), 0));
+    assert_eq!(read_after_listing(Consistency::Immutable).await, (parquet.clone(), 0));
+    assert_eq!(read_after_listing(Consistency::Strict).await, (parquet, 1));
+}
+
+#[tokio::test]
+async fn a_listing_shows_an_overwrite_to_the_reads_after_it() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), origin());
+    let (old, new) = (content(MIB, 1), content(MIB, 2));
+    put(&origin, "t/f", &old).await;
+    let hour = Consistency::Revalidate(std::time::Duration::from_secs(3600));
+    let worker = Worker::start(folder.path(), origin.clone(), hour).await;
+    assert!(read(&worker.s3, "t/f").await == old);
+    put(&origin, "t/f", &new).await;
+    assert_eq!(worker.s3.list(None).count().await, 1);
+    assert!(read(&worker.s3, "t/f").await == new);
     worker.stop().await;
 }
 

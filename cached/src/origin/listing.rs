@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::list::PaginatedListOptions;
 use object_store::path::Path;
 
-use super::{Origin, OriginError};
+use super::{ObjectState, Origin, OriginError};
 
 /// A walk over more keys than this is refused.
 const WALK_KEYS_MAX: usize = 1_000_000;
@@ -47,12 +46,8 @@ pub struct ListPage {
 pub struct ListEntry {
     /// The key, relative to the bucket.
     pub key: String,
-    /// Bytes.
-    pub size: u64,
-    /// Without quotes.
-    pub etag: Option<String>,
-    /// When it was last written.
-    pub modified: DateTime<Utc>,
+    /// The object that the key names now.
+    pub state: ObjectState,
 }
 
 impl Origin {
@@ -104,10 +99,12 @@ impl Origin {
         Ok(found)
     }
 
-    fn entry(&self, meta: object_store::ObjectMeta) -> Option<ListEntry> {
+    fn entry(&self, mut meta: object_store::ObjectMeta) -> Option<ListEntry> {
         let key = self.relative(&meta.location)?;
-        let etag = meta.e_tag.map(|etag| etag.trim_matches('"').to_owned());
-        Some(ListEntry { key, size: meta.size, etag, modified: meta.last_modified })
+        if self.lists_bare_etags {
+            meta.e_tag = meta.e_tag.map(|etag| format!("\"{}\"", etag.trim_matches('"')));
+        }
+        Some(ListEntry { key, state: ObjectState::new(&meta) })
     }
 
     fn absolute(&self, key: &str) -> String {
@@ -161,8 +158,16 @@ mod tests {
     use super::*;
 
     fn keys(keys: &[&str]) -> BTreeMap<String, ListEntry> {
-        let entry =
-            |key: &&str| ListEntry { key: (*key).to_owned(), size: 1, etag: None, modified: DateTime::UNIX_EPOCH };
+        let entry = |key: &str| {
+            let meta = object_store::ObjectMeta {
+                location: key.into(),
+                last_modified: chrono::DateTime::UNIX_EPOCH,
+                size: 1,
+                e_tag: None,
+                version: None,
+            };
+            ListEntry { key: key.to_owned(), state: ObjectState::new(&meta) }
+        };
         keys.iter().map(|key| ((*key).to_owned(), entry(key))).collect()
     }
 

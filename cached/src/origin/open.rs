@@ -81,6 +81,7 @@ impl Origin {
             url: settings.origin.clone(),
             local_folder: url.to_file_path().ok(),
             keeps_attributes: !matches!(scheme, ObjectStoreScheme::Local),
+            lists_bare_etags: matches!(scheme, ObjectStoreScheme::MicrosoftAzure),
             store,
             paginated,
             prefix: Path::parse(path.as_ref()).map_err(|error| wrong_url(error.to_string()))?,

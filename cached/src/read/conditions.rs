@@ -78,7 +78,6 @@ mod tests {
             etag_verbatim: None,
             modified: at(100),
             version: Version::new(Some("e"), 1, at(100)),
-            attributes: Default::default(),
         })
     }
 

@@ -41,7 +41,7 @@ impl Api {
             input.copy_source_if_unmodified_since,
         )?;
         if !conditions.is_empty() {
-            let state = from.head(from_key).await.map_err(|error| errors::origin(&error))?;
+            let (state, _) = from.head(from_key).await.map_err(|error| errors::origin(&error))?;
             // On a copy also "not modified" is a failed precondition.
             conditions.check(&state).map_err(|_| s3_error!(PreconditionFailed))?;
         }

@@ -12,7 +12,8 @@ use s3s::dto::{
 use s3s::{Body, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::{Api, errors};
-use crate::origin::{ObjectState, Origin};
+use crate::metadata::ObjectMeta;
+use crate::origin::Origin;
 use crate::read::{Conditions, ReadBody, ReadRequest, Tag, Wanted};
 
 impl Api {
@@ -39,7 +40,7 @@ impl Api {
                 Body::http_body_unsync(StreamBody::new(frames))
             }
         };
-        let described = Described::new(&read.state);
+        let described = Described::new(&read.object);
         let partial = wanted.is_some();
         let output = GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
@@ -50,7 +51,7 @@ impl Api {
             content_language: described.content_language,
             content_length: Some(length(read.range.len())),
             content_range: partial
-                .then(|| format!("bytes {}-{}/{}", read.range.start, read.range.end - 1, read.state.size)),
+                .then(|| format!("bytes {}-{}/{}", read.range.start, read.range.end - 1, read.object.state.size)),
             content_type: Some(described.content_type),
             e_tag: described.etag,
             last_modified: Some(described.modified),
@@ -75,14 +76,14 @@ impl Api {
             input.if_unmodified_since,
         )?;
         let part = self.part(origin, &input.key, input.part_number, input.range.is_some()).await?;
-        let meta = self.engine.metadata.get(origin, &input.key).await.map_err(|error| errors::origin(&error))?;
+        let meta = self.engine.metadata.described(origin, &input.key).await.map_err(|error| errors::origin(&error))?;
         conditions.check(&meta.state).map_err(errors::unmet)?;
         let size = meta.state.size;
         let range = match part.or(input.range.map(wanted)) {
             Some(wanted) => Some(wanted.resolve(size).ok_or_else(|| s3_error!(InvalidRange))?),
             None => None,
         };
-        let described = Described::new(&meta.state);
+        let described = Described::new(&meta);
         let output = HeadObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             cache_control: described.cache_control,
@@ -197,8 +198,9 @@ struct Described {
 }
 
 impl Described {
-    fn new(state: &ObjectState) -> Self {
-        let text = |name: Attribute| state.attributes.get(&name).map(|value| value.to_string());
+    fn new(object: &ObjectMeta) -> Self {
+        let (state, attributes) = (&object.state, object.attributes());
+        let text = |name: Attribute| attributes?.get(&name).map(|value| value.to_string());
         Self {
             etag: state.etag.clone().map(ETag::Strong),
             modified: timestamp(state.modified),
@@ -207,7 +209,7 @@ impl Described {
             content_disposition: text(Attribute::ContentDisposition),
             content_encoding: text(Attribute::ContentEncoding),
             content_language: text(Attribute::ContentLanguage),
-            metadata: user_metadata(&state.attributes),
+            metadata: attributes.and_then(user_metadata),
         }
     }
 }

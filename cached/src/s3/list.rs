@@ -169,9 +169,9 @@ fn contents(page: &ListPage, encode: &Encode) -> Vec<Object> {
         .iter()
         .map(|entry| Object {
             key: Some(encode.text(&entry.key)),
-            size: Some(length(entry.size)),
-            e_tag: entry.etag.clone().map(ETag::Strong),
-            last_modified: Some(timestamp(entry.modified)),
+            size: Some(length(entry.state.size)),
+            e_tag: entry.state.etag.clone().map(ETag::Strong),
+            last_modified: Some(timestamp(entry.state.modified)),
             storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
             ..Object::default()
         })

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct CountingOrigin {
     pub(crate) inner: InMemory,
     pub(crate) gets: AtomicU64,
+    pub(crate) heads: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) down: AtomicBool,
     /// Cuts the next so many bodies short by one byte.
@@ -60,6 +61,10 @@ impl CountingOrigin {
     pub(crate) fn gets(&self) -> u64 {
         self.gets.load(Ordering::SeqCst)
     }
+
+    pub(crate) fn heads(&self) -> u64 {
+        self.heads.load(Ordering::SeqCst)
+    }
 }
 
 #[async_trait]
@@ -78,7 +83,9 @@ impl ObjectStore for CountingOrigin {
         self.check()?;
         let head = options.head;
         let mut result = self.inner.get_opts(location, options).await?;
-        if !head {
+        if head {
+            self.heads.fetch_add(1, Ordering::SeqCst);
+        } else {
             tokio::time::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
             self.gets.fetch_add(1, Ordering::SeqCst);
             self.bytes.fetch_add(result.range.end - result.range.start, Ordering::SeqCst);
@@ -141,7 +148,7 @@ impl Worker {
     ) -> Self {
         let bucket = BucketSettings {
             name: "lake".into(),
-            origin: "file:///".into(),
+            origin: "s3://lake".into(),
             consistency,
             options: Default::default(),
             catalog: Some("hive".into()),
