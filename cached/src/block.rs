@@ -1,10 +1,13 @@
-//! Blocks: the unit of caching. Which blocks an object has is a pure function of its size and the block length.
+//! Blocks: the unit of caching, their names, and the map that cuts an object into them.
+
+pub(crate) mod parquet;
 
 use std::io::{Read, Write};
 
 use bytes::Bytes;
 use foyer::Code;
 use larder_model::{ByteRange, Version};
+use serde::{Deserialize, Serialize};
 
 /// Names one version of one object in 128 bits: a truncated BLAKE3 of bucket, key and version, so that two versions
 /// never share a block and nobody can construct a collision.
@@ -77,26 +80,55 @@ impl Code for Block {
     }
 }
 
-/// How an object is cut into blocks: at fixed offsets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BlockMap {
-    /// The object's size in bytes.
-    pub(crate) object_size: u64,
-    /// Every block's length, but the last one's, which ends with the object.
-    pub(crate) block_len: u64,
+/// How an object is cut into blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum BlockMap {
+    /// At fixed offsets: every block but the last, which ends with the object, has `block_len` bytes.
+    Fixed { object_size: u64, block_len: u64 },
+    /// Where the object's format has its seams. `starts` are the blocks' first bytes, in order, the first of them 0;
+    /// the blocks from `footer` on hold what readers of the format need before all else.
+    Seams { object_size: u64, starts: Box<[u64]>, footer: u64 },
 }
 
 impl BlockMap {
     /// The blocks that hold any byte of `range`, in order.
-    pub(crate) fn blocks(self, range: ByteRange) -> impl Iterator<Item = ByteRange> {
-        let end = range.end.min(self.object_size);
-        let first = range.start / self.block_len;
-        let last = if range.start < end { end.div_ceil(self.block_len) } else { first };
-        (first..last).map(move |n| self.block(n))
+    pub(crate) fn blocks(&self, range: ByteRange) -> impl Iterator<Item = ByteRange> + use<'_> {
+        let end = range.end.min(self.object_size());
+        let (first, last) =
+            if range.start >= end { (0, 0) } else { (self.number(range.start), self.number(end - 1) + 1) };
+        (first..last).map(|n| self.block(n))
     }
 
-    fn block(self, n: u64) -> ByteRange {
-        ByteRange::new(n * self.block_len, ((n + 1) * self.block_len).min(self.object_size))
+    /// The object's size in bytes.
+    pub(crate) fn object_size(&self) -> u64 {
+        match self {
+            Self::Fixed { object_size, .. } | Self::Seams { object_size, .. } => *object_size,
+        }
+    }
+
+    /// Whether a block belongs to the footer.
+    pub(crate) fn is_footer(&self, block: ByteRange) -> bool {
+        matches!(self, Self::Seams { footer, .. } if block.start >= *footer)
+    }
+
+    /// Which block holds a byte of the object.
+    fn number(&self, byte: u64) -> u64 {
+        match self {
+            Self::Fixed { block_len, .. } => byte / block_len,
+            Self::Seams { starts, .. } => starts.partition_point(|start| *start <= byte) as u64 - 1,
+        }
+    }
+
+    fn block(&self, n: u64) -> ByteRange {
+        match self {
+            Self::Fixed { object_size, block_len } => {
+                ByteRange::new(n * block_len, ((n + 1) * block_len).min(*object_size))
+            }
+            Self::Seams { object_size, starts, .. } => {
+                let n = n as usize;
+                ByteRange::new(starts[n], starts.get(n + 1).copied().unwrap_or(*object_size))
+            }
+        }
     }
 }
 
@@ -107,14 +139,18 @@ mod tests {
     #[test]
     fn blocks_cover_a_range_without_gap_or_overlap() {
         for object_size in [0, 1, 9, 10, 11, 35] {
-            let map = BlockMap { object_size, block_len: 10 };
-            for start in 0..=object_size {
-                for end in start..=object_size {
-                    let range = ByteRange::new(start, end);
-                    let covered: Vec<u64> =
-                        map.blocks(range).filter_map(|b| b.intersect(range)).flat_map(|b| b.start..b.end).collect();
-                    assert_eq!(covered, (start..end).collect::<Vec<_>>(), "{object_size}: {range:?}");
-                    assert!(map.blocks(range).all(|block| block.end <= object_size && block.start % 10 == 0));
+            let fixed = BlockMap::Fixed { object_size, block_len: 10 };
+            let starts = [0, 1, 7, 20].into_iter().filter(|start| *start <= object_size.saturating_sub(1)).collect();
+            let seams = BlockMap::Seams { object_size, starts, footer: 20 };
+            for map in [fixed, seams] {
+                for start in 0..=object_size {
+                    for end in start..=object_size {
+                        let range = ByteRange::new(start, end);
+                        let covered: Vec<u64> =
+                            map.blocks(range).filter_map(|b| b.intersect(range)).flat_map(|b| b.start..b.end).collect();
+                        assert_eq!(covered, (start..end).collect::<Vec<_>>(), "{map:?}: {range:?}");
+                        assert!(map.blocks(range).all(|block| block.end <= object_size && !block.is_empty()));
+                    }
                 }
             }
         }

@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::access_log::AccessLog;
-use crate::block::BlockKey;
+use crate::block::{BlockKey, ObjectId};
 use crate::metadata::{Metadata, ObjectMeta};
 use crate::metrics::{Cause, Metrics};
 use crate::origin::{ObjectState, Origin, OriginError};
@@ -50,6 +50,9 @@ pub(crate) enum FillError {
 /// Resolves when the block is there.
 pub(crate) type Pending = Shared<BoxFuture<'static, Result<Bytes, FillError>>>;
 
+/// What is being read. The range is part of the name because objects are read in part before their block map is known.
+type UnderWay = HashMap<(ObjectId, ByteRange), Pending>;
+
 /// Where a block goes to when it is whole.
 type Answer = oneshot::Sender<Result<Bytes, FillError>>;
 
@@ -61,7 +64,7 @@ pub(crate) struct Fills {
     metrics: Arc<Metrics>,
     log: Arc<AccessLog>,
     clock: Arc<dyn Clock>,
-    under_way: Arc<Mutex<HashMap<BlockKey, Pending>>>,
+    under_way: Arc<Mutex<UnderWay>>,
     in_flight: Arc<Semaphore>,
     permits_max: u64,
     run_bytes_max: u64,
@@ -106,6 +109,21 @@ impl Fills {
         }
     }
 
+    /// Reads a range that is no block and admits nothing.
+    pub(crate) async fn read(
+        &self,
+        origin: &Arc<Origin>,
+        meta: &Arc<ObjectMeta>,
+        range: ByteRange,
+        cause: Cause,
+    ) -> Result<Bytes, FillError> {
+        let mut run = self.new_run(range.start);
+        let pending = run.push(meta.id, range);
+        run.admits = false;
+        self.spawn(Arc::clone(origin), Arc::clone(meta), run, cause);
+        pending.await
+    }
+
     /// Makes sure that each of these blocks is under way, and returns the wait for each, in order. The blocks are of one
     /// object and follow each other.
     pub(crate) fn start(
@@ -120,29 +138,18 @@ impl Fills {
         let mut runs = Vec::new();
         let mut under_way = self.under_way.lock();
         for &block in blocks {
-            let key = BlockKey { object: meta.id, start: block.start };
-            if let Some(pending) = under_way.get(&key) {
+            if let Some(pending) = under_way.get(&(meta.id, block)) {
                 waits.push(pending.clone());
                 runs.extend(run.take());
                 continue;
             }
             // A fill that ended since the caller looked has admitted its block before it left the map.
+            let key = BlockKey { object: meta.id, start: block.start };
             if let Some(bytes) = self.tiers.get_from_memory(&key, block) {
                 waits.push(futures::future::ready(Ok(bytes)).boxed().shared());
                 runs.extend(run.take());
                 continue;
             }
-            let (answer, wait) = oneshot::channel();
-            let pending = wait
-                .map(|answer| {
-                    answer.unwrap_or_else(|_| {
-                        Err(FillError::Origin(Arc::new(OriginError::unavailable("the fill was given up"))))
-                    })
-                })
-                .boxed()
-                .shared();
-            under_way.insert(key, pending.clone());
-            waits.push(pending);
             let mut open = match run.take() {
                 Some(open) if open.range.len() + block.len() > self.run_bytes_max => {
                     runs.push(open);
@@ -151,8 +158,9 @@ impl Fills {
                 Some(open) => open,
                 None => self.new_run(block.start),
             };
-            open.range.end = block.end;
-            open.blocks.push_back((block, key, answer));
+            let pending = open.push(meta.id, block);
+            under_way.insert((meta.id, block), pending.clone());
+            waits.push(pending);
             run = Some(open);
         }
         drop(under_way);
@@ -164,7 +172,12 @@ impl Fills {
     }
 
     fn new_run(&self, start: u64) -> Run {
-        Run { range: ByteRange::new(start, start), blocks: VecDeque::new(), under_way: Arc::clone(&self.under_way) }
+        Run {
+            range: ByteRange::new(start, start),
+            blocks: VecDeque::new(),
+            admits: true,
+            under_way: Arc::clone(&self.under_way),
+        }
     }
 
     fn spawn(&self, origin: Arc<Origin>, meta: Arc<ObjectMeta>, run: Run, cause: Cause) {
@@ -193,14 +206,24 @@ impl Fills {
 /// Neighbouring blocks that one request reads, and who waits for them. Dropping it gives up what is left of it.
 struct Run {
     range: ByteRange,
-    blocks: VecDeque<(ByteRange, BlockKey, Answer)>,
-    under_way: Arc<Mutex<HashMap<BlockKey, Pending>>>,
+    blocks: VecDeque<(ObjectId, ByteRange, Answer)>,
+    admits: bool,
+    under_way: Arc<Mutex<UnderWay>>,
 }
 
 impl Run {
+    /// Adds the block that follows, and returns the wait for it.
+    fn push(&mut self, object: ObjectId, block: ByteRange) -> Pending {
+        let (answer, wait) = oneshot::channel();
+        self.range.end = block.end;
+        self.blocks.push_back((object, block, answer));
+        let given_up = || FillError::Origin(Arc::new(OriginError::unavailable("the fill was given up")));
+        wait.map(move |answer| answer.unwrap_or_else(|_| Err(given_up()))).boxed().shared()
+    }
+
     fn finish_first(&mut self, result: Result<Bytes, FillError>) {
-        if let Some((_, key, answer)) = self.blocks.pop_front() {
-            self.under_way.lock().remove(&key);
+        if let Some((object, block, answer)) = self.blocks.pop_front() {
+            self.under_way.lock().remove(&(object, block));
             // Nobody need be waiting any more.
             answer.send(result).ok();
         }
@@ -210,8 +233,8 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         let mut under_way = self.under_way.lock();
-        for (_, key, _) in &self.blocks {
-            under_way.remove(key);
+        for (object, block, _) in &self.blocks {
+            under_way.remove(&(*object, *block));
         }
     }
 }
@@ -255,7 +278,8 @@ impl FillTask {
 
     /// Reads what is left of a run in one request.
     async fn read(&self, run: &mut Run) -> Result<(), FillError> {
-        let range = ByteRange::new(run.blocks.front().map_or(run.range.end, |(block, ..)| block.start), run.range.end);
+        let range =
+            ByteRange::new(run.blocks.front().map_or(run.range.end, |(_, block, _)| block.start), run.range.end);
         let (time, begun, epoch) = (self.clock.now(), Instant::now(), self.metadata.epoch());
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.into())),
@@ -279,8 +303,9 @@ impl FillTask {
             let mut chunk = chunk.map_err(|error| moved_or_failed(error.into()))?;
             self.metrics.origin_bytes(self.cause).inc_by(chunk.len() as u64);
             received += chunk.len() as u64;
-            while let Some((block, key, _)) = run.blocks.front() {
-                let (key, length) = (*key, block.len() as usize);
+            while let Some((object, block, _)) = run.blocks.front() {
+                let key = BlockKey { object: *object, start: block.start };
+                let length = block.len() as usize;
                 if gathered.capacity() == 0 {
                     gathered.reserve(length);
                 }
@@ -290,7 +315,9 @@ impl FillTask {
                     break;
                 }
                 let bytes = std::mem::take(&mut gathered).freeze();
-                self.tiers.insert(key, bytes.clone());
+                if run.admits {
+                    self.tiers.insert(key, bytes.clone());
+                }
                 run.finish_first(Ok(bytes));
             }
         }

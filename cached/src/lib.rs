@@ -9,6 +9,7 @@ pub mod settings;
 mod access_log;
 mod api;
 mod block;
+mod cut;
 mod engine;
 mod fill;
 mod listing;

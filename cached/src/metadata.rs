@@ -16,6 +16,7 @@ use larder_model::{Attribution, ObjectName, Version};
 use moka::future::Cache;
 use object_store::Attributes;
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 
 use crate::block::{BlockKey, BlockMap, ObjectId, object_id};
 use crate::origin::{ListEntry, ObjectState, Origin, OriginError};
@@ -29,6 +30,8 @@ pub(crate) struct ObjectMeta {
     pub(crate) state: ObjectState,
     pub(crate) id: ObjectId,
     pub(crate) attribution: Option<Attribution>,
+    /// How it is cut into blocks, once that is decided.
+    pub(crate) map: OnceCell<Arc<BlockMap>>,
     attributes: OnceLock<Attributes>,
     /// When the origin was last asked and said that this is the object's state.
     checked: Mutex<Instant>,
@@ -53,6 +56,7 @@ impl ObjectMeta {
             attribution: origin.rules().attribute(key),
             name,
             state,
+            map: OnceCell::new(),
             attributes: attributes.map_or_else(OnceLock::new, OnceLock::from),
             checked: Mutex::new(checked),
             noted: AtomicBool::new(false),
@@ -62,10 +66,6 @@ impl ObjectMeta {
     /// Content type, user metadata and their like; `None` until an answer for the object itself has brought them.
     pub(crate) fn attributes(&self) -> Option<&Attributes> {
         self.attributes.get()
-    }
-
-    pub(crate) fn block_map(&self, block_len: u64) -> BlockMap {
-        BlockMap { object_size: self.state.size, block_len }
     }
 }
 
@@ -117,7 +117,7 @@ impl Metadata {
         let epoch = self.epoch();
         let checked = Instant::now();
         let found = match origin.head(key).await {
-            Ok((state, attributes)) => Arc::new(ObjectMeta::new(origin, key, state, Some(attributes), checked)),
+            Ok((state, attributes)) => ObjectMeta::new(origin, key, state, Some(attributes), checked),
             Err(error) => {
                 if matches!(error, OriginError::NotFound { .. }) {
                     self.forget(&ObjectName { bucket: origin.name().to_owned(), key: key.to_owned() }).await;
@@ -125,9 +125,23 @@ impl Metadata {
                 return Err(error);
             }
         };
+        // The same version is the same object, with its block map.
+        if let Some(known) = self.objects.get(&found.name).await
+            && known.id == found.id
+        {
+            *known.checked.lock() = checked;
+            self.describe(origin, &known, found.attributes.get().unwrap_or(&Attributes::default()), epoch);
+            return Ok(known);
+        }
+        let found = Arc::new(found);
         self.remember(&found, epoch).await;
         self.note(origin, &found, epoch);
         Ok(found)
+    }
+
+    /// What is known of an object, however old.
+    pub(crate) async fn known(&self, name: &ObjectName) -> Option<Arc<ObjectMeta>> {
+        self.objects.get(name).await
     }
 
     /// The count to pass to what remembers, taken before the origin is asked.

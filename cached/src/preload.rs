@@ -194,7 +194,10 @@ impl Preload {
             }
         }
         self.settle().await;
-        let missing: u64 = objects.iter().map(|object| object.size - self.engine.resident_bytes(object)).sum();
+        let mut missing = 0;
+        for object in objects {
+            missing += object.size - self.engine.resident_bytes(object).await;
+        }
         match missing {
             0 => self.set(i, |status| status.state = PreloadState::Done),
             _ if self.ended() => self.leave_out(i, "the run ended before all of it was read".to_owned()),
@@ -205,13 +208,10 @@ impl Preload {
     /// Reads what is missing of an object, a few requests at a time. One that is resident costs no request.
     async fn load_object(&self, i: usize, object: &LocatedObject) -> Result<(), String> {
         let engine = &self.engine;
-        let blocks = object.blocks(engine.tiers.block_len());
-        let missing: Vec<ByteRange> =
-            blocks.filter(|(key, _)| !engine.tiers.contains(key)).map(|(_, block)| block).collect();
-        let resident = object.size - missing.iter().map(|block| block.len()).sum::<u64>();
+        let resident = engine.resident_bytes(object).await;
         self.set(i, |status| status.bytes_resident += resident);
         self.run.status.lock().bytes_resident += resident;
-        if missing.is_empty() || self.ended() {
+        if resident == object.size || self.ended() {
             return Ok(());
         }
         let origin = engine.origins.get(&object.name.bucket).ok_or("its bucket is not served")?;
@@ -220,17 +220,17 @@ impl Preload {
         if meta.id != object.id {
             return Err(format!("{} changed at the origin while it was loaded", object.name));
         }
-        let at_once = (2 * engine.fills.run_bytes_max()).div_ceil(engine.tiers.block_len()) as usize;
-        for group in missing.chunks(at_once) {
+        let cut = engine.cut(origin, &meta, None, Cause::Preload).await.map_err(|error| error.to_string())?;
+        self.count_loaded(i, cut.fetched.map_or(0, |fetched| fetched.len()));
+        let blocks = object.blocks(&cut.map);
+        let missing = blocks.filter(|(key, _)| !engine.tiers.contains(key)).map(|(_, block)| block);
+        for group in groups(missing, 2 * engine.fills.run_bytes_max()) {
             if self.ended() {
                 return Ok(());
             }
-            for pending in engine.fills.start(origin, &meta, group, Cause::Preload) {
+            for pending in engine.fills.start(origin, &meta, &group, Cause::Preload) {
                 let bytes = pending.await.map_err(|error| error.to_string())?.len() as u64;
-                self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
-                self.unsettled_bytes.fetch_add(bytes, Ordering::Relaxed);
-                self.set(i, |status| status.bytes_loaded += bytes);
-                self.run.status.lock().bytes_loaded += bytes;
+                self.count_loaded(i, bytes);
             }
             if self.unsettled_bytes.load(Ordering::Relaxed) >= SETTLE_EVERY_BYTES {
                 self.settle().await;
@@ -238,6 +238,13 @@ impl Preload {
             self.keep_rate().await;
         }
         Ok(())
+    }
+
+    fn count_loaded(&self, i: usize, bytes: u64) {
+        self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.unsettled_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.set(i, |status| status.bytes_loaded += bytes);
+        self.run.status.lock().bytes_loaded += bytes;
     }
 
     async fn settle(&self) {
@@ -286,6 +293,22 @@ impl Preload {
             status.message = Some(message);
         });
     }
+}
+
+/// Blocks in groups of at most so many bytes, or one block.
+fn groups(blocks: impl Iterator<Item = ByteRange>, bytes_max: u64) -> Vec<Vec<ByteRange>> {
+    let (mut groups, mut bytes) = (Vec::<Vec<ByteRange>>::new(), 0);
+    for block in blocks {
+        bytes += block.len();
+        match groups.last_mut() {
+            Some(group) if bytes <= bytes_max => group.push(block),
+            _ => {
+                bytes = block.len();
+                groups.push(vec![block]);
+            }
+        }
+    }
+    groups
 }
 
 fn total_bytes(objects: &[LocatedObject]) -> u64 {

@@ -17,6 +17,7 @@ pub(crate) use self::conditions::{Conditions, Tag, Unmet};
 use crate::engine::Engine;
 use crate::fill::FillError;
 use crate::metadata::ObjectMeta;
+use crate::metrics::Cause;
 use crate::origin::{ObjectState, Origin, OriginError};
 
 /// A read whose object changes under it before the first byte is sent begins anew, at most this often.
@@ -116,10 +117,19 @@ impl Engine {
         for restart in 0.. {
             request.conditions.check(&meta.state).map_err(ReadError::Unmet)?;
             let range = resolve(request.range, meta.state.size)?;
+            let cut = match self.cut(origin, &meta, Some(range), Cause::Demand).await {
+                Ok(cut) => cut,
+                Err(FillError::VersionMoved) if restart < RESTARTS_MAX => {
+                    self.metadata.forget(&meta.name).await;
+                    meta = self.metadata.ask(origin, &request.key).await?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             let open_ended = matches!(request.range, Some(Wanted::From(_)));
             let log = Served::new(self, &meta, &request, Route::Cached, range, begun);
             let mut body =
-                CachedBody::new(Arc::clone(self), Arc::clone(origin), Arc::clone(&meta), range, open_ended, log);
+                CachedBody::new(Arc::clone(self), Arc::clone(origin), Arc::clone(&meta), cut, range, open_ended, log);
             // The first bytes are awaited here, so that what fails before them is still an S3 error.
             let first = match body.next().await {
                 Some(Ok(bytes)) => bytes,

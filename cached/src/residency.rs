@@ -36,8 +36,8 @@ impl LocatedObject {
     }
 
     /// Each block's key and range.
-    pub(crate) fn blocks(&self, block_len: u64) -> impl Iterator<Item = (BlockKey, ByteRange)> + use<> {
-        let (id, map) = (self.id, BlockMap { object_size: self.size, block_len });
+    pub(crate) fn blocks<'a>(&self, map: &'a BlockMap) -> impl Iterator<Item = (BlockKey, ByteRange)> + use<'a> {
+        let id = self.id;
         map.blocks(ByteRange::new(0, self.size)).map(move |block| (BlockKey { object: id, start: block.start }, block))
     }
 }
@@ -102,15 +102,16 @@ impl Engine {
         for location in &item.locations {
             for object in self.located(location).await.iter() {
                 residency.bytes += object.size;
-                residency.resident_bytes += self.resident_bytes(object);
+                residency.resident_bytes += self.resident_bytes(object).await;
             }
         }
         residency
     }
 
     /// The bytes of an object that a tier holds.
-    pub(crate) fn resident_bytes(&self, object: &LocatedObject) -> u64 {
-        let blocks = object.blocks(self.tiers.block_len());
+    pub(crate) async fn resident_bytes(&self, object: &LocatedObject) -> u64 {
+        let map = self.known_map(&object.name, object.id, object.size).await;
+        let blocks = object.blocks(&map);
         blocks.filter(|(key, _)| self.tiers.contains(key)).map(|(_, block)| block.len()).sum()
     }
 
@@ -132,7 +133,8 @@ impl Engine {
             objects.extend(self.located(location).await.iter().cloned());
             for object in objects {
                 let mut held = false;
-                for (key, block) in object.blocks(self.tiers.block_len()) {
+                let map = self.known_map(&object.name, object.id, object.size).await;
+                for (key, block) in object.blocks(&map) {
                     if self.tiers.remove(&key) {
                         held = true;
                         report.blocks += 1;

@@ -85,11 +85,14 @@ pub struct TlsSettings {
 pub struct CacheSettings {
     /// Bytes of blocks kept in memory.
     pub memory: ByteSize,
+    /// Bytes of Parquet footers kept in memory besides, so that no scan pushes them out.
+    pub footers: ByteSize,
     /// The SSD tier.
     pub ssd: SsdSettings,
     /// What may enter the tiers.
     pub admit: Admit,
-    /// The length of a block. Changing it makes what the SSD holds useless.
+    /// The length of a block; of Parquet objects, the most that a block has of a column chunk. Changing it makes what the
+    /// SSD holds useless.
     pub block: ByteSize,
     /// Neighbouring blocks that are missing are read from the origin in one request of at most this many bytes.
     pub fill: ByteSize,
@@ -103,6 +106,7 @@ impl Default for CacheSettings {
     fn default() -> Self {
         Self {
             memory: ByteSize::gib(4),
+            footers: ByteSize::mib(64),
             ssd: SsdSettings::default(),
             admit: Admit::default(),
             block: ByteSize::mib(1),

@@ -73,6 +73,8 @@ pub enum TiersError {
 /// Both tiers.
 pub(crate) struct Tiers {
     cache: HybridCache<BlockKey, Block>,
+    /// Footers, whose budget other blocks cannot use up.
+    footers: moka::sync::Cache<BlockKey, Bytes>,
     block_len: u64,
     ssd: SsdSettings,
     ssd_folder: PathBuf,
@@ -120,12 +122,19 @@ impl Tiers {
             .build()
             .await
             .map_err(engine_error)?;
+        let footers = moka::sync::Cache::builder()
+            .weigher(|_: &BlockKey, bytes: &Bytes| {
+                u32::try_from(bytes.len() + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX)
+            })
+            .max_capacity(settings.footers.as_u64())
+            .build();
         Ok(Self {
             cache,
+            footers,
             block_len: settings.block.as_u64(),
             ssd: settings.ssd.clone(),
             ssd_folder: folder,
-            memory_capacity: settings.memory.as_u64(),
+            memory_capacity: settings.memory.as_u64() + settings.footers.as_u64(),
             metrics,
             ssd_healthy: AtomicBool::new(true),
         })
@@ -138,13 +147,20 @@ impl Tiers {
 
     /// A block that is in memory. Touches no disk.
     pub(crate) fn get_from_memory(&self, key: &BlockKey, range: ByteRange) -> Option<Bytes> {
-        let entry = self.cache.memory().get(key)?;
-        Some(entry.value().0.clone()).filter(|bytes| bytes.len() as u64 == range.len())
+        let block = self.cache.memory().get(key).map(|entry| entry.value().0.clone());
+        block.or_else(|| self.footers.get(key)).filter(|bytes| bytes.len() as u64 == range.len())
+    }
+
+    /// Keeps a footer in memory beside the blocks.
+    pub(crate) fn keep_footer(&self, key: BlockKey, bytes: &Bytes) {
+        if !self.footers.contains_key(&key) {
+            self.footers.insert(key, bytes.clone());
+        }
     }
 
     /// Whether a tier holds the block, by its index alone.
     pub(crate) fn contains(&self, key: &BlockKey) -> bool {
-        self.cache.contains(key)
+        self.cache.contains(key) || self.footers.contains_key(key)
     }
 
     /// A block from whichever tier holds it, and which that was.
@@ -187,8 +203,9 @@ impl Tiers {
 
     /// Removes a block from both tiers; tells whether there was one.
     pub(crate) fn remove(&self, key: &BlockKey) -> bool {
-        let held = self.cache.contains(key);
+        let held = self.contains(key);
         if held {
+            self.footers.invalidate(key);
             self.cache.remove(key);
         }
         held
@@ -207,7 +224,7 @@ impl Tiers {
     }
 
     pub(crate) fn memory_used_bytes(&self) -> u64 {
-        self.cache.memory().usage() as u64
+        self.cache.memory().usage() as u64 + self.footers.weighted_size()
     }
 
     pub(crate) fn memory_capacity_bytes(&self) -> u64 {

@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use larder_model::{ByteRange, Tier};
 
 use super::Served;
-use crate::block::BlockKey;
+use crate::block::{BlockKey, BlockMap};
+use crate::cut::Cut;
 use crate::engine::Engine;
 use crate::fill::{FillError, Pending};
 use crate::metadata::ObjectMeta;
@@ -31,6 +32,9 @@ pub(super) struct CachedBody {
     engine: Arc<Engine>,
     origin: Arc<Origin>,
     meta: Arc<ObjectMeta>,
+    map: Arc<BlockMap>,
+    /// What the origin has sent for this read already, to find out the map.
+    fetched: Option<ByteRange>,
     range: ByteRange,
     /// Where the blocks that are not begun yet start.
     next_start: u64,
@@ -47,6 +51,7 @@ impl CachedBody {
         engine: Arc<Engine>,
         origin: Arc<Origin>,
         meta: Arc<ObjectMeta>,
+        cut: Cut,
         range: ByteRange,
         open_ended: bool,
         log: Served,
@@ -57,6 +62,8 @@ impl CachedBody {
             engine,
             origin,
             meta,
+            map: cut.map,
+            fetched: cut.fetched,
             range,
             begun: VecDeque::new(),
             begun_bytes: 0,
@@ -83,6 +90,9 @@ impl CachedBody {
                 return Some(Err(error));
             }
         };
+        if self.map.is_footer(block) {
+            self.engine.tiers.keep_footer(BlockKey { object: self.meta.id, start: block.start }, &bytes);
+        }
         self.window = (self.window * 2).min(FILLS_AHEAD * self.engine.fills.run_bytes_max());
         let wanted = block.intersect(self.range).expect("only blocks of the range are begun");
         let from = (wanted.start - block.start) as usize;
@@ -93,7 +103,7 @@ impl CachedBody {
 
     /// Looks blocks up, starting fills for runs of missing ones, until the window is full.
     fn begin_blocks(&mut self) {
-        let map = self.meta.block_map(self.engine.tiers.block_len());
+        let map = Arc::clone(&self.map);
         let mut missing: Vec<ByteRange> = Vec::new();
         for block in map.blocks(ByteRange::new(self.next_start.min(self.range.end), self.range.end)) {
             if self.begun_bytes > 0 && self.begun_bytes + block.len() > self.window {
@@ -104,7 +114,8 @@ impl CachedBody {
             let key = BlockKey { object: self.meta.id, start: block.start };
             if let Some(bytes) = self.engine.tiers.get_from_memory(&key, block) {
                 self.fill(&mut missing);
-                self.begun.push_back((block, Source::Ready(bytes, Tier::Memory)));
+                let fetched = self.fetched.is_some_and(|fetched| fetched.intersect(block).is_some());
+                self.begun.push_back((block, Source::Ready(bytes, if fetched { Tier::Origin } else { Tier::Memory })));
             } else if self.engine.tiers.contains(&key) {
                 self.fill(&mut missing);
                 let tiers = Arc::clone(&self.engine.tiers);
