@@ -146,6 +146,7 @@ impl Config {
             catalog: None,
             tables: Vec::new(),
             list_cache: Default::default(),
+            fills_max: BucketSettings::FILLS_MAX,
         };
         Self { buckets: vec![bucket], ..Self::default() }
     }
@@ -236,6 +237,7 @@ rate = "200MiB/s"
     fn impossible_values_are_named_with_line_and_limit() {
         let cases = [
             (format!("{BUCKET}{BUCKET}"), "line 5:", "stands twice"),
+            (format!("{BUCKET}fills_max = 0\n"), "line 4:", "at least 1"),
             ("[[bucket]]\nname = \"No Good\"\norigin = \"s3://b\"\n".to_owned(), "line 2:", "lower-case letters"),
             ("[[bucket]]\nname = \"b12\"\norigin = \"ftp://b\"\n".to_owned(), "line 3:", "s3://"),
             ("[cache]\nssd = { path = \"x\", capacity = \"1MiB\" }\n".to_owned(), "line 2:", "64.0 MiB"),

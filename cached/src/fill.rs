@@ -2,39 +2,37 @@
 //!
 //! A fill is single-flight per block: who comes while a block is under way joins the wait. A fill is a task of its own:
 //! **a client's departure never cancels it**, because others may be waiting for the same block, and what it has paid
-//! for is worth keeping. Neighbouring blocks are read in one request; each is handed out as soon as it is whole. Every
-//! request carries `If-Match`, and a block is admitted only from the version that was asked for.
+//! for is worth keeping. Neighbouring blocks are read in one request, long stretches in several at once; each block is
+//! handed out as soon as it is whole. Every request carries `If-Match`, and a block is admitted only from the version
+//! that was asked for.
+
+mod request;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt, Shared};
-use larder_model::{AccessKind, AccessRecord, ByteRange, Clock, Route};
-use object_store::{GetOptions, GetRange};
+use larder_model::{ByteRange, Clock};
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
+use self::request::FillTask;
 use crate::access_log::AccessLog;
 use crate::block::{BlockKey, ObjectId};
 use crate::metadata::{Metadata, ObjectMeta};
 use crate::metrics::{Cause, Metrics};
-use crate::origin::{ObjectState, Origin, OriginError};
+use crate::origin::{Origin, OriginError};
 use crate::settings::CacheSettings;
 use crate::tiers::Tiers;
 
-/// A request that breaks off is tried this often in all, going on where it broke.
-const TRIES_MAX: u32 = 3;
-/// The wait before the second try; it doubles with each.
-const BACKOFF: Duration = Duration::from_millis(50);
-/// An origin that sends nothing for this long has failed.
-const STALL_MAX: Duration = Duration::from_secs(30);
 /// The semaphore counts in these.
 const PERMIT_BYTES: u64 = 4096;
+/// However fast an origin answers, a stretch is not split into shorter requests than this.
+const REQUEST_BYTES_MIN: u64 = 1 << 20;
 
 /// Why a block did not arrive. Everyone who waits for it gets the same.
 #[derive(Debug, Clone, Error)]
@@ -134,39 +132,38 @@ impl Fills {
         cause: Cause,
     ) -> Vec<Pending> {
         let mut waits = Vec::with_capacity(blocks.len());
-        let mut run: Option<Run> = None;
-        let mut runs = Vec::new();
+        let mut runs: Vec<Run> = Vec::new();
         let mut under_way = self.under_way.lock();
         for &block in blocks {
             if let Some(pending) = under_way.get(&(meta.id, block)) {
                 waits.push(pending.clone());
-                runs.extend(run.take());
                 continue;
             }
             // A fill that ended since the caller looked has admitted its block before it left the map.
             let key = BlockKey { object: meta.id, start: block.start };
             if let Some(bytes) = self.tiers.get_from_memory(&key, block) {
                 waits.push(futures::future::ready(Ok(bytes)).boxed().shared());
-                runs.extend(run.take());
                 continue;
             }
-            let mut open = match run.take() {
-                Some(open) if open.range.len() + block.len() > self.run_bytes_max => {
-                    runs.push(open);
-                    self.new_run(block.start)
-                }
-                Some(open) => open,
-                None => self.new_run(block.start),
-            };
-            let pending = open.push(meta.id, block);
+            if runs.last().is_none_or(|run| run.range.end != block.start) {
+                runs.push(self.new_run(block.start));
+            }
+            let pending = runs.last_mut().expect("one was pushed").push(meta.id, block);
             under_way.insert((meta.id, block), pending.clone());
             waits.push(pending);
-            run = Some(open);
         }
         drop(under_way);
-        runs.extend(run);
+        let request_bytes = match cause {
+            // Somebody waits: more requests, each of them shorter, as far as that saves time.
+            Cause::Demand => origin.pace().worthwhile_bytes().unwrap_or(u64::MAX),
+            Cause::Preload => u64::MAX,
+        };
         for run in runs {
-            self.spawn(Arc::clone(origin), Arc::clone(meta), run, cause);
+            let parts = run.range.len().div_ceil(request_bytes.max(REQUEST_BYTES_MIN).min(self.run_bytes_max));
+            let part_bytes = run.range.len().div_ceil(parts);
+            for part in run.split(part_bytes) {
+                self.spawn(Arc::clone(origin), Arc::clone(meta), part, cause);
+            }
         }
         waits
     }
@@ -221,6 +218,26 @@ impl Run {
         wait.map(move |answer| answer.unwrap_or_else(|_| Err(given_up()))).boxed().shared()
     }
 
+    /// Runs of about `part_bytes` each, cut between blocks.
+    fn split(mut self, part_bytes: u64) -> Vec<Self> {
+        let mut parts: Vec<Self> = Vec::new();
+        while let Some((object, block, answer)) = self.blocks.pop_front() {
+            // A block goes to the part that holds the most of it, so that parts come out even.
+            if parts.last().is_none_or(|part| part.range.len() + block.len() / 2 > part_bytes) {
+                parts.push(Self {
+                    range: ByteRange::new(block.start, block.start),
+                    blocks: VecDeque::new(),
+                    admits: self.admits,
+                    under_way: Arc::clone(&self.under_way),
+                });
+            }
+            let part = parts.last_mut().expect("one was pushed");
+            part.range.end = block.end;
+            part.blocks.push_back((object, block, answer));
+        }
+        parts
+    }
+
     fn finish_first(&mut self, result: Result<Bytes, FillError>) {
         if let Some((object, block, answer)) = self.blocks.pop_front() {
             self.under_way.lock().remove(&(object, block));
@@ -239,134 +256,33 @@ impl Drop for Run {
     }
 }
 
-struct FillTask {
-    tiers: Arc<Tiers>,
-    metadata: Arc<Metadata>,
-    metrics: Arc<Metrics>,
-    log: Arc<AccessLog>,
-    clock: Arc<dyn Clock>,
-    origin: Arc<Origin>,
-    meta: Arc<ObjectMeta>,
-    cause: Cause,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl FillTask {
-    async fn run(&self, mut run: Run) {
-        let mut backoff = BACKOFF;
-        for attempt in 1..=TRIES_MAX {
-            let error = match self.read(&mut run).await {
-                Ok(()) => return,
-                Err(error) => error,
+    #[test]
+    fn a_stretch_is_split_into_even_parts_between_blocks() {
+        let under_way = Arc::default();
+        let stretch = |blocks: &[u64]| {
+            let mut run = Run {
+                range: ByteRange::new(7, 7),
+                blocks: VecDeque::new(),
+                admits: true,
+                under_way: Arc::clone(&under_way),
             };
-            let again =
-                matches!(error, FillError::Origin(ref cause) if matches!(**cause, OriginError::Unavailable { .. }));
-            if again && attempt < TRIES_MAX {
-                tracing::debug!(object = %self.meta.name, attempt, %error, "fill broke off, trying again");
-                tokio::time::sleep(backoff).await;
-                backoff *= 2;
-                continue;
+            for length in blocks {
+                run.push(1, ByteRange::new(run.range.end, run.range.end + length));
             }
-            if let FillError::Origin(cause) = &error {
-                tracing::warn!(object = %self.meta.name, attempt, error = cause.detail(), "fill failed");
-            }
-            while !run.blocks.is_empty() {
-                run.finish_first(Err(error.clone()));
-            }
-            return;
-        }
-    }
-
-    /// Reads what is left of a run in one request.
-    async fn read(&self, run: &mut Run) -> Result<(), FillError> {
-        let range =
-            ByteRange::new(run.blocks.front().map_or(run.range.end, |(_, block, _)| block.start), run.range.end);
-        let (time, begun, epoch) = (self.clock.now(), Instant::now(), self.metadata.epoch());
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(range.into())),
-            if_match: self.meta.state.etag_verbatim.clone(),
-            ..GetOptions::default()
+            run
         };
-        self.metrics.origin_requests.inc();
-        let answer = stalled(self.origin.get(&self.meta.name.key, options)).await?.map_err(moved_or_failed)?;
-        let found = ObjectState::new(&answer.meta);
-        if found.version != self.meta.state.version || found.size != self.meta.state.size {
-            return Err(FillError::VersionMoved);
-        }
-        if answer.range != range.into() {
-            return Err(failed(format!("the origin sent bytes {:?} instead of {range:?}", answer.range)));
-        }
-        self.metadata.describe(&self.origin, &self.meta, &answer.attributes, epoch);
-        let mut chunks = answer.into_stream();
-        let mut received = 0;
-        let mut gathered = BytesMut::new();
-        while let Some(chunk) = stalled(chunks.next()).await? {
-            let mut chunk = chunk.map_err(|error| moved_or_failed(error.into()))?;
-            self.metrics.origin_bytes(self.cause).inc_by(chunk.len() as u64);
-            received += chunk.len() as u64;
-            while let Some((object, block, _)) = run.blocks.front() {
-                let key = BlockKey { object: *object, start: block.start };
-                let length = block.len() as usize;
-                if gathered.capacity() == 0 {
-                    gathered.reserve(length);
-                }
-                let take = chunk.len().min(length - gathered.len());
-                gathered.extend_from_slice(&chunk.split_to(take));
-                if gathered.len() < length {
-                    break;
-                }
-                let bytes = std::mem::take(&mut gathered).freeze();
-                if run.admits {
-                    self.tiers.insert(key, bytes.clone());
-                }
-                run.finish_first(Ok(bytes));
-            }
-        }
-        if !run.blocks.is_empty() {
-            return Err(failed(format!("the origin sent {received} bytes instead of {}", range.len())));
-        }
-        self.log.record(self.access_record(time, range, begun.elapsed()));
-        Ok(())
-    }
-
-    fn access_record(&self, time: chrono::DateTime<chrono::Utc>, range: ByteRange, took: Duration) -> AccessRecord {
-        AccessRecord {
-            time,
-            kind: match self.cause {
-                Cause::Demand => AccessKind::Fill,
-                Cause::Preload => AccessKind::Preload,
-            },
-            bucket: self.meta.name.bucket.clone(),
-            key: self.meta.name.key.clone(),
-            version: self.meta.state.version.as_str().to_owned(),
-            offset: range.start,
-            length: range.len(),
-            table: self.meta.attribution.as_ref().map(|a| a.table.clone()),
-            partition: self.meta.attribution.as_ref().map_or_else(String::new, |a| a.partition.clone()),
-            route: Route::Cached,
-            bytes_memory: 0,
-            bytes_ssd: 0,
-            bytes_peer: 0,
-            bytes_origin: range.len(),
-            seconds: took.as_secs_f64(),
-            principal: String::new(),
-            engine: String::new(),
-        }
-    }
-}
-
-async fn stalled<T>(future: impl Future<Output = T>) -> Result<T, FillError> {
-    tokio::time::timeout(STALL_MAX, future)
-        .await
-        .map_err(|_| FillError::Origin(Arc::new(OriginError::timeout("nothing came from the origin", STALL_MAX))))
-}
-
-fn failed(what: String) -> FillError {
-    FillError::Origin(Arc::new(OriginError::unavailable(what)))
-}
-
-fn moved_or_failed(error: OriginError) -> FillError {
-    match error {
-        OriginError::Precondition { .. } | OriginError::NotFound { .. } => FillError::VersionMoved,
-        error => FillError::Origin(Arc::new(error)),
+        let split = |blocks: &[u64], part_bytes| {
+            let parts = stretch(blocks).split(part_bytes);
+            assert!(parts.windows(2).all(|pair| pair[0].range.end == pair[1].range.start));
+            parts.iter().map(|part| part.range.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(split(&[10, 10, 10, 10], 20), [20, 20]);
+        assert_eq!(split(&[10, 10, 10], 15), [20, 10]);
+        assert_eq!(split(&[3, 100, 3], 40), [3, 100, 3]);
+        assert_eq!(split(&[5], 1), [5]);
     }
 }

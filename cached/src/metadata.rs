@@ -257,6 +257,7 @@ mod tests {
             catalog: None,
             tables: Vec::new(),
             list_cache: Duration::ZERO,
+            fills_max: BucketSettings::FILLS_MAX,
         };
         let mut origins = Origins::open(&[settings]).expect("an origin");
         origins.replace_store("wh", store.clone());

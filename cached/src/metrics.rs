@@ -75,6 +75,8 @@ pub(crate) struct Metrics {
     pub(crate) origin_preload: Counter,
     pub(crate) origin_direct: Counter,
     pub(crate) origin_requests: Counter,
+    pub(crate) fill_retries: Counter,
+    pub(crate) fill_hedges: Counter,
     pub(crate) saved_io_seconds: Counter<f64, AtomicU64>,
     tier_errors: Family<TierKind, Counter>,
     pub(crate) fills_in_flight: Gauge,
@@ -106,6 +108,8 @@ impl Metrics {
             origin_preload: origin(Cause::Preload.as_str()),
             origin_direct: origin("direct"),
             origin_requests: Counter::default(),
+            fill_retries: Counter::default(),
+            fill_hedges: Counter::default(),
             saved_io_seconds: Counter::default(),
             tier_errors: Family::default(),
             fills_in_flight: Gauge::default(),
@@ -120,6 +124,8 @@ impl Metrics {
         registry.register_with_unit("get", "Seconds a GET took, by its slowest tier", Unit::Seconds, get_seconds);
         registry.register_with_unit("origin", "Bytes read from origins", Unit::Bytes, origin_bytes);
         registry.register("origin_requests", "Requests to origins by fills", metrics.origin_requests.clone());
+        registry.register("fill_retries", "Fills tried again after they broke off", metrics.fill_retries.clone());
+        registry.register("fill_hedges", "Second requests beside slow ones", metrics.fill_hedges.clone());
         registry.register_with_unit(
             "saved_io",
             "IO time saved by reads from memory and SSD",

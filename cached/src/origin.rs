@@ -6,6 +6,7 @@
 mod error;
 mod listing;
 mod open;
+mod pace;
 pub mod simulated;
 
 use std::collections::BTreeMap;
@@ -18,10 +19,12 @@ use larder_model::{AttributionRules, Version};
 use object_store::list::PaginatedListStore;
 use object_store::path::Path;
 use object_store::{Attributes, GetOptions, GetResult, ObjectStore, ObjectStoreExt};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::error::OriginError;
 pub use self::listing::{ListEntry, ListPage, ListRequest};
 pub use self::open::OpenError;
+pub(crate) use self::pace::Pace;
 use crate::settings::{BucketSettings, Consistency};
 
 /// How long [`Origins::check`] waits for one origin.
@@ -90,6 +93,9 @@ pub struct Origin {
     keeps_attributes: bool,
     /// Whether listings give ETags without the quotes that `If-Match` needs.
     lists_bare_etags: bool,
+    pace: Arc<Pace>,
+    /// Requests of fills that may be under way at once.
+    turns: Arc<Semaphore>,
     /// The folder of a local origin, which a walk cannot tell from an empty one when it is absent.
     local_folder: Option<PathBuf>,
 }
@@ -152,6 +158,16 @@ impl Origin {
 
     pub(crate) fn consistency(&self) -> Consistency {
         self.consistency
+    }
+
+    /// How fast its last answers were.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Waits until one more fill may ask.
+    pub(crate) async fn turn(&self) -> SemaphorePermit<'_> {
+        self.turns.acquire().await.expect("the semaphore is never closed")
     }
 
     pub(crate) fn list_cache(&self) -> Duration {

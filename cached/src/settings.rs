@@ -171,6 +171,18 @@ pub struct BucketSettings {
     /// How long a listing may be reused. Writes through Larder end it early. Zero passes every listing through.
     #[serde(default, with = "humantime_text")]
     pub list_cache: Duration,
+    /// Requests of fills that may be under way at the origin at once; more wait.
+    #[serde(default = "BucketSettings::fills_max_default")]
+    pub fills_max: usize,
+}
+
+impl BucketSettings {
+    /// [`fills_max`](Self::fills_max) where nothing is said.
+    pub const FILLS_MAX: usize = 64;
+
+    fn fills_max_default() -> usize {
+        Self::FILLS_MAX
+    }
 }
 
 /// `[[bucket]] consistency`: how long metadata is used without asking the origin.

@@ -261,6 +261,44 @@ async fn an_origin_that_truncates_is_asked_again_and_then_is_a_clean_error() {
     worker.stop().await;
 }
 
+/// A worker over an origin that takes 20 ms a request, and knows it.
+async fn paced_worker(folder: &std::path::Path, origin: &Arc<CountingOrigin>) -> Worker {
+    let bytes = content(64 * 65_536, 1);
+    put(origin, "t/warm-up", &bytes).await;
+    origin.delay_ms.store(20, Ordering::SeqCst);
+    let worker = Worker::start(folder, origin.clone(), Consistency::Immutable).await;
+    for block in 0..64 {
+        worker.s3.get_range(&"t/warm-up".into(), block * 65_536..(block + 1) * 65_536).await.unwrap();
+    }
+    worker
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_is_hedged_within_a_budget() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), origin());
+    let worker = paced_worker(folder.path(), &origin).await;
+    let bytes = content(60_000, 2);
+    put(&origin, "t/f", &bytes).await;
+    origin.stuck.store(1, Ordering::SeqCst);
+    assert!(read(&worker.s3, "t/f").await == bytes);
+    let text = worker.engine.metrics_text();
+    assert!(text.contains("larder_fill_hedges_total 1\n"), "{text}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_long_stretch_is_read_by_requests_in_parallel() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), origin());
+    let bytes = content(4 * MIB, 2);
+    put(&origin, "t/f", &bytes).await;
+    origin.delay_ms.store(20, Ordering::SeqCst);
+    let worker = Worker::start(folder.path(), origin.clone(), Consistency::Immutable).await;
+    assert!(read(&worker.s3, "t/f").await == bytes);
+    assert!(origin.at_once_max.load(Ordering::SeqCst) >= 4, "fills of 512 KiB, four ahead");
+    assert_eq!(origin.gets(), 8);
+    worker.stop().await;
+}
+
 #[tokio::test]
 async fn an_origin_that_is_down_is_a_clean_error_and_what_is_cached_goes_on() {
     let (folder, origin) = (tempfile::tempdir().unwrap(), origin());

@@ -129,6 +129,9 @@ fn buckets(config: &Config, say: &mut impl FnMut(&str, String)) {
         if !names.insert(&bucket.name) {
             say(&format!("bucket.{i}.name"), format!("bucket `{}` stands twice", bucket.name));
         }
+        if bucket.fills_max == 0 {
+            say(&format!("bucket.{i}.fills_max"), "must be at least 1".to_owned());
+        }
         if let Err(error) = Origins::open(std::slice::from_ref(bucket)) {
             let field = if error.to_string().contains("option `") { "options" } else { "origin" };
             say(&format!("bucket.{i}.{field}"), format!("{:#}", anyhow::Error::from(error)));

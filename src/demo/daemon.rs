@@ -153,6 +153,7 @@ fn config(lake: &Lake, folder: &Path, budget: ByteSize) -> Result<Config> {
         catalog: None,
         tables: Vec::new(),
         list_cache: LIST_CACHE,
+        fills_max: BucketSettings::FILLS_MAX,
     };
     let key = KeySettings {
         id: KEY_ID.into(),

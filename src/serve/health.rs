@@ -96,6 +96,7 @@ mod tests {
             catalog: None,
             tables: Vec::new(),
             list_cache: Duration::ZERO,
+            fills_max: BucketSettings::FILLS_MAX,
         };
         let engine = Engine::start(EngineParts {
             cache: CacheSettings {

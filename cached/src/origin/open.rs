@@ -13,9 +13,10 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreScheme, RetryConfig};
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use url::Url;
 
-use super::Origin;
+use super::{Origin, Pace};
 use crate::settings::BucketSettings;
 
 /// A bucket whose origin cannot be set up. Fix the line of `larder.toml` that it names.
@@ -91,6 +92,8 @@ impl Origin {
             ),
             consistency: settings.consistency,
             list_cache: settings.list_cache,
+            pace: Arc::new(Pace::default()),
+            turns: Arc::new(Semaphore::new(settings.fills_max)),
         })
     }
 }
@@ -156,6 +159,7 @@ pub(crate) mod tests {
             catalog: None,
             tables: Vec::new(),
             list_cache: Duration::ZERO,
+            fills_max: BucketSettings::FILLS_MAX,
         }
     }
 

@@ -101,8 +101,12 @@ impl CachedBody {
         Some(Ok(bytes))
     }
 
-    /// Looks blocks up, starting fills for runs of missing ones, until the window is full.
+    /// Looks blocks up, starting fills for runs of missing ones, until the window is full. Waits until half of it is
+    /// sent, so that blocks are begun in stretches and not one by one.
     fn begin_blocks(&mut self) {
+        if self.begun_bytes > self.window / 2 {
+            return;
+        }
         let map = Arc::clone(&self.map);
         let mut missing: Vec<ByteRange> = Vec::new();
         for block in map.blocks(ByteRange::new(self.next_start.min(self.range.end), self.range.end)) {

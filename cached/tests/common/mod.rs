@@ -38,6 +38,11 @@ pub(crate) struct CountingOrigin {
     pub(crate) truncate: AtomicU64,
     /// Each GET waits this long, in milliseconds.
     pub(crate) delay_ms: AtomicU64,
+    /// The next so many GETs wait for ever.
+    pub(crate) stuck: AtomicU64,
+    /// The most GETs that were under way at once, and how many are.
+    pub(crate) at_once_max: AtomicU64,
+    at_once: AtomicU64,
 }
 
 impl std::fmt::Display for CountingOrigin {
@@ -86,7 +91,13 @@ impl ObjectStore for CountingOrigin {
         if head {
             self.heads.fetch_add(1, Ordering::SeqCst);
         } else {
+            let at_once = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+            self.at_once_max.fetch_max(at_once, Ordering::SeqCst);
+            if self.stuck.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
+                futures::future::pending::<()>().await;
+            }
             tokio::time::sleep(Duration::from_millis(self.delay_ms.load(Ordering::SeqCst))).await;
+            self.at_once.fetch_sub(1, Ordering::SeqCst);
             self.gets.fetch_add(1, Ordering::SeqCst);
             self.bytes.fetch_add(result.range.end - result.range.start, Ordering::SeqCst);
             let cut = self.truncate.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
@@ -154,6 +165,7 @@ impl Worker {
             catalog: Some("hive".into()),
             tables: Vec::new(),
             list_cache: Duration::ZERO,
+            fills_max: BucketSettings::FILLS_MAX,
         };
         let mut origins = Origins::open(&[bucket]).expect("an origin");
         origins.replace_store("lake", origin);
