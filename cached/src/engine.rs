@@ -59,6 +59,15 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// What is known of objects cannot be kept.
+    #[error("what is known of objects cannot be kept in `{path}`")]
+    Metadata {
+        /// The folder.
+        path: PathBuf,
+        /// The system's own words.
+        #[source]
+        source: std::io::Error,
+    },
     /// Uploads cannot be staged.
     #[error("uploads cannot be staged in `{path}`")]
     Uploads {
@@ -103,7 +112,9 @@ impl Engine {
             .map_err(|source| StartError::Uploads { path: uploads_folder, source })?;
         let routes = Arc::new(ArcSwap::from_pointee(RouteTable::new(cache.admit, whitelist.borrow().clone())));
         let follower = tokio::spawn(follow(cache.admit, whitelist, Arc::clone(&routes)));
-        let metadata = Arc::new(Metadata::new(cache.metadata_objects_max, Arc::clone(&tiers)));
+        let metadata = Metadata::open(cache.metadata_objects_max, Arc::clone(&tiers), &cache.ssd.path)
+            .map_err(|source| StartError::Metadata { path: cache.ssd.path.clone(), source })?;
+        let metadata = Arc::new(metadata);
         let fills = Fills::new(
             &cache,
             Arc::clone(&tiers),

@@ -271,7 +271,7 @@ mod tests {
                 under_way: Arc::clone(&under_way),
             };
             for length in blocks {
-                run.push(1, ByteRange::new(run.range.end, run.range.end + length));
+                let _pending = run.push(1, ByteRange::new(run.range.end, run.range.end + length));
             }
             run
         };

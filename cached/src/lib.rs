@@ -15,6 +15,8 @@ mod fill;
 mod listing;
 mod metadata;
 mod metrics;
+#[cfg(test)]
+mod model_test;
 pub mod origin;
 mod preload;
 mod read;

@@ -4,13 +4,15 @@
 //! through Larder ends it at once. What is known of objects that never change is also kept on the SSD, so that a restart
 //! serves them while the origin is away.
 
+mod overwritten;
 mod stored;
 
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use bytes::Bytes;
 use chrono::DateTime;
 use larder_model::{Attribution, ObjectName, Version};
 use moka::future::Cache;
@@ -18,6 +20,7 @@ use object_store::Attributes;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
+use self::overwritten::Overwritten;
 use crate::block::{BlockKey, BlockMap, ObjectId, object_id};
 use crate::origin::{ListEntry, ObjectState, Origin, OriginError};
 use crate::settings::Consistency;
@@ -74,17 +77,29 @@ impl ObjectMeta {
 pub(crate) struct Metadata {
     objects: Cache<ObjectName, Arc<ObjectMeta>>,
     tiers: Arc<Tiers>,
+    overwritten: Arc<Overwritten>,
+    /// The objects whose notes were written since the start. The tiers' index does not have those that are on their way.
+    noted: Mutex<HashSet<ObjectId>>,
     /// Counts invalidations. What was asked of the origin before one of them is not remembered after it.
     epoch: AtomicU64,
 }
 
 impl Metadata {
-    pub(crate) fn new(objects_max: u64, tiers: Arc<Tiers>) -> Self {
-        Self { objects: Cache::new(objects_max), tiers, epoch: AtomicU64::new(0) }
+    /// Remembers at most so many objects in memory, and notes on the SSD beside the tier below `folder`.
+    pub(crate) fn open(objects_max: u64, tiers: Arc<Tiers>, folder: &Path) -> std::io::Result<Self> {
+        let overwritten = Arc::new(Overwritten::open(&folder.join("overwritten"))?);
+        Ok(Self {
+            objects: Cache::new(objects_max),
+            tiers,
+            overwritten,
+            noted: Mutex::default(),
+            epoch: AtomicU64::new(0),
+        })
     }
 
     /// The object's metadata, as fresh as the bucket's rule demands.
     pub(crate) async fn get(&self, origin: &Origin, key: &str) -> Result<Arc<ObjectMeta>, OriginError> {
+        let epoch = self.epoch();
         if origin.consistency() != Consistency::Strict {
             let name = ObjectName { bucket: origin.name().to_owned(), key: key.to_owned() };
             if let Some(known) = self.objects.get(&name).await
@@ -93,13 +108,12 @@ impl Metadata {
                 return Ok(known);
             }
             if origin.consistency() == Consistency::Immutable
-                && let Some(stored) = self.tiers.get_note(&note_key(&name)).await
-                && let Some((state, attributes)) = stored::read(&stored)
+                && let Some((state, attributes)) = self.read_note(&name).await
             {
                 let known = ObjectMeta::new(origin, key, state, Some(attributes), Instant::now());
                 known.noted.store(true, Ordering::Relaxed);
                 let known = Arc::new(known);
-                self.objects.insert(name, Arc::clone(&known)).await;
+                self.remember(&known, epoch).await;
                 return Ok(known);
             }
         }
@@ -130,12 +144,13 @@ impl Metadata {
             && known.id == found.id
         {
             *known.checked.lock() = checked;
-            self.describe(origin, &known, found.attributes.get().unwrap_or(&Attributes::default()), epoch);
+            let attributes = found.attributes.get().cloned().unwrap_or_default();
+            self.describe(origin, &known, &attributes, epoch).await;
             return Ok(known);
         }
         let found = Arc::new(found);
         self.remember(&found, epoch).await;
-        self.note(origin, &found, epoch);
+        self.note(origin, &found, epoch).await;
         Ok(found)
     }
 
@@ -180,11 +195,11 @@ impl Metadata {
     }
 
     /// Keeps the attributes that an answer for the object's bytes, asked for after `epoch`, has brought.
-    pub(crate) fn describe(&self, origin: &Origin, meta: &ObjectMeta, attributes: &Attributes, epoch: u64) {
+    pub(crate) async fn describe(&self, origin: &Origin, meta: &ObjectMeta, attributes: &Attributes, epoch: u64) {
         if meta.attributes().is_none() {
             meta.attributes.get_or_init(|| attributes.clone());
         }
-        self.note(origin, meta, epoch);
+        self.note(origin, meta, epoch).await;
     }
 
     /// Keeps what the origin said, unless a write went through Larder since `epoch`.
@@ -200,13 +215,23 @@ impl Metadata {
 
     /// Ends what is known of an object: it was written, or found to be another version.
     pub(crate) async fn forget(&self, name: &ObjectName) {
+        self.forget_all(std::slice::from_ref(name)).await;
+    }
+
+    /// The same for many objects.
+    pub(crate) async fn forget_all(&self, names: &[ObjectName]) {
+        // Before the notes, so that none is written with what was known before; and after them, so that what was read
+        // from one in the meantime is not remembered.
         self.epoch.fetch_add(1, Ordering::SeqCst);
-        self.objects.invalidate(name).await;
-        self.blank_note(name);
+        self.disbelieve_notes(names).await;
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        for name in names {
+            self.objects.invalidate(name).await;
+        }
     }
 
     /// Keeps an object that never changes on the SSD as well.
-    fn note(&self, origin: &Origin, meta: &ObjectMeta, epoch: u64) {
+    async fn note(&self, origin: &Origin, meta: &ObjectMeta, epoch: u64) {
         let Some(attributes) = meta.attributes() else { return };
         if origin.consistency() != Consistency::Immutable
             || self.epoch() != epoch
@@ -214,18 +239,33 @@ impl Metadata {
         {
             return;
         }
-        self.tiers.insert(note_key(&meta.name), stored::write(&meta.state, attributes));
+        let key = note_key(&meta.name);
+        let Some(overwrites) = self.overwritten.count(key.object) else { return };
+        self.noted.lock().insert(key.object);
+        self.tiers.insert(key, stored::write(&meta.state, attributes, overwrites));
         if self.epoch() != epoch {
-            self.blank_note(&meta.name);
+            self.disbelieve_notes(std::slice::from_ref(&meta.name)).await;
         }
     }
 
-    /// Overwrites an object's note with an empty one. Removing it would not do: the SSD engine may still be writing it,
-    /// and forgets removals when it restarts, while the newest of two writes always wins.
-    fn blank_note(&self, name: &ObjectName) {
+    async fn read_note(&self, name: &ObjectName) -> Option<(ObjectState, Attributes)> {
         let key = note_key(name);
-        if self.tiers.contains(&key) {
-            self.tiers.insert(key, Bytes::new());
+        let overwrites = self.overwritten.count(key.object)?;
+        stored::read(&self.tiers.get_note(&key).await?, overwrites)
+    }
+
+    /// Ends the notes of those objects that have one. Removing them would not do: the SSD engine may still be writing
+    /// them, and forgets removals when it restarts.
+    async fn disbelieve_notes(&self, names: &[ObjectName]) {
+        let noted = {
+            let since_start = self.noted.lock();
+            let keys = names.iter().map(note_key);
+            let keys = keys.filter(|key| since_start.contains(&key.object) || self.tiers.contains(key));
+            keys.map(|key| key.object).collect::<Vec<_>>()
+        };
+        if !noted.is_empty() {
+            let overwritten = Arc::clone(&self.overwritten);
+            tokio::task::spawn_blocking(move || overwritten.add(&noted)).await.expect("counting does not panic");
         }
     }
 }
@@ -269,7 +309,7 @@ mod tests {
         let ssd = SsdSettings { path: folder.to_owned(), capacity: SsdSettings::CAPACITY_MIN };
         let settings = CacheSettings { memory: larder_model::ByteSize::mib(16), ssd, ..CacheSettings::default() };
         let tiers = Tiers::open(&settings, Arc::new(crate::metrics::Metrics::new())).await.expect("tiers");
-        Metadata::new(10, Arc::new(tiers))
+        Metadata::open(10, Arc::new(tiers), folder).expect("metadata")
     }
 
     async fn size_after_overwrite(consistency: Consistency) -> u64 {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
 use larder_model::{AccessKind, AccessRecord, ByteRange, Route, Tier};
 use object_store::{GetOptions, GetRange};
 use thiserror::Error;
@@ -198,19 +198,44 @@ impl Engine {
         let attributes = Some(answer.attributes.clone());
         let object = ObjectMeta::new(origin, &request.key, ObjectState::new(&answer.meta), attributes, begun);
         let object = Arc::new(object);
-        let range = ByteRange::new(answer.range.start, answer.range.end);
+        let range = resolve(request.range, object.state.size)?;
+        if answer.range != range.into() {
+            return Err(
+                OriginError::unavailable(format!("it sent bytes {:?} instead of {range:?}", answer.range)).into()
+            );
+        }
         let mut log = Served::new(self, &object, &request, Route::Direct, range, begun);
         let metrics = Arc::clone(&self.metrics);
-        let body = answer.into_stream().map(move |chunk| match chunk {
-            Ok(bytes) => {
-                metrics.origin_direct.inc_by(bytes.len() as u64);
-                log.sent(Tier::Origin, bytes.len());
-                Ok(bytes)
-            }
-            Err(error) => Err(ReadError::Origin(error.into())),
+        let body = exactly(range.len(), answer.into_stream().map_err(OriginError::from)).map(move |chunk| {
+            let bytes = chunk?;
+            metrics.origin_direct.inc_by(bytes.len() as u64);
+            log.sent(Tier::Origin, bytes.len());
+            Ok(bytes)
         });
         Ok(Read { object, range, body: ReadBody::Stream(body.boxed()) })
     }
+}
+
+/// The chunks of an answer that must have `length` bytes in all. One that has more or less ends in an error, and what
+/// goes beyond is not passed on.
+fn exactly(
+    length: u64,
+    chunks: impl Stream<Item = Result<Bytes, OriginError>> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes, OriginError>> + Send {
+    let wrong = move || OriginError::unavailable(format!("it sent another number of bytes than {length}"));
+    let state = (Box::pin(chunks), Some(length));
+    futures::stream::unfold(state, move |(mut chunks, left)| async move {
+        let left = left?;
+        match chunks.next().await {
+            None if left == 0 => None,
+            None => Some((Err(wrong()), (chunks, None))),
+            Some(Err(error)) => Some((Err(error), (chunks, None))),
+            Some(Ok(bytes)) => match left.checked_sub(bytes.len() as u64) {
+                Some(left) => Some((Ok(bytes), (chunks, Some(left)))),
+                None => Some((Err(wrong()), (chunks, None))),
+            },
+        }
+    })
 }
 
 /// No range means the whole object, which may be empty.

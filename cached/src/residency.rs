@@ -131,7 +131,7 @@ impl Engine {
             // What was listed before may be versions that the origin has no longer.
             let mut objects = self.residency.known(location).map(|(_, objects)| objects.to_vec()).unwrap_or_default();
             objects.extend(self.located(location).await.iter().cloned());
-            for object in objects {
+            for object in &objects {
                 let mut held = false;
                 let map = self.known_map(&object.name, object.id, object.size).await;
                 for (key, block) in object.blocks(&map) {
@@ -142,8 +142,9 @@ impl Engine {
                     }
                 }
                 report.objects += u64::from(held);
-                self.metadata.forget(&object.name).await;
             }
+            let names: Vec<ObjectName> = objects.into_iter().map(|object| object.name).collect();
+            self.metadata.forget_all(&names).await;
             self.residency.listed.lock().remove(location);
             self.listings.forget(&location.bucket);
         }

@@ -9,7 +9,6 @@ use futures::StreamExt;
 use futures::future::{Either, select};
 use larder_model::{AccessKind, AccessRecord, ByteRange, Clock, Route};
 use object_store::{GetOptions, GetRange, GetResult};
-use rand::Rng;
 
 use super::{FillError, Run};
 use crate::access_log::AccessLog;
@@ -53,9 +52,7 @@ impl FillTask {
             if again && attempt < TRIES_MAX {
                 tracing::debug!(object = %self.meta.name, attempt, %error, "fill broke off, trying again");
                 self.metrics.fill_retries.inc();
-                // Full jitter: who failed together does not come back together.
-                let wait = rand::rng().random_range(Duration::ZERO..backoff);
-                tokio::time::sleep(wait).await;
+                tokio::time::sleep(self.origin.pace().jitter(backoff)).await;
                 backoff *= 2;
                 continue;
             }
@@ -88,7 +85,7 @@ impl FillTask {
         if answer.range != range.into() {
             return Err(failed(format!("the origin sent bytes {:?} instead of {range:?}", answer.range)));
         }
-        self.metadata.describe(&self.origin, &self.meta, &answer.attributes, epoch);
+        self.metadata.describe(&self.origin, &self.meta, &answer.attributes, epoch).await;
         let mut chunks = answer.into_stream();
         let mut received = 0;
         let mut gathered = BytesMut::new();

@@ -9,6 +9,8 @@ use crate::origin::ObjectState;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
+    /// How often the object had been overwritten through Larder.
+    overwrites: u32,
     size: u64,
     etag: Option<String>,
     modified: DateTime<Utc>,
@@ -26,13 +28,14 @@ const NAMED: [(Attribute, &str); 5] = [
     (Attribute::ContentLanguage, "content-language"),
 ];
 
-pub(super) fn write(state: &ObjectState, attributes: &Attributes) -> Bytes {
+pub(super) fn write(state: &ObjectState, attributes: &Attributes, overwrites: u32) -> Bytes {
     let name = |attribute: &Attribute| match attribute {
         Attribute::Metadata(key) => Some(format!("{USER}{key}")),
         named => NAMED.iter().find(|(known, _)| known == named).map(|(_, name)| (*name).to_owned()),
     };
     let attributes = attributes.iter().filter_map(|(key, value)| Some((name(key)?, value.to_string())));
     let note = Note {
+        overwrites,
         size: state.size,
         etag: state.etag_verbatim.clone(),
         modified: state.modified,
@@ -41,9 +44,12 @@ pub(super) fn write(state: &ObjectState, attributes: &Attributes) -> Bytes {
     serde_json::to_vec(&note).expect("plain data serialises").into()
 }
 
-/// The state and attributes that were written; `None` for what is no note.
-pub(super) fn read(bytes: &[u8]) -> Option<(ObjectState, Attributes)> {
+/// The state and attributes that were written; `None` for what is no note, or one of before the last overwrite.
+pub(super) fn read(bytes: &[u8], overwrites: u32) -> Option<(ObjectState, Attributes)> {
     let note: Note = serde_json::from_slice(bytes).ok()?;
+    if note.overwrites != overwrites {
+        return None;
+    }
     let attributes: Attributes = note
         .attributes
         .into_iter()
@@ -79,7 +85,9 @@ mod tests {
         let attributes: Attributes =
             [(Attribute::ContentType, "text/plain"), (Attribute::Metadata("a".into()), "b")].into_iter().collect();
         let state = ObjectState::new(&meta);
-        assert_eq!(read(&write(&state, &attributes)), Some((state, attributes)));
-        assert!(read(b"nonsense").is_none());
+        let note = write(&state, &attributes, 2);
+        assert_eq!(read(&note, 2), Some((state, attributes)));
+        assert_eq!(read(&note, 3), None);
+        assert!(read(b"nonsense", 0).is_none());
     }
 }

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// How many requests are remembered.
 const SAMPLES: usize = 128;
@@ -21,10 +23,11 @@ const PATIENCE: (f64, f64) = (0.95, 1.5);
 const PATIENCE_MIN: Duration = Duration::from_millis(5);
 
 /// What the last requests took.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pace {
     samples: Mutex<Samples>,
     hedges: Mutex<f64>,
+    dice: Mutex<ChaCha8Rng>,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +66,21 @@ impl Ring {
     }
 }
 
+impl Default for Pace {
+    fn default() -> Self {
+        // Workers that fail together must differ; one that is looked into may be run again.
+        let dice = ChaCha8Rng::seed_from_u64(std::process::id().into());
+        Self { samples: Mutex::default(), hedges: Mutex::default(), dice: Mutex::new(dice) }
+    }
+}
+
 impl Pace {
+    /// A wait of at most `longest` before a request is tried again: those that failed together do not come back
+    /// together.
+    pub(crate) fn jitter(&self, longest: Duration) -> Duration {
+        self.dice.lock().random_range(Duration::ZERO..=longest)
+    }
+
     /// Remembers a request that was answered.
     pub(crate) fn record(&self, first_byte: Duration, bytes: u64, transfer: Duration) {
         let mut samples = self.samples.lock();

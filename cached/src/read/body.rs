@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use larder_model::{ByteRange, Tier};
+use tokio::task::JoinHandle;
 
 use super::Served;
 use crate::block::{BlockKey, BlockMap};
@@ -22,8 +22,8 @@ const FILLS_AHEAD: u64 = 4;
 /// Where a block's bytes will come from.
 enum Source {
     Ready(Bytes, Tier),
-    /// The SSD reads it now; `None` when it turns out not to have it.
-    Ssd(BoxFuture<'static, Option<(Bytes, Tier)>>),
+    /// The SSD reads it now, beside the others; `None` when it turns out not to have it.
+    Ssd(JoinHandle<Option<(Bytes, Tier)>>),
     Fill(Pending),
 }
 
@@ -123,8 +123,8 @@ impl CachedBody {
             } else if self.engine.tiers.contains(&key) {
                 self.fill(&mut missing);
                 let tiers = Arc::clone(&self.engine.tiers);
-                let read = async move { tiers.get(&key, block).await };
-                self.begun.push_back((block, Source::Ssd(Box::pin(read))));
+                let read = tokio::spawn(async move { tiers.get(&key, block).await });
+                self.begun.push_back((block, Source::Ssd(read)));
             } else {
                 missing.push(block);
             }
@@ -145,7 +145,7 @@ impl CachedBody {
             Source::Ready(bytes, tier) => Ok((bytes, tier)),
             Source::Fill(pending) => Ok((pending.await?, Tier::Origin)),
             Source::Ssd(read) => {
-                if let Some(found) = read.await {
+                if let Ok(Some(found)) = read.await {
                     return Ok(found);
                 }
                 let waits = self.engine.fills.start(&self.origin, &self.meta, &[block], Cause::Demand);
