@@ -133,8 +133,11 @@ impl Metadata {
         let found = match origin.head(key).await {
             Ok((state, attributes)) => ObjectMeta::new(origin, key, state, Some(attributes), checked),
             Err(error) => {
-                if matches!(error, OriginError::NotFound { .. }) {
-                    self.forget(&ObjectName { bucket: origin.name().to_owned(), key: key.to_owned() }).await;
+                let name = ObjectName { bucket: origin.name().to_owned(), key: key.to_owned() };
+                // Engines probe for files that never were: those must not disturb what is being learnt of others.
+                let known = self.objects.contains_key(&name) || self.tiers.contains(&note_key(&name));
+                if known && matches!(error, OriginError::NotFound { .. }) {
+                    self.forget(&name).await;
                 }
                 return Err(error);
             }
