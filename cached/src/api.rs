@@ -7,7 +7,10 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use larder_model::admin::{DropReport, DropRequest, PreloadRequest, PreloadStatus, ResidencyReport, StatReport};
+use larder_model::ByteSize;
+use larder_model::admin::{
+    DropReport, DropRequest, PreloadRequest, PreloadStatus, ResidencyReport, ResizeRequest, StatReport, TierUse,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -45,6 +48,7 @@ pub fn router(engine: Arc<Engine>) -> OpenApiRouter {
         .routes(routes!(residency))
         .routes(routes!(preload_status, preload))
         .routes(routes!(drop_locations))
+        .routes(routes!(resize))
         .with_state(engine)
 }
 
@@ -100,4 +104,20 @@ async fn drop_locations(
         return Problem::bad_request(format!("bucket `{}` is not served", location.bucket));
     }
     Json(engine.drop_locations(&request).await).into_response()
+}
+
+/// Changes the SSD tier's capacity while it serves. What no longer fits goes first from the adaptive share, then from the
+/// least valuable items. A restart goes by the configuration again.
+#[utoipa::path(put, path = "/ssd", tag = "cached", request_body = ResizeRequest, responses(
+    (status = 200, body = TierUse),
+    (status = 400, body = Problem),
+))]
+async fn resize(State(engine): State<Arc<Engine>>, request: Result<Json<ResizeRequest>, JsonRejection>) -> Response {
+    match request {
+        Err(error) => Problem::bad_request(error.body_text()),
+        Ok(Json(request)) => match engine.resize_ssd(ByteSize(request.capacity_bytes)).await {
+            Ok(tier) => Json(tier).into_response(),
+            Err(error) => Problem::bad_request(error.to_string()),
+        },
+    }
 }

@@ -2,10 +2,6 @@
 
 pub(crate) mod parquet;
 
-use std::io::{Read, Write};
-
-use bytes::Bytes;
-use foyer::Code;
 use larder_model::{ByteRange, Version};
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +11,17 @@ pub(crate) type ObjectId = u128;
 
 /// The id of a version of an object.
 pub(crate) fn object_id(bucket: &str, key: &str, version: &Version) -> ObjectId {
+    id([bucket, key, version.as_str()])
+}
+
+/// The id of an object, whatever its version.
+pub(crate) fn name_id(bucket: &str, key: &str) -> ObjectId {
+    id([bucket, key])
+}
+
+fn id<const N: usize>(parts: [&str; N]) -> ObjectId {
     let mut hasher = blake3::Hasher::new();
-    for part in [bucket, key, version.as_str()] {
+    for part in parts {
         // The length keeps `a` + `bc` apart from `ab` + `c`.
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
     }
@@ -31,54 +36,20 @@ pub(crate) struct BlockKey {
     pub(crate) start: u64,
 }
 
-impl Code for BlockKey {
-    fn encode(&self, writer: &mut impl Write) -> foyer::Result<()> {
-        writer.write_all(&self.object.to_le_bytes()).map_err(foyer::Error::io_error)?;
-        writer.write_all(&self.start.to_le_bytes()).map_err(foyer::Error::io_error)
+impl BlockKey {
+    /// The key of an object's note, which lies among its blocks: none of them begins there. Blocks never change under
+    /// their key; notes may.
+    pub(crate) fn note(object: ObjectId) -> Self {
+        Self { object, start: u64::MAX }
     }
 
-    fn decode(reader: &mut impl Read) -> foyer::Result<Self> {
-        let (mut object, mut start) = ([0; 16], [0; 8]);
-        reader.read_exact(&mut object).map_err(foyer::Error::io_error)?;
-        reader.read_exact(&mut start).map_err(foyer::Error::io_error)?;
-        Ok(Self { object: u128::from_le_bytes(object), start: u64::from_le_bytes(start) })
-    }
-
-    fn estimated_size(&self) -> usize {
-        24
+    pub(crate) fn is_note(&self) -> bool {
+        self.start == u64::MAX
     }
 }
 
 /// No block is longer than this, whatever the configuration says.
 pub(crate) const BLOCK_BYTES_MAX: u64 = 64 << 20;
-
-/// A block's bytes. On disk they are preceded by their length; the SSD engine checksums both.
-#[derive(Debug, Clone)]
-pub(crate) struct Block(pub(crate) Bytes);
-
-impl Code for Block {
-    fn encode(&self, writer: &mut impl Write) -> foyer::Result<()> {
-        writer.write_all(&(self.0.len() as u64).to_le_bytes()).map_err(foyer::Error::io_error)?;
-        writer.write_all(&self.0).map_err(foyer::Error::io_error)
-    }
-
-    fn decode(reader: &mut impl Read) -> foyer::Result<Self> {
-        let mut length = [0; 8];
-        reader.read_exact(&mut length).map_err(foyer::Error::io_error)?;
-        let length = u64::from_le_bytes(length);
-        if length > BLOCK_BYTES_MAX {
-            let problem = format!("a block of {length} bytes");
-            return Err(foyer::Error::io_error(std::io::Error::new(std::io::ErrorKind::InvalidData, problem)));
-        }
-        let mut bytes = vec![0; length as usize];
-        reader.read_exact(&mut bytes).map_err(foyer::Error::io_error)?;
-        Ok(Self(bytes.into()))
-    }
-
-    fn estimated_size(&self) -> usize {
-        8 + self.0.len()
-    }
-}
 
 /// How an object is cut into blocks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,20 +135,11 @@ mod tests {
             object_id("ab", "c", &version("1")),
             object_id("a", "bc", &version("2")),
             object_id("a", "b", &version("c1")),
+            name_id("a", "bc"),
+            name_id("ab", "c"),
         ];
         for (i, id) in ids.iter().enumerate() {
             assert!(!ids[..i].contains(id), "{i}");
         }
-    }
-
-    #[test]
-    fn blocks_survive_being_written_and_read() {
-        let block = Block(Bytes::from_static(b"some bytes"));
-        let mut written = Vec::new();
-        block.encode(&mut written).expect("memory takes it");
-        assert_eq!(written.len(), block.estimated_size());
-        assert_eq!(Block::decode(&mut written.as_slice()).expect("a block").0, block.0);
-        assert!(Block::decode(&mut &written[..written.len() - 1]).is_err());
-        assert!(Block::decode(&mut u64::MAX.to_le_bytes().as_slice()).is_err());
     }
 }

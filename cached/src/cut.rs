@@ -86,11 +86,11 @@ impl Engine {
             if let Some(seams) = self.seams(meta, &end).await {
                 map = seams;
             }
-            self.admit_whole_blocks(meta, &map, &end);
+            self.admit_whole_blocks(meta, &map, &end, cause).await;
             fetched = Some(end.range);
         }
         let note = serde_json::to_vec(&map).expect("plain data serialises");
-        self.tiers.insert(note_key(meta.id), note.into());
+        self.tiers.insert(&meta.name, BlockKey::note(meta.id), note.into());
         Ok(Cut { map: Arc::new(map), fetched })
     }
 
@@ -126,12 +126,12 @@ impl Engine {
     }
 
     /// Keeps what was read of the object's end, as far as it makes up blocks.
-    fn admit_whole_blocks(&self, meta: &ObjectMeta, map: &BlockMap, end: &End) {
+    async fn admit_whole_blocks(&self, meta: &ObjectMeta, map: &BlockMap, end: &End, cause: Cause) {
         for block in map.blocks(end.range).filter(|block| block.start >= end.range.start) {
             let from = (block.start - end.range.start) as usize;
             // A copy, so that a block that stays does not keep the others' memory.
             let bytes = Bytes::copy_from_slice(&end.bytes[from..from + block.len() as usize]);
-            self.tiers.insert(BlockKey { object: meta.id, start: block.start }, bytes);
+            self.tiers.admit(&meta.name, BlockKey { object: meta.id, start: block.start }, &bytes, cause).await;
         }
     }
 
@@ -140,7 +140,7 @@ impl Engine {
     }
 
     async fn noted_map(&self, id: ObjectId, size: u64) -> Option<BlockMap> {
-        let note = self.tiers.get_note(&note_key(id)).await?;
+        let note = self.tiers.get_note(&BlockKey::note(id)).await?;
         serde_json::from_slice::<BlockMap>(&note).ok().filter(|map| map.object_size() == size)
     }
 }
@@ -164,11 +164,6 @@ fn tail(key: &str, size: u64, wanted: Option<ByteRange>, block_len: u64) -> Opti
         Some(_) => return None,
     };
     Some(ByteRange::new(start, size))
-}
-
-/// Where an object's map is among its blocks: none of them begins there.
-fn note_key(object: ObjectId) -> BlockKey {
-    BlockKey { object, start: u64::MAX }
 }
 
 #[cfg(test)]

@@ -5,22 +5,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use larder_model::admin::{StatReport, TierUse};
-use larder_model::{AccessRecord, Clock, IoSpeed, Route, Tier, Whitelist};
+use larder_model::admin::{StatReport, TierState, TierUse};
+use larder_model::{AccessRecord, ByteSize, Clock, IoSpeed, Route, Tier, Whitelist};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::access_log::AccessLog;
+use crate::block::name_id;
 use crate::fill::Fills;
 use crate::listing::Listings;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
+use crate::online::ColdReads;
 use crate::origin::Origins;
 use crate::preload::Preloads;
 use crate::residency::Residency;
 use crate::route::RouteTable;
 use crate::settings::CacheSettings;
+use crate::ssd::Disk;
 use crate::tiers::{Tiers, TiersError};
 use crate::upload::Uploads;
 
@@ -94,6 +97,9 @@ pub struct Engine {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Arc<AccessLog>,
     routes: Arc<ArcSwap<RouteTable>>,
+    /// Whether what is not on the whitelist may have a share.
+    adapts: bool,
+    cold_reads: ColdReads,
     follower: JoinHandle<()>,
     started: Instant,
 }
@@ -101,17 +107,25 @@ pub struct Engine {
 impl Engine {
     /// Opens the tiers (blocks from before are found again) and starts following the whitelist.
     pub async fn start(parts: EngineParts) -> Result<Arc<Self>, StartError> {
+        Self::start_through(parts, |disk| disk).await
+    }
+
+    /// The same, with a disk before the real one.
+    pub(crate) async fn start_through(
+        parts: EngineParts,
+        through: impl FnOnce(Arc<dyn Disk>) -> Arc<dyn Disk>,
+    ) -> Result<Arc<Self>, StartError> {
         let EngineParts { cache, origins, clock, whitelist, access_log, worker } = parts;
         let metrics = Arc::new(Metrics::new());
-        let tiers = Arc::new(Tiers::open(&cache, Arc::clone(&metrics)).await?);
+        let routes = Arc::new(ArcSwap::from_pointee(RouteTable::new(cache.admit, whitelist.borrow().clone())));
+        let tiers = Arc::new(Tiers::open(&cache, Arc::clone(&routes), Arc::clone(&metrics), through)?);
         let log = AccessLog::start(access_log.clone(), worker, Arc::clone(&metrics))
             .map_err(|source| StartError::AccessLog { path: access_log, source })?;
         let log = Arc::new(log);
         let uploads_folder = cache.ssd.path.join("uploads");
         let uploads = Uploads::open(uploads_folder.clone())
             .map_err(|source| StartError::Uploads { path: uploads_folder, source })?;
-        let routes = Arc::new(ArcSwap::from_pointee(RouteTable::new(cache.admit, whitelist.borrow().clone())));
-        let follower = tokio::spawn(follow(cache.admit, whitelist, Arc::clone(&routes)));
+        let follower = tokio::spawn(follow(cache.admit, whitelist, Arc::clone(&routes), Arc::clone(&tiers)));
         let metadata = Metadata::open(cache.metadata_objects_max, Arc::clone(&tiers), &cache.ssd.path)
             .map_err(|source| StartError::Metadata { path: cache.ssd.path.clone(), source })?;
         let metadata = Arc::new(metadata);
@@ -136,6 +150,8 @@ impl Engine {
             metrics,
             log,
             routes,
+            adapts: cache.ssd.adaptive_percent > 0,
+            cold_reads: ColdReads::new(),
             follower,
             started: Instant::now(),
         }))
@@ -147,7 +163,7 @@ impl Engine {
         self.preloads.stop("the daemon is shutting down");
         self.fills.close(grace).await;
         self.log.close().await;
-        self.tiers.close().await;
+        self.tiers.ssd().close().await;
     }
 
     /// Waits until every access so far can be read from the log's files.
@@ -160,13 +176,18 @@ impl Engine {
         &self.origins
     }
 
-    /// Whether the SSD tier is in use.
-    pub fn ssd_healthy(&self) -> bool {
-        self.tiers.ssd_healthy()
+    /// How the SSD tier fares.
+    pub fn ssd_state(&self) -> TierState {
+        self.tiers.ssd().state()
     }
 
+    /// The route of one read: cold objects go through the tiers too while they are worth a place in the adaptive share.
     pub(crate) fn route(&self, bucket: &str, key: &str) -> Route {
-        self.routes.load().route(bucket, key)
+        let routes = self.routes.load();
+        let Some(whitelist) = routes.cold(bucket, key) else { return Route::Cached };
+        let name = name_id(bucket, key);
+        let worth_it = self.adapts && self.cold_reads.worth_admitting(name, whitelist, self.clock.now());
+        if worth_it { Route::Cached } else { Route::Direct }
     }
 
     /// The whitelist in force.
@@ -174,8 +195,16 @@ impl Engine {
         self.routes.load().whitelist().cloned()
     }
 
-    /// Counts a read that ended.
-    pub(crate) fn count_served(&self, record: &AccessRecord) {
+    /// Counts a read of an object of so many bytes that ended.
+    pub(crate) fn count_served(&self, record: &AccessRecord, object_bytes: u64) {
+        if self.adapts
+            && let Some(whitelist) = self.routes.load().cold(&record.bucket, &record.key)
+        {
+            let bytes = record.bytes_memory + record.bytes_ssd + record.bytes_origin;
+            let saved = whitelist.origin.seconds(1, bytes) - whitelist.ssd.seconds(1, bytes);
+            let name = name_id(&record.bucket, &record.key);
+            self.cold_reads.record(name, object_bytes, saved.max(0.0), record.time);
+        }
         let metrics = &self.metrics;
         let slowest = match record.route {
             Route::Direct => {
@@ -220,10 +249,16 @@ impl Engine {
             saved_io_seconds: metrics.saved_io_seconds.get(),
             fills_in_flight: u64::try_from(metrics.fills_in_flight.get()).unwrap_or(0),
             memory_used_bytes: self.tiers.memory_used_bytes(),
-            ssd_used_bytes: self.tiers.ssd_used_bytes(),
+            ssd_used_bytes: self.tiers.ssd().used(),
             whitelist_version: self.whitelist().map_or(0, |whitelist| whitelist.version),
             tables: self.log.hottest(100),
         }
+    }
+
+    /// Changes the SSD tier's capacity while it serves, and returns when the tier takes no more than that.
+    pub async fn resize_ssd(&self, capacity: ByteSize) -> Result<TierUse, TiersError> {
+        self.tiers.resize_ssd(capacity).await?;
+        Ok(self.ssd_use())
     }
 
     /// How full each tier is.
@@ -232,21 +267,24 @@ impl Engine {
             tier: Tier::Memory,
             used_bytes: self.tiers.memory_used_bytes(),
             capacity_bytes: self.tiers.memory_capacity_bytes(),
-            healthy: true,
+            state: TierState::InUse,
         };
-        let ssd = TierUse {
+        vec![memory, self.ssd_use()]
+    }
+
+    fn ssd_use(&self) -> TierUse {
+        TierUse {
             tier: Tier::Ssd,
-            used_bytes: self.tiers.ssd_used_bytes(),
-            capacity_bytes: self.tiers.ssd_capacity_bytes(),
-            healthy: self.tiers.ssd_healthy(),
-        };
-        vec![memory, ssd]
+            used_bytes: self.tiers.ssd().used(),
+            capacity_bytes: self.tiers.ssd().capacity(),
+            state: self.ssd_state(),
+        }
     }
 
     /// The metrics in Prometheus' text form.
     pub fn metrics_text(&self) -> String {
         let version = self.whitelist().map_or(0, |whitelist| whitelist.version);
-        self.metrics.text(self.tiers.memory_used_bytes(), self.tiers.ssd_used_bytes(), version)
+        self.metrics.text(self.tiers.memory_used_bytes(), self.tiers.ssd().used(), version)
     }
 }
 
@@ -255,6 +293,7 @@ async fn follow(
     admit: crate::settings::Admit,
     mut whitelist: watch::Receiver<Option<Arc<Whitelist>>>,
     routes: Arc<ArcSwap<RouteTable>>,
+    tiers: Arc<Tiers>,
 ) {
     while whitelist.changed().await.is_ok() {
         let newest = whitelist.borrow_and_update().clone();
@@ -262,5 +301,6 @@ async fn follow(
             tracing::info!(version = newest.version, items = newest.items.len(), "a new whitelist is in force");
         }
         routes.store(Arc::new(RouteTable::new(admit, newest)));
+        tiers.follow_whitelist();
     }
 }

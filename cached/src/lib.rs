@@ -17,12 +17,14 @@ mod metadata;
 mod metrics;
 #[cfg(test)]
 mod model_test;
+mod online;
 pub mod origin;
 mod preload;
 mod read;
 mod residency;
 mod route;
 mod s3;
+mod ssd;
 mod tiers;
 mod upload;
 mod write;
@@ -32,6 +34,7 @@ pub use engine::{Engine, EngineParts, StartError};
 pub use origin::{Origin, OriginError, Origins};
 pub use s3::{KeysError, ServeError, serve_s3};
 pub use settings::{
-    Access, Admit, BucketSettings, CacheSettings, Consistency, KeySettings, S3Settings, SsdSettings, TlsSettings,
+    Access, Admit, BucketSettings, CacheSettings, Consistency, KeySettings, Policy, S3Settings, SsdSettings,
+    TlsSettings,
 };
 pub use tiers::TiersError;

@@ -13,15 +13,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use chrono::DateTime;
-use larder_model::{Attribution, ObjectName, Version};
+use larder_model::{Attribution, ObjectName};
 use moka::future::Cache;
 use object_store::Attributes;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use self::overwritten::Overwritten;
-use crate::block::{BlockKey, BlockMap, ObjectId, object_id};
+use crate::block::{BlockKey, BlockMap, ObjectId, name_id, object_id};
 use crate::origin::{ListEntry, ObjectState, Origin, OriginError};
 use crate::settings::Consistency;
 use crate::tiers::Tiers;
@@ -245,7 +244,7 @@ impl Metadata {
         let key = note_key(&meta.name);
         let Some(overwrites) = self.overwritten.count(key.object) else { return };
         self.noted.lock().insert(key.object);
-        self.tiers.insert(key, stored::write(&meta.state, attributes, overwrites));
+        self.tiers.insert(&meta.name, key, stored::write(&meta.state, attributes, overwrites));
         if self.epoch() != epoch {
             self.disbelieve_notes(std::slice::from_ref(&meta.name)).await;
         }
@@ -273,22 +272,23 @@ impl Metadata {
     }
 }
 
-/// Where the note of an object is among the blocks: no block begins there.
-fn note_key(name: &ObjectName) -> BlockKey {
-    let object = object_id(&name.bucket, &name.key, &Version::new(Some("note"), 0, DateTime::UNIX_EPOCH));
-    BlockKey { object, start: u64::MAX }
+/// Where the note of an object is among the blocks, whatever its version.
+pub(crate) fn note_key(name: &ObjectName) -> BlockKey {
+    BlockKey::note(name_id(&name.bucket, &name.key))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use arc_swap::ArcSwap;
     use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
 
     use super::*;
     use crate::origin::Origins;
-    use crate::settings::{BucketSettings, CacheSettings, SsdSettings};
+    use crate::route::RouteTable;
+    use crate::settings::{Admit, BucketSettings, CacheSettings, SsdSettings};
 
     async fn origin(consistency: Consistency) -> (Arc<Origin>, Arc<InMemory>) {
         let store = Arc::new(InMemory::new());
@@ -309,9 +309,12 @@ mod tests {
     }
 
     async fn metadata(folder: &std::path::Path) -> Metadata {
-        let ssd = SsdSettings { path: folder.to_owned(), capacity: SsdSettings::CAPACITY_MIN };
+        let ssd =
+            SsdSettings { path: folder.to_owned(), capacity: SsdSettings::CAPACITY_MIN, ..SsdSettings::default() };
         let settings = CacheSettings { memory: larder_model::ByteSize::mib(16), ssd, ..CacheSettings::default() };
-        let tiers = Tiers::open(&settings, Arc::new(crate::metrics::Metrics::new())).await.expect("tiers");
+        let routes = Arc::new(ArcSwap::from_pointee(RouteTable::new(Admit::All, None)));
+        let metrics = Arc::new(crate::metrics::Metrics::new());
+        let tiers = Tiers::open(&settings, routes, metrics, |disk| disk).expect("tiers");
         Metadata::open(10, Arc::new(tiers), folder).expect("metadata")
     }
 

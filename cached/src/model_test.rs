@@ -24,6 +24,8 @@ use crate::engine::{Engine, EngineParts};
 use crate::origin::{Origin, OriginError, Origins};
 use crate::read::{Conditions, ReadBody, ReadError, ReadRequest, Wanted};
 use crate::settings::{Admit, BucketSettings, CacheSettings, Consistency, SsdSettings};
+use crate::ssd::Disk;
+use crate::ssd::faulty::FaultyDisk;
 use crate::write::PutCondition;
 
 /// Operations of one seed.
@@ -64,6 +66,9 @@ type History = Vec<Option<Bytes>>;
 
 struct Model {
     origin: Arc<FaultyOrigin>,
+    disk: Arc<FaultyDisk>,
+    /// Of the disks of the starts before.
+    disk_faults: u64,
     engine: Option<Arc<Engine>>,
     folder: tempfile::TempDir,
     objects: HashMap<(usize, usize), History>,
@@ -78,9 +83,21 @@ struct Model {
 impl Model {
     async fn new(seed: u64) -> Self {
         let (origin, folder) = (Arc::new(FaultyOrigin::new(seed)), tempfile::tempdir().expect("a folder"));
-        let engine = Some(start(folder.path(), &origin).await);
-        let dice = ChaCha8Rng::seed_from_u64(seed);
-        Self { origin, engine, folder, objects: HashMap::new(), dice, seed, faulty: false, reads: 0, failed: 0 }
+        let (engine, disk) = start(folder.path(), &origin, seed).await;
+        let (engine, dice) = (Some(engine), ChaCha8Rng::seed_from_u64(seed));
+        Self {
+            origin,
+            disk,
+            disk_faults: 0,
+            engine,
+            folder,
+            objects: HashMap::new(),
+            dice,
+            seed,
+            faulty: false,
+            reads: 0,
+            failed: 0,
+        }
     }
 
     fn engine(&self) -> &Arc<Engine> {
@@ -205,15 +222,18 @@ impl Model {
         self.engine.take().expect("it runs").close(Duration::from_secs(5)).await;
         for form in std::fs::read_dir(self.folder.path().join("ssd")).expect("the tier").flatten() {
             for file in std::fs::read_dir(form.path()).into_iter().flatten().flatten() {
-                let mut held = std::fs::read(file.path()).expect("a region");
-                for _ in 0..self.dice.random_range(0..20) {
-                    let at = self.dice.random_range(0..held.len().max(1));
+                let mut held = std::fs::read(file.path()).expect("a file");
+                let flips = if held.is_empty() { 0 } else { self.dice.random_range(0..20) };
+                for _ in 0..flips {
+                    let at = self.dice.random_range(0..held.len());
                     held[at] ^= 1 << self.dice.random_range(0..8);
                 }
-                std::fs::write(file.path(), held).expect("a region");
+                std::fs::write(file.path(), held).expect("a file");
             }
         }
-        self.engine = Some(start(self.folder.path(), &self.origin).await);
+        self.disk_faults += self.disk.faults.load(Ordering::SeqCst);
+        let (engine, disk) = start(self.folder.path(), &self.origin, self.dice.random()).await;
+        (self.engine, self.disk) = (Some(engine), disk);
         // What was known of objects is forgotten, except of those that never change.
         for ((bucket, _), history) in &mut self.objects {
             if BUCKETS[*bucket].0 == "stale" {
@@ -223,7 +243,7 @@ impl Model {
     }
 }
 
-async fn start(folder: &Path, origin: &Arc<FaultyOrigin>) -> Arc<Engine> {
+async fn start(folder: &Path, origin: &Arc<FaultyOrigin>, seed: u64) -> (Arc<Engine>, Arc<FaultyDisk>) {
     let bucket = |(name, consistency): (&str, Consistency)| BucketSettings {
         name: name.into(),
         origin: format!("s3://lake/{name}"),
@@ -241,7 +261,7 @@ async fn start(folder: &Path, origin: &Arc<FaultyOrigin>) -> Arc<Engine> {
     let cache = CacheSettings {
         // Both tiers are too small for what is read, so that they evict all the time.
         memory: ByteSize::mib(1),
-        ssd: SsdSettings { path: folder.join("ssd"), capacity: SsdSettings::CAPACITY_MIN },
+        ssd: SsdSettings { path: folder.join("ssd"), capacity: SsdSettings::CAPACITY_MIN, ..SsdSettings::default() },
         admit: Admit::All,
         block: ByteSize::kib(16),
         fill: ByteSize::kib(64),
@@ -250,7 +270,14 @@ async fn start(folder: &Path, origin: &Arc<FaultyOrigin>) -> Arc<Engine> {
     let (_, whitelist) = watch::channel(None);
     let access_log = folder.join("access");
     let parts = EngineParts { cache, origins, clock: Arc::new(SystemClock), whitelist, access_log, worker: "w".into() };
-    Engine::start(parts).await.expect("the engine starts")
+    let mut faulty = None;
+    let through = |disk| {
+        let disk = Arc::new(FaultyDisk::new(disk, seed));
+        faulty = Some(Arc::clone(&disk));
+        disk as Arc<dyn Disk>
+    };
+    let engine = Engine::start_through(parts, through).await.expect("the engine starts");
+    (engine, faulty.expect("the disk was wrapped"))
 }
 
 /// What a read sent, and how it broke off.
@@ -331,6 +358,7 @@ async fn operate(seed: u64) {
     for step in 0..steps {
         let faults = steps / 4..steps / 4 * 3;
         model.origin.on.store(faults.contains(&step), Ordering::SeqCst);
+        model.disk.per_mille.store(if faults.contains(&step) { 20 } else { 0 }, Ordering::SeqCst);
         // A fill outlives the read that began it.
         model.faulty = (faults.start..faults.end + 100).contains(&step);
         if step > 0 && step % (steps / 12) == 0 {
@@ -338,7 +366,8 @@ async fn operate(seed: u64) {
         }
         model.step().await;
     }
-    assert!(model.origin.faults.load(Ordering::SeqCst) > 100, "the faults were on");
+    assert!(model.origin.faults.load(Ordering::SeqCst) > 100, "the origin's faults were on");
+    assert!(model.disk_faults > 100, "the disk's faults were on");
     assert!(model.failed < model.reads / 2, "{} of {} reads failed", model.failed, model.reads);
     model.engine.take().expect("it runs").close(Duration::from_secs(5)).await;
 }

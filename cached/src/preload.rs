@@ -12,16 +12,16 @@ use larder_model::admin::{PreloadItem, PreloadItemStatus, PreloadRequest, Preloa
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::block::BlockKey;
 use crate::engine::Engine;
+use crate::metadata::note_key;
 use crate::metrics::Cause;
 use crate::origin::OriginError;
 use crate::residency::LocatedObject;
+use crate::ssd::ItemId;
 
-/// The share of the SSD that preloads fill at most, in percent. The rest is what the SSD engine needs to reclaim
-/// regions, and headers beside each block.
-const CAPACITY_PERCENT: u64 = 90;
-/// After this many bytes a preload waits until the SSD has them: its write queue drops what does not fit.
-const SETTLE_EVERY_BYTES: u64 = 32 << 20;
+/// What an object takes on the SSD besides its bytes, about: two notes, and the last page of every block.
+const OBJECT_OVERHEAD_BYTES: u64 = 12 << 10;
 /// Items listed ahead of those that are read.
 const LISTINGS_AT_ONCE: usize = 16;
 /// Items read at once: small files cost more waiting than reading.
@@ -116,7 +116,6 @@ struct Preload {
     rate_bytes_per_second: Option<u64>,
     window: Option<Duration>,
     loaded_bytes: AtomicU64,
-    unsettled_bytes: AtomicU64,
 }
 
 impl Preload {
@@ -128,25 +127,24 @@ impl Preload {
             rate_bytes_per_second: request.rate_bytes_per_second.filter(|rate| *rate > 0),
             window: request.window_seconds.map(Duration::from_secs),
             loaded_bytes: AtomicU64::new(0),
-            unsettled_bytes: AtomicU64::new(0),
         }
     }
 
     /// Lists the items and takes those that fit, in their order; then reads them, in their order, a few at once.
     async fn run(self, items: Vec<PreloadItem>) {
-        let (this, room) = (&self, self.engine.tiers.ssd_capacity_bytes() / 100 * CAPACITY_PERCENT);
+        let (this, room) = (&self, self.engine.tiers.ssd().resident_capacity());
         let listed = stream::iter(items).map(|item| async move { this.list(&item).await });
         let listed = listed.buffered(LISTINGS_AT_ONCE).enumerate();
         let taken = listed.scan(0, |taken, (i, listed)| {
-            let fits = this.take(i, listed, room - *taken);
-            *taken += fits.as_ref().map_or(0, |objects| total_bytes(objects));
+            let fits = this.take(i, listed, room.saturating_sub(*taken));
+            *taken += fits.as_ref().map_or(0, |objects| disk_room(objects));
             std::future::ready(Some((i, fits)))
         });
         let fitting = taken.filter_map(async |(i, objects)| Some((i, objects?)));
         fitting
             .for_each_concurrent(ITEMS_AT_ONCE, |(i, objects)| async move { this.load_item(i, &objects).await })
             .await;
-        self.engine.tiers.settle().await;
+        self.engine.tiers.ssd().settle().await;
         let mut status = self.run.status.lock();
         status.running = false;
         status.finished = Some(self.engine.clock.now());
@@ -159,6 +157,10 @@ impl Preload {
                 break;
             }
             objects.extend(self.engine.list_location(location).await?.iter().cloned());
+        }
+        if !self.ended() {
+            let ids = objects.iter().flat_map(|object| [object.id, note_key(&object.name).object]);
+            self.engine.tiers.ssd().sweep(ItemId::new(&item.item), ids.collect());
         }
         Ok(objects)
     }
@@ -178,7 +180,7 @@ impl Preload {
         };
         let bytes = total_bytes(&objects);
         self.set(i, |status| status.bytes = bytes);
-        if bytes > room {
+        if disk_room(&objects) > room {
             self.leave_out(i, format!("no room: it has {bytes} bytes, {room} are left"));
             return None;
         }
@@ -193,7 +195,7 @@ impl Preload {
                 return;
             }
         }
-        self.settle().await;
+        self.engine.tiers.ssd().settle().await;
         let mut missing = 0;
         for object in objects {
             missing += object.size - self.engine.resident_bytes(object).await;
@@ -211,7 +213,12 @@ impl Preload {
         let resident = engine.resident_bytes(object).await;
         self.set(i, |status| status.bytes_resident += resident);
         self.run.status.lock().bytes_resident += resident;
-        if resident == object.size || self.ended() {
+        if self.ended() {
+            return Ok(());
+        }
+        if resident == object.size {
+            let map = engine.known_map(&object.name, object.id, object.size).await;
+            self.claim(object, object.blocks(&map).map(|(key, _)| key));
             return Ok(());
         }
         let origin = engine.origins.get(&object.name.bucket).ok_or("its bucket is not served")?;
@@ -222,34 +229,36 @@ impl Preload {
         }
         let cut = engine.cut(origin, &meta, None, Cause::Preload).await.map_err(|error| error.to_string())?;
         self.count_loaded(i, cut.fetched.map_or(0, |fetched| fetched.len()));
-        let blocks = object.blocks(&cut.map);
-        let missing = blocks.filter(|(key, _)| !engine.tiers.contains(key)).map(|(_, block)| block);
+        let ssd = engine.tiers.ssd();
+        let (held, missing): (Vec<_>, Vec<_>) = object.blocks(&cut.map).partition(|(key, _)| ssd.has(key));
+        self.claim(object, held.into_iter().map(|(key, _)| key));
+        let missing = missing.into_iter().map(|(_, block)| block);
         for group in groups(missing, 2 * engine.fills.run_bytes_max()) {
             if self.ended() {
                 return Ok(());
             }
-            for pending in engine.fills.start(origin, &meta, &group, Cause::Preload) {
-                let bytes = pending.await.map_err(|error| error.to_string())?.len() as u64;
-                self.count_loaded(i, bytes);
-            }
-            if self.unsettled_bytes.load(Ordering::Relaxed) >= SETTLE_EVERY_BYTES {
-                self.settle().await;
+            for (block, pending) in group.iter().zip(engine.fills.start(origin, &meta, &group, Cause::Preload)) {
+                let bytes = pending.await.map_err(|error| error.to_string())?;
+                // It may have come from memory, or from a fill that a reader began.
+                let key = BlockKey { object: object.id, start: block.start };
+                engine.tiers.admit(&object.name, key, &bytes, Cause::Preload).await;
+                self.count_loaded(i, bytes.len() as u64);
             }
             self.keep_rate().await;
         }
         Ok(())
     }
 
-    fn count_loaded(&self, i: usize, bytes: u64) {
-        self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.unsettled_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.set(i, |status| status.bytes_loaded += bytes);
-        self.run.status.lock().bytes_loaded += bytes;
+    /// Makes resident what the adaptive share holds of an object already.
+    fn claim(&self, object: &LocatedObject, held: impl Iterator<Item = BlockKey>) {
+        let notes = [BlockKey::note(object.id), note_key(&object.name)];
+        self.engine.tiers.claim(&object.name, held.chain(notes).collect());
     }
 
-    async fn settle(&self) {
-        self.unsettled_bytes.store(0, Ordering::Relaxed);
-        self.engine.tiers.settle().await;
+    fn count_loaded(&self, i: usize, bytes: u64) {
+        self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.set(i, |status| status.bytes_loaded += bytes);
+        self.run.status.lock().bytes_loaded += bytes;
     }
 
     /// Waits until the bytes so far are no more than the rate allows for the time so far.
@@ -309,6 +318,11 @@ fn groups(blocks: impl Iterator<Item = ByteRange>, bytes_max: u64) -> Vec<Vec<By
         }
     }
     groups
+}
+
+/// What objects take on the SSD, about.
+fn disk_room(objects: &[LocatedObject]) -> u64 {
+    total_bytes(objects) + objects.len() as u64 * OBJECT_OVERHEAD_BYTES
 }
 
 fn total_bytes(objects: &[LocatedObject]) -> u64 {

@@ -252,6 +252,7 @@ fn resolve(wanted: Option<Wanted>, size: u64) -> Result<ByteRange, ReadError> {
 struct Served {
     engine: Arc<Engine>,
     record: Option<AccessRecord>,
+    object_bytes: u64,
     begun: Instant,
 }
 
@@ -285,7 +286,7 @@ impl Served {
             principal: request.principal.clone(),
             engine: request.engine.clone(),
         };
-        Self { engine: Arc::clone(engine), record: Some(record), begun }
+        Self { engine: Arc::clone(engine), record: Some(record), object_bytes: object.state.size, begun }
     }
 
     fn sent(&mut self, tier: Tier, bytes: usize) {
@@ -309,7 +310,7 @@ impl Drop for Served {
     fn drop(&mut self) {
         let Some(mut record) = self.record.take() else { return };
         record.seconds = self.begun.elapsed().as_secs_f64();
-        self.engine.count_served(&record);
+        self.engine.count_served(&record, self.object_bytes);
         self.engine.log.record(record);
     }
 }

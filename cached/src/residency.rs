@@ -1,7 +1,7 @@
-//! Residency: which share of an item's bytes the tiers hold now.
+//! Residency: which share of an item's bytes the SSD holds now.
 //!
 //! What an item's objects are is learnt from listings of its locations, remembered for [`LISTED_FOR`]; what of them is
-//! held is asked of the tiers' own index each time, so residency is never an estimate of what should be there.
+//! held is asked of the SSD tier's own index each time, so residency is never an estimate of what should be there.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -108,11 +108,11 @@ impl Engine {
         residency
     }
 
-    /// The bytes of an object that a tier holds.
+    /// The bytes of an object that the SSD holds.
     pub(crate) async fn resident_bytes(&self, object: &LocatedObject) -> u64 {
         let map = self.known_map(&object.name, object.id, object.size).await;
         let blocks = object.blocks(&map);
-        blocks.filter(|(key, _)| self.tiers.contains(key)).map(|(_, block)| block.len()).sum()
+        blocks.filter(|(key, _)| self.tiers.ssd().holds(key)).map(|(_, block)| block.len()).sum()
     }
 
     /// What the tiers hold of each item of the whitelist in force.

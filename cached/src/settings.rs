@@ -125,16 +125,44 @@ pub struct SsdSettings {
     pub path: PathBuf,
     /// Bytes on disk, overhead included; never exceeded.
     pub capacity: ByteSize,
+    /// Percent of the capacity that whitelisted items leave to what no log foresaw. Room that they do not need is used so
+    /// too. At 0 only what the whitelist names is admitted.
+    #[serde(rename = "adaptive")]
+    pub adaptive_percent: u8,
+    /// What goes first when something comes into that share.
+    pub policy: Policy,
+}
+
+/// `[cache] ssd.policy`: which block of the adaptive share goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// Blocks must be read again soon after they came to stay: scans pass through.
+    #[default]
+    S3Fifo,
+    /// The oldest that was not read since it was looked at last.
+    Sieve,
+    /// The least frequently read, by a sketch that ages.
+    Lfu,
+    /// The least recently read.
+    Lru,
+    /// The oldest.
+    Fifo,
 }
 
 impl SsdSettings {
-    /// Smaller SSD tiers than this are refused: there would be no room to write one region while another is reclaimed.
+    /// Smaller SSD tiers than this are refused: there would be no room to write some blocks while others are freed.
     pub const CAPACITY_MIN: ByteSize = ByteSize(64 << 20);
 }
 
 impl Default for SsdSettings {
     fn default() -> Self {
-        Self { path: PathBuf::from("data/cache"), capacity: ByteSize::gib(100) }
+        Self {
+            path: PathBuf::from("data/cache"),
+            capacity: ByteSize::gib(100),
+            adaptive_percent: 10,
+            policy: Policy::default(),
+        }
     }
 }
 

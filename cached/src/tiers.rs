@@ -1,27 +1,25 @@
-//! The memory and SSD tiers, on foyer.
+//! The memory and SSD tiers: foyer's cache in memory, and [`Ssd`] behind it.
 //!
-//! A tier that fails is a miss: it is logged, counted, and the read goes on. The SSD tier checksums every entry and
-//! verifies it on every read; an entry that does not verify is a miss too. A folder named after the on-disk form and
-//! the block length leads every SSD tier, so that another form is never misread.
+//! A tier that fails is a miss: it is logged, counted, and the read goes on. A folder named after the on-disk form and
+//! the block length holds the SSD tier, so that another form is never misread.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use foyer::{
-    BlockEngineConfig, DeviceBuilder, FsDeviceBuilder, HybridCache, HybridCacheBuilder, HybridCachePolicy,
-    PsyncIoEngineConfig, RecoverMode, S3FifoConfig, Source,
-};
-use larder_model::{ByteRange, ByteSize, Tier};
+use foyer::{Cache, CacheBuilder, S3FifoConfig};
+use larder_model::{ByteRange, ByteSize, ObjectName, Tier};
 use thiserror::Error;
 
-use crate::block::{BLOCK_BYTES_MAX, Block, BlockKey};
-use crate::metrics::Metrics;
+use crate::block::{BLOCK_BYTES_MAX, BlockKey};
+use crate::metrics::{Cause, Metrics};
+use crate::route::RouteTable;
 use crate::settings::{CacheSettings, SsdSettings};
+use crate::ssd::{Disk, Share, Ssd};
 
-/// The on-disk form. Raise it when the encoding of keys or blocks changes.
-const FORM: u32 = 1;
+/// The on-disk form. Raise it when journal or segments change.
+const FORM: u32 = 2;
 
 /// What an entry costs in memory besides its bytes: key, list links, hash table, reference counts.
 const ENTRY_OVERHEAD_BYTES: usize = 128;
@@ -50,7 +48,7 @@ pub enum TiersError {
     },
     /// A block must fit many times into its tier.
     #[error(
-        "[cache] block {block} must be from 4KiB to 64MiB and at most an eighth of memory ({memory}) and of ssd.capacity ({ssd})"
+        "[cache] block {block} must be from 4KiB to 64MiB and at most an eighth of memory ({memory}) and a 32nd of ssd.capacity ({ssd})"
     )]
     Block {
         /// As configured.
@@ -60,27 +58,31 @@ pub enum TiersError {
         /// As configured.
         ssd: ByteSize,
     },
-    /// The SSD engine does not start.
-    #[error("the SSD tier in `{path}` does not start: {problem}")]
-    Engine {
+    /// The adaptive share is no share.
+    #[error("[cache] ssd.adaptive {percent} must be from 0 to 100, in percent of ssd.capacity")]
+    Adaptive {
+        /// As configured.
+        percent: u8,
+    },
+    /// The SSD tier does not start.
+    #[error("the ssd tier in `{path}` does not start")]
+    Ssd {
         /// The folder.
         path: PathBuf,
-        /// The engine's own words.
-        problem: String,
+        /// The system's own words.
+        #[source]
+        source: std::io::Error,
     },
 }
 
 /// Both tiers.
 pub(crate) struct Tiers {
-    cache: HybridCache<BlockKey, Block>,
+    memory: Cache<BlockKey, Bytes>,
     /// Footers, whose budget other blocks cannot use up.
     footers: moka::sync::Cache<BlockKey, Bytes>,
-    block_len: u64,
-    ssd: SsdSettings,
-    ssd_folder: PathBuf,
-    memory_capacity: u64,
-    metrics: Arc<Metrics>,
-    ssd_healthy: AtomicBool,
+    ssd: Ssd,
+    routes: Arc<ArcSwap<RouteTable>>,
+    settings: CacheSettings,
 }
 
 impl std::fmt::Debug for Tiers {
@@ -90,64 +92,50 @@ impl std::fmt::Debug for Tiers {
 }
 
 impl Tiers {
-    /// Opens the tiers; blocks that an earlier process left on the SSD are found again.
-    pub(crate) async fn open(settings: &CacheSettings, metrics: Arc<Metrics>) -> Result<Self, TiersError> {
+    /// Opens the tiers; blocks that an earlier process left on the SSD are found again. `routes` says what a block is held
+    /// for; `through` is for a disk that fails.
+    pub(crate) fn open(
+        settings: &CacheSettings,
+        routes: Arc<ArcSwap<RouteTable>>,
+        metrics: Arc<Metrics>,
+        through: impl FnOnce(Arc<dyn Disk>) -> Arc<dyn Disk>,
+    ) -> Result<Self, TiersError> {
         check(settings)?;
         let folder = prepare_folder(settings)?;
-        let path = folder.clone();
-        let engine_error = |error: foyer::Error| TiersError::Engine { path: path.clone(), problem: error.to_string() };
-        let region_len = region_len(settings);
-        let device = FsDeviceBuilder::new(&folder)
-            .with_capacity(settings.ssd.capacity.as_u64() as usize)
-            .build()
-            .map_err(engine_error)?;
-        let cache = HybridCacheBuilder::new()
+        let ssd = Ssd::open(&folder, &settings.ssd, settings.block.as_u64(), metrics, through)
+            .map_err(|source| TiersError::Ssd { path: folder, source })?;
+        let memory = CacheBuilder::new(settings.memory.as_u64() as usize)
             .with_name("larder")
-            // Blocks are written to the SSD when they are filled, so that a restart finds what was preloaded.
-            .with_policy(HybridCachePolicy::WriteOnInsertion)
-            .with_flush_on_close(false)
-            .memory(settings.memory.as_u64() as usize)
             .with_shards(memory_shards(settings))
             .with_eviction_config(S3FifoConfig::default())
-            .with_weighter(|_: &BlockKey, block: &Block| block.0.len() + ENTRY_OVERHEAD_BYTES)
-            .storage()
-            .with_io_engine_config(PsyncIoEngineConfig::new())
-            .with_engine_config(
-                BlockEngineConfig::new(device)
-                    .with_block_size(region_len as usize)
-                    .with_buffer_pool_size((4 * region_len).min(64 << 20) as usize)
-                    .with_submit_queue_size_threshold((4 * region_len).clamp(16 << 20, 256 << 20) as usize),
-            )
-            .with_recover_mode(RecoverMode::Quiet)
-            .build()
-            .await
-            .map_err(engine_error)?;
+            .with_weighter(|_: &BlockKey, block: &Bytes| block.len() + ENTRY_OVERHEAD_BYTES)
+            .build();
         let footers = moka::sync::Cache::builder()
             .weigher(|_: &BlockKey, bytes: &Bytes| {
                 u32::try_from(bytes.len() + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX)
             })
             .max_capacity(settings.footers.as_u64())
             .build();
-        Ok(Self {
-            cache,
-            footers,
-            block_len: settings.block.as_u64(),
-            ssd: settings.ssd.clone(),
-            ssd_folder: folder,
-            memory_capacity: settings.memory.as_u64() + settings.footers.as_u64(),
-            metrics,
-            ssd_healthy: AtomicBool::new(true),
-        })
+        let tiers = Self { memory, footers, ssd, routes, settings: settings.clone() };
+        tiers.follow_whitelist();
+        Ok(tiers)
+    }
+
+    /// Holds for the whitelist in force what is held for another.
+    pub(crate) fn follow_whitelist(&self) {
+        if let Some(items) = self.routes.load().items() {
+            self.ssd.keep(items);
+        }
     }
 
     /// The length of every block but an object's last.
     pub(crate) fn block_len(&self) -> u64 {
-        self.block_len
+        self.settings.block.as_u64()
     }
 
     /// A block that is in memory. Touches no disk.
     pub(crate) fn get_from_memory(&self, key: &BlockKey, range: ByteRange) -> Option<Bytes> {
-        let block = self.cache.memory().get(key).map(|entry| entry.value().0.clone());
+        let block = self.memory.get(key).map(|entry| entry.value().clone());
         block.or_else(|| self.footers.get(key)).filter(|bytes| bytes.len() as u64 == range.len())
     }
 
@@ -160,88 +148,81 @@ impl Tiers {
 
     /// Whether a tier holds the block, by its index alone.
     pub(crate) fn contains(&self, key: &BlockKey) -> bool {
-        self.cache.contains(key) || self.footers.contains_key(key)
+        self.memory.contains(key) || self.footers.contains_key(key) || self.ssd.holds(key)
     }
 
     /// A block from whichever tier holds it, and which that was.
     pub(crate) async fn get(&self, key: &BlockKey, range: ByteRange) -> Option<(Bytes, Tier)> {
-        let entry = match self.cache.get(key).await {
-            Ok(entry) => {
-                self.ssd_healthy.store(true, Ordering::Relaxed);
-                entry?
-            }
-            Err(error) => {
-                self.ssd_healthy.store(false, Ordering::Relaxed);
-                self.metrics.tier_error(Tier::Ssd, "read");
-                tracing::warn!(%error, "ssd tier failed to read a block, it counts as a miss");
-                return None;
-            }
-        };
-        let bytes = entry.value().0.clone();
-        if bytes.len() as u64 != range.len() {
-            self.metrics.tier_error(Tier::Ssd, "length");
-            tracing::warn!(found = bytes.len(), expected = range.len(), "a block has a wrong length, dropped");
-            self.cache.remove(key);
-            return None;
+        if let Some(bytes) = self.get_from_memory(key, range) {
+            return Some((bytes, Tier::Memory));
         }
-        let tier = if entry.source() == Source::Disk { Tier::Ssd } else { Tier::Memory };
-        Some((bytes, tier))
+        let bytes = self.ssd.get(key, Some(range.len())).await?;
+        drop(self.memory.insert(*key, bytes.clone()));
+        Some((bytes, Tier::Ssd))
     }
 
     /// A note that was put among the blocks: of any length, and missing when anything is wrong.
     pub(crate) async fn get_note(&self, key: &BlockKey) -> Option<Bytes> {
-        if !self.cache.contains(key) {
-            return None;
+        if let Some(entry) = self.memory.get(key) {
+            return Some(entry.value().clone());
         }
-        Some(self.cache.get(key).await.ok()??.value().0.clone())
+        self.ssd.get(key, None).await
     }
 
-    /// Admits a block to memory and, in the background, to the SSD.
-    pub(crate) fn insert(&self, key: BlockKey, bytes: Bytes) {
-        self.cache.insert(key, Block(bytes));
+    /// Admits a block or a note of an object to memory and, in the background, to the SSD.
+    pub(crate) fn insert(&self, name: &ObjectName, key: BlockKey, bytes: Bytes) {
+        self.ssd.offer(key, &bytes, self.share(name));
+        drop(self.memory.insert(key, bytes));
+    }
+
+    /// Admits a block that a fill has brought. A preload's goes to the SSD alone, and waits for its turn there.
+    pub(crate) async fn admit(&self, name: &ObjectName, key: BlockKey, bytes: &Bytes, cause: Cause) {
+        match cause {
+            Cause::Demand => self.insert(name, key, bytes.clone()),
+            Cause::Preload => self.ssd.put(key, bytes, self.share(name)).await,
+        }
+    }
+
+    /// Makes blocks of an object resident that the adaptive share holds, if the whitelist has the object.
+    pub(crate) fn claim(&self, name: &ObjectName, keys: Vec<BlockKey>) {
+        if let Share::Resident(item) = self.share(name) {
+            self.ssd.claim(keys, item);
+        }
+    }
+
+    fn share(&self, name: &ObjectName) -> Share {
+        self.routes.load().share(&name.bucket, &name.key)
     }
 
     /// Removes a block from both tiers; tells whether there was one.
     pub(crate) fn remove(&self, key: &BlockKey) -> bool {
-        let held = self.contains(key);
-        if held {
-            self.footers.invalidate(key);
-            self.cache.remove(key);
-        }
-        held
+        let footer = self.footers.remove(key).is_some();
+        footer | self.memory.remove(key).is_some() | self.ssd.remove(key)
     }
 
-    /// Waits until what was admitted so far is on the SSD or was given up.
-    pub(crate) async fn settle(&self) {
-        self.cache.storage().wait().await;
+    /// Changes the SSD tier's capacity, under the same conditions as at the start.
+    pub(crate) async fn resize_ssd(&self, capacity: ByteSize) -> Result<(), TiersError> {
+        let mut settings = self.settings.clone();
+        settings.ssd.capacity = capacity;
+        check(&settings)?;
+        let checked = tokio::task::spawn_blocking(move || check_disk(&settings)).await;
+        checked.expect("checking does not panic")?;
+        self.ssd.resize(capacity.as_u64());
+        self.ssd.settle().await;
+        Ok(())
     }
 
-    /// Writes what is under way and closes the SSD engine.
-    pub(crate) async fn close(&self) {
-        if let Err(error) = self.cache.close().await {
-            tracing::warn!(%error, "ssd tier did not close cleanly, the next start recovers what it holds");
-        }
+    /// The SSD tier.
+    pub(crate) fn ssd(&self) -> &Ssd {
+        &self.ssd
     }
 
     pub(crate) fn memory_used_bytes(&self) -> u64 {
-        self.cache.memory().usage() as u64 + self.footers.weighted_size()
+        self.memory.usage() as u64 + self.footers.weighted_size()
     }
 
     pub(crate) fn memory_capacity_bytes(&self) -> u64 {
-        self.memory_capacity
-    }
-
-    pub(crate) fn ssd_capacity_bytes(&self) -> u64 {
-        self.ssd.capacity.as_u64()
-    }
-
-    pub(crate) fn ssd_healthy(&self) -> bool {
-        self.ssd_healthy.load(Ordering::Relaxed)
-    }
-
-    /// Bytes that the SSD tier's files take on the disk, as the file system counts them. Reads the disk: call it rarely.
-    pub(crate) fn ssd_used_bytes(&self) -> u64 {
-        used_below(&self.ssd_folder)
+        self.settings.memory.as_u64() + self.settings.footers.as_u64()
     }
 }
 
@@ -255,16 +236,11 @@ fn check(settings: &CacheSettings) -> Result<(), TiersError> {
     if !(4096..=block_max).contains(&block.as_u64()) {
         return Err(TiersError::Block { block, memory, ssd });
     }
+    let percent = settings.ssd.adaptive_percent;
+    if percent > 100 {
+        return Err(TiersError::Adaptive { percent });
+    }
     Ok(())
-}
-
-/// foyer writes and reclaims the SSD in regions. A region holds several blocks; a tier holds at least sixteen regions.
-fn region_len(settings: &CacheSettings) -> u64 {
-    let wanted = (4 * settings.block.as_u64()).max(16 << 20);
-    let most = settings.ssd.capacity.as_u64() / 16;
-    // One page beside the block holds its header and the region's index.
-    let least = settings.block.as_u64() + (64 << 10);
-    wanted.min(most).max(least).next_multiple_of(4096)
 }
 
 /// Each shard of the memory tier must have room for several blocks, or it would evict what it has just admitted.
@@ -289,13 +265,20 @@ fn prepare_folder(settings: &CacheSettings) -> Result<PathBuf, TiersError> {
             std::fs::remove_dir_all(entry.path()).map_err(not_writable)?;
         }
     }
-    let capacity = settings.ssd.capacity;
-    let available = fs4::available_space(&folder).map_err(not_writable)? + used_below(path);
+    check_disk(settings)?;
+    Ok(folder)
+}
+
+/// Makes sure that the disk has the room for the whole capacity.
+fn check_disk(settings: &CacheSettings) -> Result<(), TiersError> {
+    let SsdSettings { path, capacity, .. } = &settings.ssd;
+    let not_writable = |source| TiersError::NotWritable { path: path.clone(), source };
+    let available = fs4::available_space(path).map_err(not_writable)? + used_below(path);
     if available < capacity.as_u64() {
         let problem = format!("large: the disk has {} for it", ByteSize(available));
-        return Err(TiersError::Capacity { path: path.clone(), capacity, problem });
+        return Err(TiersError::Capacity { path: path.clone(), capacity: *capacity, problem });
     }
-    Ok(folder)
+    Ok(())
 }
 
 fn used_below(folder: &Path) -> u64 {

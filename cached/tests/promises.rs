@@ -7,12 +7,12 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use common::{CountingOrigin, Worker, client, content, put, read};
+use common::{CountingOrigin, Worker, client, content, preload, preloaded, put, read};
 use futures::StreamExt;
 use futures::future::join_all;
 use larder_cached::{Admit, Consistency};
 use larder_model::Location;
-use larder_model::admin::{DropRequest, PreloadItem, PreloadRequest, PreloadState};
+use larder_model::admin::{DropRequest, PreloadState};
 use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt};
 
 const MIB: usize = 1 << 20;
@@ -313,25 +313,6 @@ async fn an_origin_that_is_down_is_a_clean_error_and_what_is_cached_goes_on() {
     let failed = worker.s3.get(&"t/g".into()).await.unwrap_err().to_string();
     assert!(failed.contains("503") && failed.contains("RequestId"), "{failed}");
     worker.stop().await;
-}
-
-fn preload(prefixes: &[&str]) -> PreloadRequest {
-    let items = prefixes.iter().map(|prefix| PreloadItem {
-        item: format!("hive.db.t/{}", prefix.trim_end_matches('/').rsplit('/').next().unwrap()).parse().unwrap(),
-        locations: vec![Location { bucket: "lake".into(), prefix: (*prefix).to_owned() }],
-    });
-    PreloadRequest { version: 1, items: items.collect(), rate_bytes_per_second: None, window_seconds: None }
-}
-
-async fn preloaded(worker: &Worker, request: PreloadRequest) -> larder_model::admin::PreloadStatus {
-    worker.engine.preload(request);
-    loop {
-        let status = worker.engine.preload_status();
-        if !status.running {
-            return status;
-        }
-        tokio::task::yield_now().await;
-    }
 }
 
 #[tokio::test]

@@ -132,8 +132,28 @@ pub struct TierUse {
     pub used_bytes: u64,
     /// Bytes it may hold.
     pub capacity_bytes: u64,
-    /// Whether it is in use; a failing tier is left out.
-    pub healthy: bool,
+    /// How it fares.
+    pub state: TierState,
+}
+
+/// How a tier fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TierState {
+    /// It is read and written.
+    InUse,
+    /// The disk below it has no room: it is read, nothing is admitted.
+    Full,
+    /// It fails: reads go around it until it works again.
+    OutOfUse,
+}
+
+/// `PUT /api/v1/ssd`: a new capacity for the SSD tier, until the daemon restarts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResizeRequest {
+    /// Bytes on disk, overhead included, as `[cache] ssd.capacity` gives them.
+    pub capacity_bytes: u64,
 }
 
 /// What the tiers hold of one item.
@@ -143,7 +163,7 @@ pub struct ItemResidency {
     pub item: ItemName,
     /// Bytes of its objects, as last seen at the origin.
     pub bytes: u64,
-    /// Bytes held in memory or on the SSD.
+    /// Bytes held on the SSD.
     pub resident_bytes: u64,
 }
 

@@ -179,5 +179,9 @@ fn cache(folder: &Path, budget: ByteSize) -> CacheSettings {
     let settings = CacheSettings::default();
     let memory = ByteSize((budget.as_u64() / 4).max(8 * settings.block.as_u64()));
     let capacity = ByteSize((budget.as_u64() * 2).max(ByteSize::mib(256).as_u64()));
-    CacheSettings { memory, ssd: SsdSettings { path: folder.join("cache"), capacity }, ..settings }
+    CacheSettings {
+        memory,
+        ssd: SsdSettings { path: folder.join("cache"), capacity, ..SsdSettings::default() },
+        ..settings
+    }
 }

@@ -9,6 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, routing};
 use larder_cached::Engine;
+use larder_model::admin::TierState;
 use larder_whitelist::Store;
 use serde::Serialize;
 
@@ -64,9 +65,12 @@ async fn readyz(State(health): State<Health>) -> Response {
         Err(_) => Some("no answer".to_owned()),
     };
     checks.push(Check::new("store".to_owned(), store));
-    let ssd =
-        (!health.engine.ssd_healthy()).then(|| "the last read from the SSD failed; reads go around it".to_owned());
-    checks.push(Check::new("ssd".to_owned(), ssd));
+    let ssd = match health.engine.ssd_state() {
+        TierState::InUse => None,
+        TierState::Full => Some("its disk is full; nothing is admitted to it"),
+        TierState::OutOfUse => Some("it fails; reads go around it"),
+    };
+    checks.push(Check::new("ssd".to_owned(), ssd.map(str::to_owned)));
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, checks })).into_response()
 }
@@ -101,7 +105,11 @@ mod tests {
         let engine = Engine::start(EngineParts {
             cache: CacheSettings {
                 memory: ByteSize::mib(16),
-                ssd: SsdSettings { path: folder.join("cache"), capacity: SsdSettings::CAPACITY_MIN },
+                ssd: SsdSettings {
+                    path: folder.join("cache"),
+                    capacity: SsdSettings::CAPACITY_MIN,
+                    ..SsdSettings::default()
+                },
                 ..CacheSettings::default()
             },
             origins: Origins::open(&[bucket]).expect("an origin"),

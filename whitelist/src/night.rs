@@ -325,6 +325,7 @@ impl Night {
             version: 1,
             created: self.clock.now(),
             night: report.night,
+            history_days: report.history_days,
             budget_bytes: report.budget_bytes,
             cut_density: choice.cut_density,
             origin: report.origin.speed,

@@ -106,7 +106,7 @@ impl FillTask {
                 }
                 let bytes = std::mem::take(&mut gathered).freeze();
                 if run.admits {
-                    self.tiers.insert(key, bytes.clone());
+                    self.tiers.admit(&self.meta.name, key, &bytes, self.cause).await;
                 }
                 run.finish_first(Ok(bytes));
             }

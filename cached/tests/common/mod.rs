@@ -15,7 +15,8 @@ use larder_cached::{
     Access, Admit, BucketSettings, CacheSettings, Consistency, Engine, EngineParts, KeySettings, Origins, S3Settings,
     SsdSettings, serve_s3,
 };
-use larder_model::{ByteSize, IoSpeed, Location, SystemClock, Whitelist, WhitelistItem};
+use larder_model::admin::{PreloadItem, PreloadRequest, PreloadStatus};
+use larder_model::{ByteSize, Clock, IoSpeed, Location, ManualClock, Whitelist, WhitelistItem};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -141,6 +142,8 @@ pub(crate) struct Worker {
     pub(crate) engine: Arc<Engine>,
     pub(crate) s3: Arc<AmazonS3>,
     pub(crate) address: std::net::SocketAddr,
+    /// Stands still until a test moves it.
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) whitelist: watch::Sender<Option<Arc<Whitelist>>>,
     shutdown: CancellationToken,
 }
@@ -172,16 +175,17 @@ impl Worker {
         let (whitelist, followed) = watch::channel(None);
         let cache = CacheSettings {
             memory: ByteSize::mib(16),
-            ssd: SsdSettings { path: folder.join("ssd"), capacity: ByteSize::mib(128) },
+            ssd: SsdSettings { path: folder.join("ssd"), capacity: ByteSize::mib(128), ..SsdSettings::default() },
             admit,
             block: ByteSize::kib(64),
             fill: ByteSize::kib(512),
             ..CacheSettings::default()
         };
+        let clock = Arc::new(ManualClock::new("2026-11-20T09:00:00Z".parse().expect("a time")));
         let parts = EngineParts {
             cache,
             origins,
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
             whitelist: followed,
             access_log: folder.join("access"),
             worker: "w1".into(),
@@ -210,7 +214,7 @@ impl Worker {
             serve_s3(listener, &settings, serving, stop, Duration::from_secs(5)).await.expect("the endpoint serves");
         });
         let s3 = Arc::new(client(address, "writer", "secret"));
-        Self { engine, s3, address, whitelist, shutdown }
+        Self { engine, s3, address, clock, whitelist, shutdown }
     }
 
     pub(crate) async fn stop(self) {
@@ -248,9 +252,10 @@ pub(crate) fn whitelist(version: u64, items: &[(&str, &str)]) -> Whitelist {
         created: Default::default(),
         night: Default::default(),
         budget_bytes: 1 << 30,
+        history_days: 30,
         cut_density: 0.0,
         origin: speed,
-        ssd: speed,
+        ssd: IoSpeed { overhead_seconds: 0.0001, bytes_per_second: 2e9 },
         reason: "a test".into(),
         items: items
             .iter()
@@ -285,4 +290,25 @@ pub(crate) async fn put(origin: &CountingOrigin, key: &str, bytes: &[u8]) {
 
 pub(crate) async fn read(s3: &AmazonS3, key: &str) -> Vec<u8> {
     s3.get(&key.into()).await.expect("an answer").bytes().await.expect("a body").to_vec()
+}
+
+pub(crate) fn preload(prefixes: &[&str]) -> PreloadRequest {
+    let items = prefixes.iter().map(|prefix| PreloadItem {
+        item: format!("hive.db.t/{}", prefix.trim_end_matches('/').rsplit('/').next().expect("a part"))
+            .parse()
+            .expect("an item"),
+        locations: vec![Location { bucket: "lake".into(), prefix: (*prefix).to_owned() }],
+    });
+    PreloadRequest { version: 1, items: items.collect(), rate_bytes_per_second: None, window_seconds: None }
+}
+
+pub(crate) async fn preloaded(worker: &Worker, request: PreloadRequest) -> PreloadStatus {
+    worker.engine.preload(request);
+    loop {
+        let status = worker.engine.preload_status();
+        if !status.running {
+            return status;
+        }
+        tokio::task::yield_now().await;
+    }
 }

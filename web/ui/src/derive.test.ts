@@ -38,7 +38,7 @@ describe("attention", () => {
 
   it("is asked for what is wrong, the worst first", () => {
     const broken = fixture();
-    broken.residency.tiers[1]!.healthy = false;
+    broken.residency.tiers[1]!.state = "out_of_use";
     const said = texts(broken);
     expect(said[0]).toContain("ssd tier fails");
     expect(said).toContainEqual(expect.stringContaining("1 of 2 whitelisted items are not resident"));

@@ -56,7 +56,11 @@ export function attention(snapshot: Snapshot): Notice[] {
   const notices: Notice[] = [];
   const { stat, residency, whitelist, preload, nights } = snapshot;
   for (const tier of residency.tiers) {
-    if (!tier.healthy) notices.push({ level: "bad", text: `The ${tier.tier} tier fails; reads go around it.` });
+    if (tier.state === "out_of_use") {
+      notices.push({ level: "bad", text: `The ${tier.tier} tier fails; reads go around it.` });
+    } else if (tier.state === "full") {
+      notices.push({ level: "bad", text: `The disk of the ${tier.tier} tier is full; nothing is admitted to it.` });
+    }
   }
   if (stat.get_errors > 0) {
     const share = stat.get_errors / Math.max(stat.get_requests, 1);

@@ -20,8 +20,8 @@ export function fixture(): Snapshot {
     },
     residency: {
       tiers: [
-        { tier: "memory", used_bytes: 10, capacity_bytes: 100, healthy: true },
-        { tier: "ssd", used_bytes: 50, capacity_bytes: 1000, healthy: true },
+        { tier: "memory", used_bytes: 10, capacity_bytes: 100, state: "in_use" },
+        { tier: "ssd", used_bytes: 50, capacity_bytes: 1000, state: "in_use" },
       ],
       items: [
         { item: "hive.tpch.lineitem/m=1", bytes: 100, resident_bytes: 100 },

@@ -61,6 +61,7 @@ pub(crate) fn document(items: &[&str]) -> Whitelist {
         created: DateTime::UNIX_EPOCH,
         night: day("2026-11-19"),
         budget_bytes: 100,
+        history_days: 30,
         cut_density: 0.0,
         origin: speed,
         ssd: speed,

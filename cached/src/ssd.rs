@@ -1,0 +1,293 @@
+//! The SSD tier: blocks in files, each with a checksum that is verified on every read.
+//!
+//! foyer's own disk engine was tried first. It reclaims whole regions, oldest first, so what was preloaded goes when
+//! enough else comes; entries that it writes again to keep them end its recovery of their region after a restart; and
+//! its size is fixed. Here a block's room is freed by itself, so residents stay, and an index in memory says what is
+//! held. Of foyer remains what it is best at: the policies of the adaptive share.
+//!
+//! Reads are made by whoever wants a block; one thread writes ([`writer`]).
+
+mod disk;
+#[cfg(test)]
+pub(crate) mod faulty;
+mod health;
+mod index;
+mod journal;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use bytes::Bytes;
+use larder_model::Tier;
+use larder_model::admin::TierState;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, oneshot};
+use twox_hash::XxHash3_64;
+
+pub(crate) use self::disk::Disk;
+use self::disk::{Files, Pages};
+use self::health::Health;
+use self::index::{Extent, Index};
+pub(crate) use self::index::{ItemId, Share};
+use self::writer::{Order, Write, Writer};
+use crate::block::{BlockKey, ObjectId};
+use crate::metrics::Metrics;
+use crate::settings::SsdSettings;
+
+/// Bytes of blocks that wait to be written. What a read brings beyond it is not admitted; a preload waits.
+pub(crate) const QUEUE_BYTES_MAX: u64 = 64 << 20;
+/// The queue counts in these.
+const PERMIT_BYTES: u64 = 4096;
+
+/// The tier. Its calls never fail: what fails is counted, and is a miss.
+#[derive(Debug)]
+pub(crate) struct Ssd {
+    shared: Arc<Shared>,
+    orders: Sender<Order>,
+    queue: Arc<Semaphore>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// No other process uses the folder.
+    _lock: File,
+}
+
+/// What readers and the writer share.
+struct Shared {
+    index: Index,
+    disk: Arc<dyn Disk>,
+    health: Health,
+    metrics: Arc<Metrics>,
+    /// Blocks that are queued. Who removes one from here ends its way to the disk.
+    waiting: Mutex<HashSet<BlockKey>>,
+    capacity: AtomicU64,
+    /// Bytes on the disk that are no blocks.
+    overhead: AtomicU64,
+    adaptive_percent: u8,
+    /// What the longest block takes.
+    block_room_max: u64,
+    /// The whitelist's items, the most valuable 0.
+    ranking: Mutex<HashMap<ItemId, usize>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("disk", &self.disk).field("health", &self.health).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn failed(&self, kind: &'static str, error: &io::Error) {
+        self.metrics.tier_error(Tier::Ssd, kind);
+        tracing::debug!(kind, %error, "the ssd tier failed");
+        self.health.failed(error, Instant::now());
+    }
+}
+
+impl Ssd {
+    /// Opens the tier in a folder that exists, with what an earlier process left there. `through` may put a disk of its own
+    /// before the real one.
+    pub(crate) fn open(
+        folder: &Path,
+        settings: &SsdSettings,
+        block_len: u64,
+        metrics: Arc<Metrics>,
+        through: impl FnOnce(Arc<dyn Disk>) -> Arc<dyn Disk>,
+    ) -> io::Result<Self> {
+        let lock = File::create(folder.join("lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::new(io::ErrorKind::ResourceBusy, "another process uses it"),
+            TryLockError::Error(error) => error,
+        })?;
+        let disk = through(Arc::new(Files::open(folder)?));
+        let capacity = settings.capacity.as_u64();
+        let shared = Arc::new(Shared {
+            index: Index::new(settings.policy, capacity, 0),
+            disk,
+            health: Health::default(),
+            metrics,
+            waiting: Mutex::default(),
+            capacity: capacity.into(),
+            overhead: AtomicU64::new(0),
+            adaptive_percent: settings.adaptive_percent,
+            block_room_max: index::room(block_len),
+            ranking: Mutex::default(),
+        });
+        let writer = Writer::open(Arc::clone(&shared), &folder.join("journal"))?;
+        let (orders, queued) = channel();
+        let thread = std::thread::Builder::new().name("larder-ssd".to_owned()).spawn(move || writer.run(&queued))?;
+        let queue = Arc::new(Semaphore::new((QUEUE_BYTES_MAX / PERMIT_BYTES) as usize));
+        Ok(Self { shared, orders, queue, thread: Mutex::new(Some(thread)), _lock: lock })
+    }
+
+    /// Whether the tier holds the block and can be read.
+    pub(crate) fn holds(&self, key: &BlockKey) -> bool {
+        self.shared.health.readable() && self.shared.index.holds(key)
+    }
+
+    /// Whether the tier holds the block, or will when what is queued is written.
+    pub(crate) fn has(&self, key: &BlockKey) -> bool {
+        self.shared.waiting.lock().contains(key) || self.holds(key)
+    }
+
+    /// A block of this length, or a note of any.
+    pub(crate) async fn get(&self, key: &BlockKey, len: Option<u64>) -> Option<Bytes> {
+        if !self.shared.health.readable() {
+            return None;
+        }
+        let extent = self.shared.index.find(key)?;
+        let (shared, key) = (Arc::clone(&self.shared), *key);
+        let read = tokio::task::spawn_blocking(move || shared.read(&key, &extent, len));
+        match read.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
+            Ok(bytes) => Some(bytes),
+            Err(Unreadable::Replaced) => None,
+            Err(Unreadable::Damaged) => {
+                self.remove(&key);
+                None
+            }
+        }
+    }
+
+    /// Writes a block in the background, unless more wait already than may.
+    pub(crate) fn offer(&self, key: BlockKey, bytes: &Bytes, share: Share) {
+        match Arc::clone(&self.queue).try_acquire_many_owned(permits(bytes)) {
+            Ok(queued) => self.write(Write { key, bytes: bytes.clone(), share, _queued: queued }),
+            Err(_) => self.shared.metrics.tier_error(Tier::Ssd, "queue_full"),
+        }
+    }
+
+    /// The same, but waits until the block may wait. One that is held or queued already is left alone.
+    pub(crate) async fn put(&self, key: BlockKey, bytes: &Bytes, share: Share) {
+        if self.has(&key) {
+            return;
+        }
+        let queued = Arc::clone(&self.queue).acquire_many_owned(permits(bytes)).await;
+        let queued = queued.expect("the semaphore is never closed");
+        self.write(Write { key, bytes: bytes.clone(), share, _queued: queued });
+    }
+
+    fn write(&self, write: Write) {
+        self.shared.waiting.lock().insert(write.key);
+        self.order(Order::Write(write));
+    }
+
+    fn order(&self, order: Order) {
+        // After the end there is nothing more to write.
+        self.orders.send(order).ok();
+    }
+
+    /// Ends a block, also one on its way to the disk; tells whether it was held.
+    pub(crate) fn remove(&self, key: &BlockKey) -> bool {
+        self.shared.waiting.lock().remove(key);
+        let held = self.shared.index.remove(key);
+        if held {
+            self.order(Order::Change(Box::new(|_| ())));
+        }
+        held
+    }
+
+    /// Makes blocks of an item resident that the adaptive share holds.
+    pub(crate) fn claim(&self, keys: Vec<BlockKey>, item: ItemId) {
+        self.order(Order::Change(Box::new(move |index| keys.iter().for_each(|key| index.claim(key, item)))));
+    }
+
+    /// Follows a new whitelist, the most valuable items first: only their blocks stay resident.
+    pub(crate) fn keep(&self, items: &[ItemId]) {
+        *self.shared.ranking.lock() = items.iter().enumerate().map(|(rank, item)| (*item, rank)).collect();
+        let items: HashSet<ItemId> = items.iter().copied().collect();
+        self.order(Order::Change(Box::new(move |index| index.keep(&items))));
+    }
+
+    /// Ends what is resident of an item but belongs to none of these objects.
+    pub(crate) fn sweep(&self, item: ItemId, objects: HashSet<ObjectId>) {
+        self.order(Order::Change(Box::new(move |index| index.sweep(item, &objects))));
+    }
+
+    /// Changes the capacity; the tier has shrunk when [`settle`](Self::settle) returns.
+    pub(crate) fn resize(&self, capacity: u64) {
+        self.shared.capacity.store(capacity, Ordering::SeqCst);
+        self.order(Order::Change(Box::new(|_| ())));
+    }
+
+    /// Waits until all that was ordered so far is done.
+    pub(crate) async fn settle(&self) {
+        let (answer, done) = oneshot::channel();
+        self.order(Order::Settle(answer));
+        // Without a writer there is nothing to wait for.
+        done.await.ok();
+    }
+
+    /// Writes what is queued and ends the writer.
+    pub(crate) async fn close(&self) {
+        self.order(Order::Close);
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            joined.expect("joining does not panic").unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+    }
+
+    /// Bytes on the disk.
+    pub(crate) fn used(&self) -> u64 {
+        self.shared.index.used() + self.shared.overhead.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn capacity(&self) -> u64 {
+        self.shared.capacity.load(Ordering::SeqCst)
+    }
+
+    /// Bytes that resident blocks may take.
+    pub(crate) fn resident_capacity(&self) -> u64 {
+        self.shared.index.resident_room_max()
+    }
+
+    pub(crate) fn state(&self) -> TierState {
+        self.shared.health.state()
+    }
+}
+
+/// Why a block could not be read.
+enum Unreadable {
+    /// It went away in the meantime.
+    Replaced,
+    Damaged,
+}
+
+impl Shared {
+    /// Blocks. A reader that comes after the block's room was freed finds zeros: no damage, just too late.
+    fn read(&self, key: &BlockKey, extent: &Extent, len: Option<u64>) -> Result<Bytes, Unreadable> {
+        let mut pages = Pages::zeros(extent.room());
+        let read = self.disk.read(extent.segment, extent.at(), &mut pages);
+        let bytes = pages.into_bytes(extent.len as usize);
+        let kind = match read {
+            Ok(()) if XxHash3_64::oneshot(&bytes) == extent.checksum => {
+                self.health.worked();
+                if len.is_none_or(|len| len == bytes.len() as u64) {
+                    return Ok(bytes);
+                }
+                "length"
+            }
+            _ if !self.index.holds(key) => return Err(Unreadable::Replaced),
+            Ok(()) => "checksum",
+            Err(error) => {
+                self.failed("read", &error);
+                return Err(Unreadable::Damaged);
+            }
+        };
+        self.metrics.tier_error(Tier::Ssd, kind);
+        tracing::warn!(kind, segment = extent.segment, at = extent.at(), "a block on the ssd is damaged: a miss");
+        Err(Unreadable::Damaged)
+    }
+}
+
+fn permits(bytes: &Bytes) -> u32 {
+    u32::try_from((bytes.len() as u64).div_ceil(PERMIT_BYTES).max(1)).expect("a block is far below 16 TiB")
+}
