@@ -1,11 +1,15 @@
 """What is bounded stays within its bounds."""
 
+import contextlib
 import os
 import threading
+from pathlib import Path
 
 import pytest
+import requests
 
 from harness.larder import s3_bucket
+from harness.process import wait_until
 
 MIB = 1 << 20
 
@@ -48,6 +52,62 @@ def test_memory_stays_under_its_limit_while_reads_pour_in(start_larder, own_orig
     most = larder.process.resident_bytes_max()
     assert most < 64 * MIB + OVERHEAD, f"{most / MIB:.0f} MiB at most resident"
     assert larder.stat()["memory_used_bytes"] <= 64 * MIB
+
+
+def test_a_full_file_system_is_read_but_not_written_until_it_has_room(start_larder, own_origin, many_objects):
+    """The SSD tier is on a file system of 160 MiB of its own, which something else fills up."""
+    larder = start_larder(
+        [s3_bucket(own_origin, consistency="immutable")],
+        cache={"memory": "16MiB", "ssd": {"path": "small/cache", "capacity": "128MiB"}, "admit": "all"},
+    )
+    (larder.folder / "small").mkdir()
+    mount = f"mount -t tmpfs -o size=160m tmpfs {larder.folder}/small"
+    larder.start(before=["unshare", "--map-root-user", "--mount", "sh", "-c", f'{mount} && exec "$0" "$@"'])
+    client = larder.client()
+    read = lambda key: len(client.get_object(Bucket="warehouse", Key=key)["Body"].read())  # noqa: E731
+    ssd = lambda: larder.get("residency")["tiers"][1]  # noqa: E731
+    for key in many_objects[:4]:
+        assert read(key) == 8 * MIB
+    wait_until(lambda: ssd()["used_bytes"] >= 32 * MIB, what="the first objects on the SSD")
+    # The daemon's file system, as others see it.
+    filler = Path(f"/proc/{larder.process.pid}/root{larder.folder}/small/filler")
+    with contextlib.suppress(OSError), filler.open("wb") as file:
+        while True:
+            file.write(bytes(MIB))
+            file.flush()
+    for key in many_objects[4:20]:
+        assert read(key) == 8 * MIB
+    wait_until(lambda: ssd()["state"] == "full", what="a full disk that is noticed")
+    assert "full" in requests.get(f"{larder.admin}/readyz", timeout=5).text
+    before = larder.stat()["bytes_ssd"]
+    for key in many_objects[:4]:
+        assert read(key) == 8 * MIB
+    assert larder.stat()["bytes_ssd"] > before, "what it holds is still read"
+    filler.unlink()
+    wait_until(lambda: ssd()["state"] == "in_use", what="a disk with room that is noticed")
+    used = ssd()["used_bytes"]
+    for key in many_objects[20:28]:
+        assert read(key) == 8 * MIB
+    wait_until(lambda: ssd()["used_bytes"] > used + 32 * MIB, what="new objects on the SSD")
+
+
+def test_the_ssds_capacity_changes_while_it_serves(start_larder, own_origin, many_objects):
+    larder = start_larder(
+        [s3_bucket(own_origin, consistency="immutable")],
+        cache={"memory": "16MiB", "ssd": {"path": "cache", "capacity": "256MiB"}, "admit": "all"},
+    ).start()
+    client = larder.client()
+    for key in many_objects[:24]:
+        client.get_object(Bucket="warehouse", Key=key)["Body"].read()
+    wait_until(lambda: larder.get("residency")["tiers"][1]["used_bytes"] > 150 * MIB, what="a filled SSD")
+    resize = lambda size: requests.put(f"{larder.admin}/api/v1/ssd", json={"capacity_bytes": size}, timeout=30)  # noqa: E731
+    answer = resize(64 * MIB)
+    assert answer.ok and answer.json()["used_bytes"] <= 64 * MIB, answer.text
+    taken = sum(file.stat().st_blocks * 512 for file in (larder.folder / "cache").rglob("*") if file.is_file())
+    assert taken <= 64 * MIB, f"{taken} bytes on the disk"
+    assert resize(1 * MIB).status_code == 400 and "too small" in resize(1 * MIB).text
+    assert resize(1 << 60).status_code == 400 and "too large" in resize(1 << 60).text
+    assert resize(128 * MIB).json()["capacity_bytes"] == 128 * MIB
 
 
 def test_the_ssd_never_holds_more_than_its_capacity(start_larder, own_origin, many_objects):

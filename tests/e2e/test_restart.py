@@ -1,6 +1,9 @@
 """What is on the SSD is served after a restart, a kill included, while the origin does not answer at all."""
 
 import os
+import random
+import threading
+import time
 
 import pytest
 
@@ -55,6 +58,49 @@ def test_killed_while_it_writes_it_never_serves_a_wrong_byte(start_larder, own_o
                 break
         larder.kill()
     larder.start()
+
+
+def test_killed_under_load_again_and_again_it_never_serves_a_wrong_byte(start_larder, own_origin):
+    """Eight clients read random ranges through an SSD tier that is too small, while the process is killed at random."""
+    dice = random.Random(9)
+    bodies = {f"t/{number}.bin": dice.randbytes(6 << 20) for number in range(24)}
+    for key, body in bodies.items():
+        own_origin.client().put_object(Bucket="raw", Key=f"hive/{key}", Body=body)
+    cache = {"memory": "32MiB", "ssd": {"path": "cache", "capacity": "96MiB"}, "admit": "all"}
+    larder = start_larder([s3_bucket(own_origin, consistency="immutable")], cache=cache)
+    wrong, right, over = [], [], threading.Event()
+
+    def read(seed):
+        dice, client = random.Random(seed), larder.client()
+        while not over.is_set():
+            key = dice.choice(list(bodies))
+            start = dice.randrange(6 << 20)
+            end = min(start + dice.choice([100, 70_000, 3 << 20]), (6 << 20) - 1)
+            try:
+                got = client.get_object(Bucket="warehouse", Key=key, Range=f"bytes={start}-{end}")["Body"].read()
+            except Exception:  # noqa: BLE001 - the process is gone, or not there yet
+                continue
+            (right if got == bodies[key][start : end + 1] else wrong).append((key, start, end))
+
+    readers = [threading.Thread(target=read, args=(seed,)) for seed in range(8)]
+    larder.start()
+    for reader in readers:
+        reader.start()
+    read_before = 0
+    for _ in range(8):
+        # Each life serves something before it ends.
+        wait_until(lambda: len(right) > read_before + 20 or wrong, 60, "reads")
+        time.sleep(dice.random() / 4)
+        larder.kill()
+        read_before = len(right)
+        larder.start()
+        taken = sum(file.stat().st_blocks * 512 for file in (larder.folder / "cache").rglob("*") if file.is_file())
+        assert taken <= 96 << 20, f"{taken} bytes on the disk"
+    over.set()
+    for reader in readers:
+        reader.join()
+    assert not wrong, wrong[:3]
+    assert larder.metric("larder_tier_errors_total", tier="ssd", kind="checksum") == 0, "a kill damages no block"
 
 
 def test_another_block_length_or_a_broken_tier_starts_afresh(start_larder, own_origin):

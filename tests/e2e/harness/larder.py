@@ -97,11 +97,11 @@ class Larder:
         path.write_text("\n".join(lines) + "\n")
         return path
 
-    def spawn(self, **options) -> "Larder":
-        """Starts the daemon without waiting for it."""
+    def spawn(self, before: list = (), **options) -> "Larder":
+        """Starts the daemon without waiting for it, by the command `before` if there is one."""
         log = self.folder / "larder.log"
         # The folder is the working directory, so that a default path of the daemon can never land in the clone.
-        self.process = Process([binary(), "serve", "--config", self.config], log, cwd=self.folder, **options)
+        self.process = Process([*before, binary(), "serve", "--config", self.config], log, cwd=self.folder, **options)
         return self
 
     def start(self, **options) -> "Larder":
