@@ -23,9 +23,7 @@ impl Row {
     }
 
     fn median(&self, figure: impl Fn(&Measured, f64) -> f64) -> f64 {
-        let mut values: Vec<f64> = self.samples.iter().map(|(measured, cpu)| figure(measured, *cpu)).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+        median(self.samples.iter().map(|(measured, cpu)| figure(measured, *cpu)).collect())
     }
 
     fn requests_per_second(&self) -> f64 {
@@ -43,6 +41,12 @@ impl Row {
     fn mib_per_core(&self) -> f64 {
         self.median(|measured, cpu| mib(measured.bytes) / cpu)
     }
+}
+
+/// The one in the middle; not a number when there is none.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn mib(bytes: u64) -> f64 {
@@ -114,8 +118,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// This machine and this run.
-    pub(crate) fn this(rounds: usize, seconds: f64, connections: usize) -> anyhow::Result<Self> {
+    /// This machine and this run: which comparison it was, the version of its peer, and how it was made.
+    pub(crate) fn this(part: &str, peer: &str, version: &str, how: &str) -> anyhow::Result<Self> {
         let cpu = fs::read_to_string("/proc/cpuinfo")?;
         let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
         let memory = fs::read_to_string("/proc/meminfo")?;
@@ -134,11 +138,8 @@ impl Machine {
                 // The version alone: what follows it is the builder's own name for it.
                 output("uname", &["-r"])?.split('-').next().unwrap_or_default(),
             ),
-            format!("{}; hyper as in Cargo.lock.", output("nginx", &["-v"])?),
-            format!(
-                "Command: `cargo run --release -p larder-bench -- --record`: {rounds} interleaved rounds of {seconds} s, \
-                 {connections} connections, server and client on a core each; medians."
-            ),
+            format!("{peer}: {}; the rest as in Cargo.lock.", output(peer, &[version])?),
+            format!("Command: `cargo run --release -p larder-bench -- {part} --record`: {how}.").replace("--  ", "-- "),
         ];
         Ok(Self { lines })
     }
@@ -148,7 +149,7 @@ const SECTION: &str = "## Ranged GETs from memory";
 
 /// Replaces this comparison's section of the file, or adds it at the end.
 pub(crate) fn record(path: &Path, machine: &Machine, rows: &[Row]) -> anyhow::Result<()> {
-    let mut section = format!("{SECTION}\n\n{}\n\n| {} |\n|", machine.lines.join("\n"), COLUMNS.join(" | "));
+    let mut section = format!("| {} |\n|", COLUMNS.join(" | "));
     section.push_str(" --- | --- |");
     section.push_str(&" ---: |".repeat(COLUMNS.len() - 2));
     for row in rows {
@@ -159,12 +160,18 @@ pub(crate) fn record(path: &Path, machine: &Machine, rows: &[Row]) -> anyhow::Re
         "\n\nPer core means per second of the server's CPU time (user and system).\n\n{}",
         ratios(rows)
     );
-    let old = fs::read_to_string(path).unwrap_or_else(|_| "# Recorded results\n".into());
-    fs::write(path, replace_section(&old, &section)).with_context(|| format!("writing {}", path.display()))
+    record_section(path, SECTION, machine, &section)
 }
 
-fn replace_section(text: &str, section: &str) -> String {
-    match text.split_once(SECTION) {
+/// Replaces the section of this title, or adds it at the end.
+pub(crate) fn record_section(path: &Path, title: &str, machine: &Machine, text: &str) -> anyhow::Result<()> {
+    let section = format!("{title}\n\n{}\n\n{text}", machine.lines.join("\n"));
+    let old = fs::read_to_string(path).unwrap_or_else(|_| "# Recorded results\n".into());
+    fs::write(path, replace_section(&old, title, &section)).with_context(|| format!("writing {}", path.display()))
+}
+
+fn replace_section(text: &str, title: &str, section: &str) -> String {
+    match text.split_once(title) {
         None => format!("{}\n\n{section}", text.trim_end()),
         Some((before, after)) => {
             let rest = after.find("\n## ").map_or("", |at| &after[at..]);
@@ -187,8 +194,8 @@ mod tests {
     #[test]
     fn a_section_is_replaced_and_its_neighbours_stay() {
         let text = format!("# R\n\n{SECTION}\n\nold\n\n## Other\n\nkept\n");
-        let replaced = replace_section(&text, &format!("{SECTION}\n\nnew\n"));
+        let replaced = replace_section(&text, SECTION, &format!("{SECTION}\n\nnew\n"));
         assert_eq!(replaced, format!("# R\n\n{SECTION}\n\nnew\n\n## Other\n\nkept\n"));
-        assert_eq!(replace_section("# R\n", "## A\n"), "# R\n\n## A\n");
+        assert_eq!(replace_section("# R\n", "## A", "## A\n"), "# R\n\n## A\n");
     }
 }

@@ -8,6 +8,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::handshake;
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 /// The access key that Larder is given and the load generator signs with.
@@ -24,14 +29,25 @@ pub(crate) struct Server {
     pub(crate) url: String,
     /// Whether requests to it are signed.
     pub(crate) signed: bool,
+    /// The port of its admin API, if it is Larder.
+    admin: u16,
     child: Child,
+}
+
+/// What Larder has to hold blocks in.
+pub(crate) struct Tiers {
+    pub(crate) memory_bytes: u64,
+    pub(crate) ssd_bytes: u64,
+    pub(crate) block_bytes: u64,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The process may have ended by itself; there is nobody left to tell either way.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // It may end by itself in this moment; there is nobody left to tell either way.
+            let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+            let _ = self.child.wait();
+        }
     }
 }
 
@@ -91,8 +107,8 @@ impl Launcher<'_> {
         self.start("nginx", command, port, format!("http://127.0.0.1:{port}/{}", self.object), false).await
     }
 
-    /// Larder in front of the folder, its memory large enough for the whole object.
-    pub(crate) async fn larder(&self, binary: &Path, memory_bytes: u64) -> anyhow::Result<Server> {
+    /// Larder in front of the folder. What it held when it last ran here with the same block length, it holds again.
+    pub(crate) async fn larder(&self, binary: &Path, tiers: &Tiers) -> anyhow::Result<Server> {
         let (port, admin) = (free_port()?, free_port()?);
         let folder = self.folder.join("larder");
         fs::create_dir_all(&folder)?;
@@ -104,16 +120,21 @@ impl Launcher<'_> {
              [admin]\nlisten = \"127.0.0.1:{admin}\"\n\
              [store]\nurl = \"sqlite://{home}/larder.db\"\n\
              [logs]\npath = \"{home}/logs\"\n\
-             [cache]\nmemory = \"{memory_bytes}B\"\nssd = {{ path = \"{home}/cache\", capacity = \"{memory_bytes}B\" }}\n\
-             admit = \"all\"\n\
+             [cache]\nmemory = \"{}B\"\nssd = {{ path = \"{home}/cache\", capacity = \"{}B\" }}\n\
+             block = \"{}B\"\nadmit = \"all\"\n\
              [[bucket]]\nname = \"{BUCKET}\"\norigin = \"file://{}\"\nconsistency = \"immutable\"\n",
+            tiers.memory_bytes,
+            tiers.ssd_bytes,
+            tiers.block_bytes,
             self.folder.join("objects").display()
         );
         fs::write(folder.join("larder.toml"), configuration)?;
         let mut command = pinned(self.core, binary);
         command.arg("serve").arg("--config").arg(folder.join("larder.toml")).current_dir(&folder);
         let url = format!("http://127.0.0.1:{port}/{BUCKET}/{}", self.object);
-        self.start("larder", command, port, url, true).await
+        let mut server = self.start("larder", command, port, url, true).await?;
+        server.admin = admin;
+        Ok(server)
     }
 
     async fn start(
@@ -128,7 +149,7 @@ impl Launcher<'_> {
         let output = fs::File::create(&log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("starting {name} ({:?})", command.get_program()))?;
-        let mut server = Server { name, url, signed, child };
+        let mut server = Server { name, url, signed, admin: 0, child };
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             if server.child.try_wait()?.is_some() || Instant::now() > deadline {
@@ -141,6 +162,31 @@ impl Launcher<'_> {
 }
 
 impl Server {
+    /// A figure of Larder's `GET /api/v1/stat`.
+    pub(crate) async fn stat(&self, figure: &str) -> anyhow::Result<u64> {
+        let stream = TcpStream::connect(("127.0.0.1", self.admin)).await?;
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let request = Request::get("/api/v1/stat").header(header::HOST, "localhost").body(Empty::<Bytes>::new())?;
+        let body = sender.send_request(request).await?.into_body().collect().await?.to_bytes();
+        let stat: serde_json::Value = serde_json::from_slice(&body)?;
+        stat[figure].as_u64().with_context(|| format!("no {figure} in {stat}"))
+    }
+
+    /// Bytes of memory that the process has resident.
+    pub(crate) fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? << 10)
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// CPU time spent so far by the process and its children, in seconds.
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
         cpu_seconds(self.child.id())

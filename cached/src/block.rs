@@ -29,8 +29,10 @@ fn id<const N: usize>(parts: [&str; N]) -> ObjectId {
     u128::from_le_bytes(hash.as_bytes()[..16].try_into().expect("a BLAKE3 hash has 32 bytes"))
 }
 
-/// Names a block: one version of one object, and where in it the block begins.
+/// Names a block: one version of one object, and where in it the block begins. Packed, because indexes hold one for every
+/// block and `u128` would be aligned to 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(packed(8))]
 pub(crate) struct BlockKey {
     pub(crate) object: ObjectId,
     pub(crate) start: u64,

@@ -262,7 +262,7 @@ impl Metadata {
         let noted = {
             let since_start = self.noted.lock();
             let keys = names.iter().map(note_key);
-            let keys = keys.filter(|key| since_start.contains(&key.object) || self.tiers.contains(key));
+            let keys = keys.filter(|key| since_start.contains(&{ key.object }) || self.tiers.contains(key));
             keys.map(|key| key.object).collect::<Vec<_>>()
         };
         if !noted.is_empty() {

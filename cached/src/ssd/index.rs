@@ -40,8 +40,9 @@ pub(crate) enum Share {
     Adaptive,
 }
 
-/// Where a block lies, and what its bytes hash to.
+/// Where a block lies, and what its bytes hash to. Packed into 20 bytes: there is one for every block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(packed(4))]
 pub(crate) struct Extent {
     /// XXH3 of the block's bytes.
     pub(crate) checksum: u64,
@@ -317,7 +318,7 @@ impl Index {
 
 impl Resident {
     fn find(&self, key: &BlockKey) -> Option<Extent> {
-        let blocks = &self.objects.get(&key.object)?.blocks;
+        let blocks = &self.objects.get(&{ key.object })?.blocks;
         let at = blocks.binary_search_by_key(&key.start, |(start, _)| *start).ok()?;
         Some(blocks[at].1)
     }
@@ -340,11 +341,11 @@ impl Resident {
     }
 
     fn remove(&mut self, key: &BlockKey) -> Option<Extent> {
-        let held = self.objects.get_mut(&key.object)?;
+        let held = self.objects.get_mut(&{ key.object })?;
         let at = held.blocks.binary_search_by_key(&key.start, |(start, _)| *start).ok()?;
         let (_, extent) = held.blocks.remove(at);
         if held.blocks.is_empty() {
-            self.objects.remove(&key.object);
+            self.objects.remove(&{ key.object });
         }
         self.room -= extent.room();
         Some(extent)
