@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use larder_model::admin::{StatReport, TierState, TierUse};
-use larder_model::{AccessRecord, ByteSize, Clock, IoSpeed, Route, Tier, Whitelist};
+use larder_model::{ByteSize, Clock, IoSpeed, Route, Tier, Whitelist};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, AccessRecord};
 use crate::block::name_id;
 use crate::fill::Fills;
 use crate::listing::Listings;
@@ -195,41 +195,42 @@ impl Engine {
         self.routes.load().whitelist().cloned()
     }
 
-    /// Counts a read of an object of so many bytes that ended.
-    pub(crate) fn count_served(&self, record: &AccessRecord, object_bytes: u64) {
+    /// Counts a read that ended.
+    pub(crate) fn count_served(&self, access: &AccessRecord) {
+        let name = &access.object.name;
         if self.adapts
-            && let Some(whitelist) = self.routes.load().cold(&record.bucket, &record.key)
+            && let Some(whitelist) = self.routes.load().cold(&name.bucket, &name.key)
         {
-            let bytes = record.bytes_memory + record.bytes_ssd + record.bytes_origin;
+            let bytes = access.bytes_memory + access.bytes_ssd + access.bytes_origin;
             let saved = whitelist.origin.seconds(1, bytes) - whitelist.ssd.seconds(1, bytes);
-            let name = name_id(&record.bucket, &record.key);
-            self.cold_reads.record(name, object_bytes, saved.max(0.0), record.time);
+            let id = name_id(&name.bucket, &name.key);
+            self.cold_reads.record(id, access.object.state.size, saved.max(0.0), access.time);
         }
         let metrics = &self.metrics;
-        let slowest = match record.route {
+        let slowest = match access.route {
             Route::Direct => {
-                metrics.bytes_direct.inc_by(record.bytes_origin);
+                metrics.bytes_direct.inc_by(access.bytes_origin);
                 Tier::Origin
             }
             Route::Cached => {
-                metrics.bytes_memory.inc_by(record.bytes_memory);
-                metrics.bytes_ssd.inc_by(record.bytes_ssd);
-                metrics.bytes_origin.inc_by(record.bytes_origin);
-                if record.bytes_origin > 0 {
+                metrics.bytes_memory.inc_by(access.bytes_memory);
+                metrics.bytes_ssd.inc_by(access.bytes_ssd);
+                metrics.bytes_origin.inc_by(access.bytes_origin);
+                if access.bytes_origin > 0 {
                     Tier::Origin
-                } else if record.bytes_ssd > 0 {
+                } else if access.bytes_ssd > 0 {
                     Tier::Ssd
                 } else {
                     Tier::Memory
                 }
             }
         };
-        metrics.observe_get(slowest, record.seconds);
-        let hit = record.bytes_memory + record.bytes_ssd;
+        metrics.observe_get(slowest, access.seconds);
+        let hit = access.bytes_memory + access.bytes_ssd;
         if slowest != Tier::Origin && hit > 0 {
             let origin = self.routes.load().whitelist().map_or(ORIGIN_SPEED_UNMEASURED, |whitelist| whitelist.origin);
             // A slow client does not make the origin look better: what is saved is never negative.
-            metrics.saved_io_seconds.inc_by((origin.seconds(1, hit) - record.seconds).max(0.0));
+            metrics.saved_io_seconds.inc_by((origin.seconds(1, hit) - access.seconds).max(0.0));
         }
     }
 

@@ -8,12 +8,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
-use larder_model::{AccessKind, AccessRecord, ByteRange, Route, Tier};
+use larder_model::{AccessKind, ByteRange, Route, Tier};
 use object_store::{GetOptions, GetRange};
 use thiserror::Error;
 
 use self::body::CachedBody;
 pub(crate) use self::conditions::{Conditions, Tag, Unmet};
+use crate::access_log::AccessRecord;
 use crate::engine::Engine;
 use crate::fill::FillError;
 use crate::metadata::ObjectMeta;
@@ -246,72 +247,55 @@ fn resolve(wanted: Option<Wanted>, size: u64) -> Result<ByteRange, ReadError> {
     }
 }
 
-/// One read as it goes: counts what is sent from which tier, and writes the access record when it ends, however it
-/// ends.
+/// One read as it goes: counts what is sent from which tier, and is logged when it ends, however it ends.
 #[derive(Debug)]
 struct Served {
     engine: Arc<Engine>,
-    record: Option<AccessRecord>,
-    object_bytes: u64,
+    access: Option<AccessRecord>,
     begun: Instant,
 }
 
 impl Served {
     fn new(
         engine: &Arc<Engine>,
-        object: &ObjectMeta,
+        object: &Arc<ObjectMeta>,
         request: &ReadRequest,
         route: Route,
         range: ByteRange,
         begun: Instant,
     ) -> Self {
-        let attribution = object.attribution.clone();
-        let (table, partition) = attribution.map_or_else(Default::default, |a| (Some(a.table), a.partition));
-        let record = AccessRecord {
-            time: engine.clock.now(),
-            kind: AccessKind::Get,
-            bucket: object.name.bucket.clone(),
-            key: object.name.key.clone(),
-            version: object.state.version.as_str().to_owned(),
-            offset: range.start,
-            length: range.len(),
-            table,
-            partition,
+        let access = AccessRecord {
             route,
-            bytes_memory: 0,
-            bytes_ssd: 0,
-            bytes_peer: 0,
-            bytes_origin: 0,
-            seconds: 0.0,
             principal: request.principal.clone(),
             engine: request.engine.clone(),
+            ..AccessRecord::new(AccessKind::Get, object, range, engine.clock.now())
         };
-        Self { engine: Arc::clone(engine), record: Some(record), object_bytes: object.state.size, begun }
+        Self { engine: Arc::clone(engine), access: Some(access), begun }
     }
 
     fn sent(&mut self, tier: Tier, bytes: usize) {
-        let Some(record) = &mut self.record else { return };
+        let Some(access) = &mut self.access else { return };
         let counter = match tier {
-            Tier::Memory => &mut record.bytes_memory,
-            Tier::Ssd => &mut record.bytes_ssd,
-            Tier::Peer => &mut record.bytes_peer,
-            Tier::Origin => &mut record.bytes_origin,
+            Tier::Memory => &mut access.bytes_memory,
+            Tier::Ssd => &mut access.bytes_ssd,
+            Tier::Peer => &mut access.bytes_peer,
+            Tier::Origin => &mut access.bytes_origin,
         };
         *counter += bytes as u64;
     }
 
     /// Nothing was sent and the read begins anew: it is not a read.
     fn discard(&mut self) {
-        self.record = None;
+        self.access = None;
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let Some(mut record) = self.record.take() else { return };
-        record.seconds = self.begun.elapsed().as_secs_f64();
-        self.engine.count_served(&record, self.object_bytes);
-        self.engine.log.record(record);
+        let Some(mut access) = self.access.take() else { return };
+        access.seconds = self.begun.elapsed().as_secs_f64();
+        self.engine.count_served(&access);
+        self.engine.log.record(access);
     }
 }
 

@@ -4,14 +4,9 @@
 //! reads them with SQL. A read by a client is a row of kind `get`. What the data path itself asked of the origin is a
 //! row of kind `fill` or `preload`; those are the measurements of the origin, and never count as reads of a table.
 
-use chrono::{DateTime, Utc};
-
-use crate::object::Route;
-use crate::table::TableName;
-
 /// Column names of the access log, in order.
 pub mod columns {
-    #![expect(missing_docs, reason = "each is the field of the same name in AccessRecord")]
+    #![expect(missing_docs, reason = "each is described where the data path writes it")]
     pub const TIME: &str = "time";
     pub const WORKER: &str = "worker";
     pub const KIND: &str = "kind";
@@ -52,43 +47,4 @@ impl AccessKind {
             Self::Preload => "preload",
         }
     }
-}
-
-/// One row of the access log.
-#[derive(Debug, Clone)]
-pub struct AccessRecord {
-    /// When it began, by the injected clock.
-    pub time: DateTime<Utc>,
-    /// Why bytes moved.
-    pub kind: AccessKind,
-    /// The bucket on the S3 endpoint.
-    pub bucket: String,
-    /// The object's key.
-    pub key: String,
-    /// The version that was read.
-    pub version: String,
-    /// First byte asked for.
-    pub offset: u64,
-    /// Bytes asked for.
-    pub length: u64,
-    /// The table the object belongs to, where attribution knows it.
-    pub table: Option<TableName>,
-    /// `k=v/k=v`; empty where there is none.
-    pub partition: String,
-    /// How the read travelled.
-    pub route: Route,
-    /// Bytes sent that came from memory.
-    pub bytes_memory: u64,
-    /// Bytes sent that came from the SSD.
-    pub bytes_ssd: u64,
-    /// Bytes sent that came from the peer that owns the block.
-    pub bytes_peer: u64,
-    /// Bytes sent that came from the origin.
-    pub bytes_origin: u64,
-    /// From the request's arrival to the last byte, in seconds.
-    pub seconds: f64,
-    /// The access key that signed the request; empty for `fill` and `preload`.
-    pub principal: String,
-    /// The engine, from the client's user agent; empty for `fill` and `preload`.
-    pub engine: String,
 }

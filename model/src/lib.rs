@@ -19,7 +19,7 @@ pub mod size;
 pub mod table;
 pub mod whitelist;
 
-pub use access::{AccessKind, AccessRecord};
+pub use access::AccessKind;
 pub use attribution::{Attribution, AttributionRules, TablePrefix};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{QueryEvent, TableRead};

@@ -12,12 +12,34 @@ use axum::{Json, Router, routing};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use larder_model::access::columns;
 use larder_model::admin::{DropReport, DropRequest, PreloadItemStatus, PreloadRequest, PreloadState, PreloadStatus};
-use larder_model::{AccessKind, AccessRecord, Route};
+use larder_model::{AccessKind, Route};
 use parking_lot::Mutex;
 use parquet::arrow::ArrowWriter;
 
 pub(crate) fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
+}
+
+/// One row of the access log, as the data path writes it.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessRecord {
+    pub(crate) time: DateTime<Utc>,
+    pub(crate) kind: AccessKind,
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) version: String,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+    pub(crate) table: Option<TableName>,
+    pub(crate) partition: String,
+    pub(crate) route: Route,
+    pub(crate) bytes_memory: u64,
+    pub(crate) bytes_ssd: u64,
+    pub(crate) bytes_peer: u64,
+    pub(crate) bytes_origin: u64,
+    pub(crate) seconds: f64,
+    pub(crate) principal: String,
+    pub(crate) engine: String,
 }
 
 /// A read of `bytes` that came from the origin on the direct route.

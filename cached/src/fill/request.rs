@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use futures::StreamExt;
 use futures::future::{Either, select};
-use larder_model::{AccessKind, AccessRecord, ByteRange, Clock, Route};
+use larder_model::{AccessKind, ByteRange, Clock};
 use object_store::{GetOptions, GetRange, GetResult};
 
 use super::{FillError, Run};
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, AccessRecord};
 use crate::block::BlockKey;
 use crate::metadata::{Metadata, ObjectMeta};
 use crate::metrics::{Cause, Metrics};
@@ -115,7 +115,12 @@ impl FillTask {
             return Err(failed(format!("the origin sent {received} bytes instead of {}", range.len())));
         }
         self.origin.pace().record(answered - begun, range.len(), answered.elapsed());
-        self.log.record(self.access_record(time, range, begun.elapsed()));
+        let kind = match self.cause {
+            Cause::Demand => AccessKind::Fill,
+            Cause::Preload => AccessKind::Preload,
+        };
+        let access = AccessRecord::new(kind, &self.meta, range, time);
+        self.log.record(AccessRecord { bytes_origin: range.len(), seconds: begun.elapsed().as_secs_f64(), ..access });
         Ok(())
     }
 
@@ -142,31 +147,6 @@ impl FillTask {
             Either::Left((Err(_), second)) => second.await,
             Either::Right((Err(_), first)) => first.await,
             Either::Left((answer, _)) | Either::Right((answer, _)) => answer,
-        }
-    }
-
-    fn access_record(&self, time: chrono::DateTime<chrono::Utc>, range: ByteRange, took: Duration) -> AccessRecord {
-        AccessRecord {
-            time,
-            kind: match self.cause {
-                Cause::Demand => AccessKind::Fill,
-                Cause::Preload => AccessKind::Preload,
-            },
-            bucket: self.meta.name.bucket.clone(),
-            key: self.meta.name.key.clone(),
-            version: self.meta.state.version.as_str().to_owned(),
-            offset: range.start,
-            length: range.len(),
-            table: self.meta.attribution.as_ref().map(|a| a.table.clone()),
-            partition: self.meta.attribution.as_ref().map_or_else(String::new, |a| a.partition.clone()),
-            route: Route::Cached,
-            bytes_memory: 0,
-            bytes_ssd: 0,
-            bytes_peer: 0,
-            bytes_origin: range.len(),
-            seconds: took.as_secs_f64(),
-            principal: String::new(),
-            engine: String::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use larder_model::{AccessKind, AccessRecord};
+use larder_model::AccessKind;
 
 use super::*;
 use crate::logs::{Format, parse, write_events};

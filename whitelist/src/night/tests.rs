@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use larder_model::{AccessRecord, AttributionRules, ManualClock};
+use larder_model::{AttributionRules, ManualClock};
 use object_store::aws::AmazonS3Builder;
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
