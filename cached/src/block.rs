@@ -32,7 +32,7 @@ fn id<const N: usize>(parts: [&str; N]) -> ObjectId {
 /// Names a block: one version of one object, and where in it the block begins. Packed, because indexes hold one for every
 /// block and `u128` would be aligned to 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(packed(8))]
+#[repr(Rust, packed(8))]
 pub(crate) struct BlockKey {
     pub(crate) object: ObjectId,
     pub(crate) start: u64,

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use larder_model::{Attribution, ObjectName};
 use moka::future::Cache;
@@ -24,6 +24,11 @@ use crate::block::{BlockKey, BlockMap, ObjectId, name_id, object_id};
 use crate::origin::{ListEntry, ObjectState, Origin, OriginError};
 use crate::settings::Consistency;
 use crate::tiers::Tiers;
+
+/// Objects that were asked for and are not there: so many are remembered, and for so long at most. Engines probe for
+/// files that never were, but also wait for files that others write.
+const ABSENT_MAX: u64 = 100_000;
+const ABSENT_FOR: Duration = Duration::from_secs(10);
 
 /// One version of an object, as last seen at the origin.
 #[derive(Debug)]
@@ -75,6 +80,8 @@ impl ObjectMeta {
 #[derive(Debug)]
 pub(crate) struct Metadata {
     objects: Cache<ObjectName, Arc<ObjectMeta>>,
+    /// When the origin said that there is no such object.
+    absent: Cache<ObjectName, Instant>,
     tiers: Arc<Tiers>,
     overwritten: Arc<Overwritten>,
     /// The objects whose notes were written since the start. The tiers' index does not have those that are on their way.
@@ -89,6 +96,7 @@ impl Metadata {
         let overwritten = Arc::new(Overwritten::open(&folder.join("overwritten"))?);
         Ok(Self {
             objects: Cache::new(objects_max),
+            absent: Cache::new(ABSENT_MAX),
             tiers,
             overwritten,
             noted: Mutex::default(),
@@ -105,6 +113,12 @@ impl Metadata {
                 && origin.consistency().allows(known.checked.lock().elapsed())
             {
                 return Ok(known);
+            }
+            if let Consistency::Revalidate(limit) = origin.consistency()
+                && let Some(asked) = self.absent.get(&name).await
+                && asked.elapsed() <= limit.min(ABSENT_FOR)
+            {
+                return Err(OriginError::NotFound { source: "it was not there moments ago".into() });
             }
             if origin.consistency() == Consistency::Immutable
                 && let Some((state, attributes)) = self.read_note(&name).await
@@ -135,8 +149,12 @@ impl Metadata {
                 let name = ObjectName { bucket: origin.name().to_owned(), key: key.to_owned() };
                 // Engines probe for files that never were: those must not disturb what is being learnt of others.
                 let known = self.objects.contains_key(&name) || self.tiers.contains(&note_key(&name));
-                if known && matches!(error, OriginError::NotFound { .. }) {
-                    self.forget(&name).await;
+                if matches!(error, OriginError::NotFound { .. }) {
+                    if known {
+                        self.forget(&name).await;
+                    } else {
+                        self.remember_absent(origin, name, checked, epoch).await;
+                    }
                 }
                 return Err(error);
             }
@@ -210,8 +228,19 @@ impl Metadata {
             return;
         }
         self.objects.insert(meta.name.clone(), Arc::clone(meta)).await;
+        self.absent.invalidate(&meta.name).await;
         if self.epoch() != epoch {
             self.objects.invalidate(&meta.name).await;
+        }
+    }
+
+    /// Keeps that an object is not there, unless a write went through Larder since `epoch`, or the rule has no use for it.
+    async fn remember_absent(&self, origin: &Origin, name: ObjectName, asked: Instant, epoch: u64) {
+        if matches!(origin.consistency(), Consistency::Revalidate(_)) && self.epoch() == epoch {
+            self.absent.insert(name.clone(), asked).await;
+            if self.epoch() != epoch {
+                self.absent.invalidate(&name).await;
+            }
         }
     }
 
@@ -229,6 +258,7 @@ impl Metadata {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         for name in names {
             self.objects.invalidate(name).await;
+            self.absent.invalidate(name).await;
         }
     }
 
@@ -279,8 +309,6 @@ pub(crate) fn note_key(name: &ObjectName) -> BlockKey {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use arc_swap::ArcSwap;
     use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
@@ -309,6 +337,7 @@ mod tests {
     }
 
     async fn metadata(folder: &std::path::Path) -> Metadata {
+        std::fs::create_dir_all(folder).expect("a folder");
         let ssd =
             SsdSettings { path: folder.to_owned(), capacity: SsdSettings::CAPACITY_MIN, ..SsdSettings::default() };
         let settings = CacheSettings { memory: larder_model::ByteSize::mib(16), ssd, ..CacheSettings::default() };
@@ -333,6 +362,22 @@ mod tests {
         assert_eq!(size_after_overwrite(Consistency::Revalidate(Duration::ZERO)).await, 5);
         assert_eq!(size_after_overwrite(Consistency::Revalidate(Duration::from_secs(3600))).await, 3);
         assert_eq!(size_after_overwrite(Consistency::Immutable).await, 3);
+    }
+
+    #[tokio::test]
+    async fn that_an_object_is_absent_is_remembered_as_the_rule_says() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let minute = Consistency::Revalidate(Duration::from_secs(60));
+        for (rule, remembered) in [(minute, true), (Consistency::Strict, false), (Consistency::Immutable, false)] {
+            let (origin, store) = origin(rule).await;
+            let metadata = metadata(&folder.path().join(format!("{rule:?}"))).await;
+            assert!(metadata.get(&origin, "new").await.is_err());
+            store.put(&"new".into(), "one".into()).await.expect("a write");
+            assert_eq!(metadata.get(&origin, "new").await.is_err(), remembered, "{rule:?}");
+            // A write through Larder, or a listing that shows it, ends that.
+            metadata.forget(&ObjectName { bucket: "wh".into(), key: "new".into() }).await;
+            assert_eq!(metadata.get(&origin, "new").await.expect("metadata").state.size, 3, "{rule:?}");
+        }
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use larder_model::Tier;
@@ -154,6 +154,11 @@ impl Ssd {
                 None
             }
         }
+    }
+
+    /// Compares a read with what the origin would have taken: a disk that stays slower is not read for a while.
+    pub(crate) fn took(&self, read: Duration, origin: Duration) {
+        self.shared.health.took(read, origin, Instant::now());
     }
 
     /// Writes a block in the background, unless more wait already than may.

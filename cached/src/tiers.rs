@@ -5,11 +5,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use foyer::{Cache, CacheBuilder, S3FifoConfig};
-use larder_model::{ByteRange, ByteSize, ObjectName, Tier};
+use larder_model::{ByteRange, ByteSize, IoSpeed, ObjectName, Tier};
 use thiserror::Error;
 
 use crate::block::{BLOCK_BYTES_MAX, BlockKey};
@@ -151,12 +152,17 @@ impl Tiers {
         self.memory.contains(key) || self.footers.contains_key(key) || self.ssd.holds(key)
     }
 
-    /// A block from whichever tier holds it, and which that was.
-    pub(crate) async fn get(&self, key: &BlockKey, range: ByteRange) -> Option<(Bytes, Tier)> {
+    /// A block from whichever tier holds it, and which that was. `origin` is what the origin's reads cost, where that is
+    /// known.
+    pub(crate) async fn get(&self, key: &BlockKey, range: ByteRange, origin: Option<IoSpeed>) -> Option<(Bytes, Tier)> {
         if let Some(bytes) = self.get_from_memory(key, range) {
             return Some((bytes, Tier::Memory));
         }
+        let begun = Instant::now();
         let bytes = self.ssd.get(key, Some(range.len())).await?;
+        if let Some(origin) = origin {
+            self.ssd.took(begun.elapsed(), Duration::from_secs_f64(origin.seconds(1, range.len())));
+        }
         drop(self.memory.insert(*key, bytes.clone()));
         Some((bytes, Tier::Ssd))
     }

@@ -144,6 +144,8 @@ pub enum TierState {
     InUse,
     /// The disk below it has no room: it is read, nothing is admitted.
     Full,
+    /// It answers later than the origin would: reads go around it for a while.
+    Slow,
     /// It fails: reads go around it until it works again.
     OutOfUse,
 }

@@ -68,6 +68,7 @@ async fn readyz(State(health): State<Health>) -> Response {
     let ssd = match health.engine.ssd_state() {
         TierState::InUse => None,
         TierState::Full => Some("its disk is full; nothing is admitted to it"),
+        TierState::Slow => Some("it is slower than the origin; reads go around it"),
         TierState::OutOfUse => Some("it fails; reads go around it"),
     };
     checks.push(Check::new("ssd".to_owned(), ssd.map(str::to_owned)));

@@ -12,7 +12,7 @@ use axum::{Json, Router, routing};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use larder_model::access::columns;
 use larder_model::admin::{DropReport, DropRequest, PreloadItemStatus, PreloadRequest, PreloadState, PreloadStatus};
-use larder_model::{AccessKind, Route};
+use larder_model::{AccessKind, Route, TableName};
 use parking_lot::Mutex;
 use parquet::arrow::ArrowWriter;
 

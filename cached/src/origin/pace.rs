@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use larder_model::IoSpeed;
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -94,8 +95,15 @@ impl Pace {
     /// saves up to half its time; shorter ones would save little more and cost more requests. `None` while little is
     /// known.
     pub(crate) fn worthwhile_bytes(&self) -> Option<u64> {
+        let usual = self.usual()?;
+        Some((usual.overhead_seconds * usual.bytes_per_second) as u64)
+    }
+
+    /// What a request usually costs; `None` while little is known.
+    pub(crate) fn usual(&self) -> Option<IoSpeed> {
         let samples = self.samples.lock();
-        Some((samples.first_byte.quantile(0.5)? * samples.speed.quantile(0.5)?) as u64)
+        let overhead_seconds = samples.first_byte.quantile(0.5)?;
+        Some(IoSpeed { overhead_seconds, bytes_per_second: samples.speed.quantile(0.5)? })
     }
 
     /// How long an answer may take before it is late; `None` while little is known.

@@ -1,10 +1,11 @@
 //! The bytes of a cached read, block by block, with the next blocks under way while the first are sent.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use larder_model::{ByteRange, Tier};
+use larder_model::{ByteRange, IoSpeed, Tier};
 use tokio::task::JoinHandle;
 
 use super::Served;
@@ -43,6 +44,8 @@ pub(super) struct CachedBody {
     /// How many bytes may be begun but not sent. A read with an open end is likely to be aborted: it begins with one
     /// block and doubles as it goes. Others want all they ask for.
     window: u64,
+    /// What the origin's reads cost, looked up when the SSD is read first.
+    origin_speed: OnceCell<Option<IoSpeed>>,
     log: Served,
 }
 
@@ -68,6 +71,7 @@ impl CachedBody {
             begun: VecDeque::new(),
             begun_bytes: 0,
             window,
+            origin_speed: OnceCell::new(),
             log,
         }
     }
@@ -123,7 +127,8 @@ impl CachedBody {
             } else if self.engine.tiers.contains(&key) {
                 self.fill(&mut missing);
                 let tiers = Arc::clone(&self.engine.tiers);
-                let read = tokio::spawn(async move { tiers.get(&key, block).await });
+                let origin = *self.origin_speed.get_or_init(|| self.origin.pace().usual());
+                let read = tokio::spawn(async move { tiers.get(&key, block, origin).await });
                 self.begun.push_back((block, Source::Ssd(read)));
             } else {
                 missing.push(block);

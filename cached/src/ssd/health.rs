@@ -9,6 +9,10 @@ use parking_lot::Mutex;
 const FAILURES_MAX: u32 = 8;
 /// How long it is left alone before it is tried again.
 const REST: Duration = Duration::from_secs(5);
+/// Reads that took longer than the origin's would have, less those that did not, until reads go around the SSD.
+const SLOW_READS_MAX: u32 = 64;
+/// A read that takes less is not slow, however near the origin is.
+const SLOW_MIN: Duration = Duration::from_millis(50);
 
 /// How the SSD fares.
 #[derive(Debug, Default)]
@@ -19,6 +23,7 @@ pub(super) struct Health {
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
+    slow_reads: u32,
     unfit: Option<(TierState, Instant)>,
 }
 
@@ -29,12 +34,12 @@ impl Health {
 
     /// Whether blocks may be read from it.
     pub(super) fn readable(&self) -> bool {
-        self.state() != TierState::OutOfUse
+        !matches!(self.state(), TierState::Slow | TierState::OutOfUse)
     }
 
     /// Whether blocks may be written to it.
     pub(super) fn writable(&self) -> bool {
-        self.state() == TierState::InUse
+        matches!(self.state(), TierState::InUse | TierState::Slow)
     }
 
     /// A call went well.
@@ -64,15 +69,30 @@ impl Health {
         state.unfit = Some((next, now));
     }
 
+    /// A read took so long, where the origin usually takes `origin`.
+    pub(super) fn took(&self, read: Duration, origin: Duration, now: Instant) {
+        let mut state = self.state.lock();
+        if read < origin.max(SLOW_MIN) {
+            state.slow_reads = state.slow_reads.saturating_sub(1);
+            return;
+        }
+        state.slow_reads += 1;
+        if state.slow_reads >= SLOW_READS_MAX && state.unfit.is_none() {
+            tracing::warn!(?read, ?origin, "the ssd tier is slower than the origin: reads go around it");
+            state.unfit = Some((TierState::Slow, now));
+        }
+    }
+
     /// Whether an unfit SSD has rested and should be tried.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.state.lock().unfit.is_some_and(|(_, since)| now.duration_since(since) >= REST)
     }
 
-    /// It was tried, and is fit again.
+    /// It was tried, and is fit again. One that was slow has to prove itself sooner.
     pub(super) fn healed(&self) {
         tracing::info!("the ssd tier is in use again");
-        *self.state.lock() = State::default();
+        let mut state = self.state.lock();
+        *state = State { slow_reads: state.slow_reads / 2, ..State::default() };
     }
 }
 
@@ -97,6 +117,33 @@ mod tests {
         assert!(!health.readable() && !health.is_due(now) && health.is_due(now + REST));
         health.healed();
         assert!(health.readable() && health.writable());
+    }
+
+    #[test]
+    fn reads_go_around_an_ssd_that_is_slower_than_the_origin() {
+        let (health, now) = (Health::default(), Instant::now());
+        let [fast, origin, slow] = [1, 100, 200].map(Duration::from_millis);
+        for _ in 0..1000 {
+            health.took(slow, origin, now);
+            health.took(fast, origin, now);
+        }
+        assert_eq!(health.state(), TierState::InUse, "as many are fast as are slow");
+        let reads_until_slow = || {
+            let reads = (1..).find(|_| {
+                health.took(slow, origin, now);
+                health.state() == TierState::Slow
+            });
+            reads.expect("it is found slow")
+        };
+        assert_eq!(reads_until_slow(), SLOW_READS_MAX);
+        assert!(!health.readable() && health.writable() && health.is_due(now + REST));
+        health.healed();
+        assert!(health.readable());
+        assert_eq!(reads_until_slow(), SLOW_READS_MAX / 2);
+        // A near origin makes no SSD slow.
+        let health = Health::default();
+        (0..1000).for_each(|_| health.took(Duration::from_millis(20), Duration::ZERO, now));
+        assert_eq!(health.state(), TierState::InUse);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) enum Share {
 
 /// Where a block lies, and what its bytes hash to. Packed into 20 bytes: there is one for every block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(packed(4))]
+#[repr(Rust, packed(4))]
 pub(crate) struct Extent {
     /// XXH3 of the block's bytes.
     pub(crate) checksum: u64,

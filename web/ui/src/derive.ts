@@ -58,6 +58,8 @@ export function attention(snapshot: Snapshot): Notice[] {
   for (const tier of residency.tiers) {
     if (tier.state === "out_of_use") {
       notices.push({ level: "bad", text: `The ${tier.tier} tier fails; reads go around it.` });
+    } else if (tier.state === "slow") {
+      notices.push({ level: "bad", text: `The ${tier.tier} tier is slower than the origin; reads go around it.` });
     } else if (tier.state === "full") {
       notices.push({ level: "bad", text: `The disk of the ${tier.tier} tier is full; nothing is admitted to it.` });
     }

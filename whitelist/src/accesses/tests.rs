@@ -8,7 +8,7 @@ use larder_model::AccessKind;
 use super::*;
 use crate::logs::{Format, parse, write_events};
 use crate::store::tests::day;
-use crate::test_support::{fill, get, hit, measurable, write_access};
+use crate::test_support::{AccessRecord, fill, get, hit, measurable, write_access};
 use crate::value::Reads;
 
 const DAY: &str = "2026-11-19";

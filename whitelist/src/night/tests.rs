@@ -14,7 +14,7 @@ use crate::choice::{Ruling, RulingKind};
 use crate::publish::{approve, explain, rollback};
 use crate::store::Decision;
 use crate::store::tests::{day, scratch};
-use crate::test_support::{NotingWorker, get, hit, measurable, time, write_access};
+use crate::test_support::{AccessRecord, NotingWorker, get, hit, measurable, time, write_access};
 
 struct World {
     _folder: TempDir,
