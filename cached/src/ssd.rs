@@ -31,7 +31,7 @@ use bytes::Bytes;
 use larder_model::Tier;
 use larder_model::admin::TierState;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use twox_hash::XxHash3_64;
 
 pub(crate) use self::disk::Disk;
@@ -45,7 +45,7 @@ use crate::metrics::Metrics;
 use crate::settings::SsdSettings;
 
 /// Bytes of blocks that wait to be written. What a read brings beyond it is not admitted; a preload waits.
-pub(crate) const QUEUE_BYTES_MAX: u64 = 64 << 20;
+const QUEUE_BYTES_MAX: u64 = 64 << 20;
 /// The queue counts in these.
 const PERMIT_BYTES: u64 = 4096;
 
@@ -54,6 +54,7 @@ const PERMIT_BYTES: u64 = 4096;
 pub(crate) struct Ssd {
     shared: Arc<Shared>,
     orders: Sender<Order>,
+    turns: AtomicU64,
     queue: Arc<Semaphore>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// No other process uses the folder.
@@ -66,8 +67,8 @@ struct Shared {
     disk: Arc<dyn Disk>,
     health: Health,
     metrics: Arc<Metrics>,
-    /// Blocks that are queued. Who removes one from here ends its way to the disk.
-    waiting: Mutex<HashSet<BlockKey>>,
+    /// The turn of the newest write that is queued for a block. Who removes a block from here ends its way to the disk.
+    waiting: Mutex<HashMap<BlockKey, u64>>,
     capacity: AtomicU64,
     /// Bytes on the disk that are no blocks.
     overhead: AtomicU64,
@@ -125,17 +126,22 @@ impl Ssd {
         let (orders, queued) = channel();
         let thread = std::thread::Builder::new().name("larder-ssd".to_owned()).spawn(move || writer.run(&queued))?;
         let queue = Arc::new(Semaphore::new((QUEUE_BYTES_MAX / PERMIT_BYTES) as usize));
-        Ok(Self { shared, orders, queue, thread: Mutex::new(Some(thread)), _lock: lock })
+        Ok(Self { shared, orders, turns: AtomicU64::new(0), queue, thread: Mutex::new(Some(thread)), _lock: lock })
     }
 
-    /// Whether the tier holds the block and can be read.
+    /// Whether the block is on the disk, fit for use or not.
     pub(crate) fn holds(&self, key: &BlockKey) -> bool {
-        self.shared.health.readable() && self.shared.index.holds(key)
+        self.shared.index.holds(key)
     }
 
-    /// Whether the tier holds the block, or will when what is queued is written.
+    /// Whether the block can be read from the disk now.
+    pub(crate) fn serves(&self, key: &BlockKey) -> bool {
+        self.shared.health.readable() && self.holds(key)
+    }
+
+    /// Whether the block is on the disk, or will be when what is queued is written.
     pub(crate) fn has(&self, key: &BlockKey) -> bool {
-        self.shared.waiting.lock().contains(key) || self.holds(key)
+        self.shared.waiting.lock().contains_key(key) || self.holds(key)
     }
 
     /// A block of this length, or a note of any.
@@ -164,7 +170,7 @@ impl Ssd {
     /// Writes a block in the background, unless more wait already than may.
     pub(crate) fn offer(&self, key: BlockKey, bytes: &Bytes, share: Share) {
         match Arc::clone(&self.queue).try_acquire_many_owned(permits(bytes)) {
-            Ok(queued) => self.write(Write { key, bytes: bytes.clone(), share, _queued: queued }),
+            Ok(queued) => self.write(key, bytes, share, queued),
             Err(_) => self.shared.metrics.tier_error(Tier::Ssd, "queue_full"),
         }
     }
@@ -176,12 +182,13 @@ impl Ssd {
         }
         let queued = Arc::clone(&self.queue).acquire_many_owned(permits(bytes)).await;
         let queued = queued.expect("the semaphore is never closed");
-        self.write(Write { key, bytes: bytes.clone(), share, _queued: queued });
+        self.write(key, bytes, share, queued);
     }
 
-    fn write(&self, write: Write) {
-        self.shared.waiting.lock().insert(write.key);
-        self.order(Order::Write(write));
+    fn write(&self, key: BlockKey, bytes: &Bytes, share: Share, queued: OwnedSemaphorePermit) {
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        self.shared.waiting.lock().insert(key, turn);
+        self.order(Order::Write(Write { key, turn, bytes: bytes.clone(), share, _queued: queued }));
     }
 
     fn order(&self, order: Order) {
@@ -280,7 +287,7 @@ impl Shared {
                 }
                 "length"
             }
-            _ if !self.index.holds(key) => return Err(Unreadable::Replaced),
+            _ if self.index.find(key) != Some(*extent) => return Err(Unreadable::Replaced),
             Ok(()) => "checksum",
             Err(error) => {
                 self.failed("read", &error);

@@ -147,9 +147,9 @@ impl Tiers {
         }
     }
 
-    /// Whether a tier holds the block, by its index alone.
+    /// Whether a tier can give the block, by its index alone.
     pub(crate) fn contains(&self, key: &BlockKey) -> bool {
-        self.memory.contains(key) || self.footers.contains_key(key) || self.ssd.holds(key)
+        self.memory.contains(key) || self.footers.contains_key(key) || self.ssd.serves(key)
     }
 
     /// A block from whichever tier holds it, and which that was. `origin` is what the origin's reads cost, where that is

@@ -89,6 +89,8 @@ pub(crate) struct Files {
 }
 
 const PREFIX: &str = "data-";
+/// Segments kept open, far below what a process may have.
+const OPEN_MAX: usize = 256;
 
 impl Files {
     /// Uses a folder that exists. Fails where parts of files cannot be freed.
@@ -111,7 +113,8 @@ impl Files {
         self.folder.join(format!("{PREFIX}{segment:010}"))
     }
 
-    fn file(&self, segment: u32) -> io::Result<Arc<File>> {
+    /// The segment's file. Only who writes it may make it: one that is read may have been removed just now.
+    fn file(&self, segment: u32, create: bool) -> io::Result<Arc<File>> {
         if let Some(file) = self.open.read().get(&segment) {
             return Ok(Arc::clone(file));
         }
@@ -119,7 +122,10 @@ impl Files {
         if let Some(file) = open.get(&segment) {
             return Ok(Arc::clone(file));
         }
-        let file = Arc::new(options(self.direct).open(self.path(segment))?);
+        let file = Arc::new(options(self.direct).create(create).open(self.path(segment))?);
+        if open.len() >= OPEN_MAX {
+            open.clear();
+        }
         open.insert(segment, Arc::clone(&file));
         Ok(file)
     }
@@ -140,15 +146,15 @@ fn free(file: &File, at: u64, len: u64) -> io::Result<()> {
 
 impl Disk for Files {
     fn read(&self, segment: u32, at: u64, pages: &mut Pages) -> io::Result<()> {
-        self.file(segment)?.read_exact_at(pages, at)
+        self.file(segment, false)?.read_exact_at(pages, at)
     }
 
     fn write(&self, segment: u32, at: u64, pages: &Pages) -> io::Result<()> {
-        self.file(segment)?.write_all_at(pages, at)
+        self.file(segment, true)?.write_all_at(pages, at)
     }
 
     fn free(&self, segment: u32, at: u64, len: u64) -> io::Result<()> {
-        free(&*self.file(segment)?, at, len)
+        free(&*self.file(segment, false)?, at, len)
     }
 
     fn remove(&self, segment: u32) -> io::Result<()> {
@@ -211,6 +217,8 @@ mod tests {
             [(5, 4 * PAGE, 2 * PAGE)]
         );
         files.remove(5).expect("a removal");
+        assert!(files.segments().expect("a listing").is_empty());
+        assert!(files.read(5, 0, &mut Pages::zeros(PAGE)).is_err(), "reading does not make it again");
         assert!(files.segments().expect("a listing").is_empty());
     }
 }

@@ -222,11 +222,9 @@ impl Index {
 
     /// Leaves those resident whose item is one of these; the others join the adaptive share.
     pub(super) fn keep(&self, items: &HashSet<ItemId>) {
-        let left: Vec<_> = {
+        let left = {
             let mut resident = self.resident.write();
-            let left = resident.objects.extract_if(|_, object| !items.contains(&object.item)).collect();
-            resident.count();
-            left
+            resident.take(|_, held| !items.contains(&held.item))
         };
         self.give_way(0);
         for (object, held) in left {
@@ -239,18 +237,16 @@ impl Index {
     /// Ends the residents of an item that are none of these objects: versions and files that are no more.
     pub(super) fn sweep(&self, item: ItemId, objects: &HashSet<ObjectId>) {
         let mut resident = self.resident.write();
-        let left = resident.objects.extract_if(|id, held| held.item == item && !objects.contains(id));
-        let left: Vec<_> = left.collect();
-        resident.count();
+        let left = resident.take(|id, held| held.item == item && !objects.contains(id));
         self.end(left);
     }
 
     /// Ends residents, the last items in this order first, until they fit in their room.
     pub(super) fn shed(&self, ranking: &HashMap<ItemId, usize>) {
-        let mut resident = self.resident.write();
-        if resident.room <= self.resident_room_max() {
+        if self.resident_room() <= self.resident_room_max() {
             return;
         }
+        let mut resident = self.resident.write();
         let rank = |item: &ItemId| ranking.get(item).copied().unwrap_or(usize::MAX);
         let mut ids: Vec<_> = resident.objects.iter().map(|(id, held)| (rank(&held.item), *id)).collect();
         ids.sort_unstable();
@@ -258,8 +254,9 @@ impl Index {
         while resident.room > self.resident_room_max()
             && let Some((_, id)) = ids.pop()
         {
-            left.extend(resident.objects.remove_entry(&id));
-            resident.count();
+            let held = resident.objects.remove(&id).expect("it was found above");
+            resident.room -= held.room();
+            left.push((id, held));
         }
         self.end(left);
     }
@@ -351,10 +348,17 @@ impl Resident {
         Some(extent)
     }
 
-    /// Counts the room anew, after objects went.
-    fn count(&mut self) {
-        let blocks = self.objects.values().flat_map(|held| &held.blocks);
-        self.room = blocks.map(|(_, extent)| extent.room()).sum();
+    /// Takes out the objects that `goes` says.
+    fn take(&mut self, goes: impl Fn(&ObjectId, &ResidentObject) -> bool) -> Vec<(ObjectId, ResidentObject)> {
+        let taken: Vec<_> = self.objects.extract_if(|id, held| goes(id, held)).collect();
+        self.room -= taken.iter().map(|(_, held)| held.room()).sum::<u64>();
+        taken
+    }
+}
+
+impl ResidentObject {
+    fn room(&self) -> u64 {
+        self.blocks.iter().map(|(_, extent)| extent.room()).sum()
     }
 }
 

@@ -189,6 +189,28 @@ async fn kill_9_loses_what_was_on_its_way_and_no_more() {
 }
 
 #[tokio::test]
+async fn lost_files_cost_their_own_blocks_only() {
+    let folder = folder();
+    let tier = open(folder.path());
+    tier.fill(1, 20, Share::Resident(ITEM)).await;
+    tier.ssd.close().await;
+    drop(tier);
+    for entry in std::fs::read_dir(folder.path()).expect("the folder").flatten() {
+        if entry.file_name().to_string_lossy().starts_with("data-") {
+            std::fs::remove_file(entry.path()).expect("a removal");
+        }
+    }
+    let tier = open(folder.path());
+    assert_eq!(tier.held(1, 20).await, 0);
+    tier.fill(2, 20, Share::Resident(ITEM)).await;
+    tier.ssd.close().await;
+    drop(tier);
+    let tier = open(folder.path());
+    assert_eq!((tier.held(1, 20).await, tier.held(2, 20).await), (0, 20));
+    assert!(!tier.metrics.text(0, 0, 0).contains("kind=\"checksum\""));
+}
+
+#[tokio::test]
 async fn a_failing_disk_is_left_out_and_taken_back() {
     let folder = folder();
     let tier = open(folder.path());
@@ -200,7 +222,7 @@ async fn a_failing_disk_is_left_out_and_taken_back() {
     assert_eq!(tier.ssd.state(), TierState::OutOfUse);
     let faults = tier.disk.faults.load(Ordering::SeqCst);
     assert_eq!(tier.held(1, 20).await, 0);
-    assert!(!tier.ssd.holds(&key(1, 19)));
+    assert!(!tier.ssd.serves(&key(1, 19)) && tier.ssd.holds(&key(1, 19)));
     tier.disk.dead.store(false, Ordering::SeqCst);
     while tier.ssd.state() != TierState::InUse {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -254,6 +276,21 @@ async fn a_block_that_is_removed_on_its_way_does_not_arrive() {
     }
     tier.ssd.settle().await;
     assert_eq!(tier.held(1, 50).await, 0);
+}
+
+#[tokio::test]
+async fn of_two_notes_on_their_way_the_newer_arrives() {
+    let folder = folder();
+    let tier = open(folder.path());
+    for object in 0..50 {
+        for n in 0..5_u8 {
+            tier.ssd.offer(BlockKey::note(object), &Bytes::from(vec![n; 100]), Share::Adaptive);
+        }
+    }
+    tier.ssd.settle().await;
+    for object in 0..50 {
+        assert_eq!(tier.ssd.get(&BlockKey::note(object), None).await, Some(Bytes::from(vec![4; 100])));
+    }
 }
 
 #[tokio::test]

@@ -39,6 +39,8 @@ pub(super) enum Order {
 /// A block to write, with its place in the queue.
 pub(super) struct Write {
     pub(super) key: BlockKey,
+    /// Which of the writes that were queued it is. Of those of one block only the newest counts.
+    pub(super) turn: u64,
     pub(super) bytes: Bytes,
     pub(super) share: Share,
     pub(super) _queued: OwnedSemaphorePermit,
@@ -59,7 +61,9 @@ impl Writer {
     pub(super) fn open(shared: Arc<Shared>, journal: &Path) -> std::io::Result<Self> {
         let (journal, held) = Journal::open(journal)?;
         let segments: HashMap<u32, _> = shared.disk.segments()?.into_iter().map(|s| (s.number, s)).collect();
-        let segment = segments.keys().max().map_or(0, |last| last + 1);
+        // No number is used again, not even one that only the journal knows: its record would name another's bytes.
+        let numbers = segments.keys().copied().chain(held.iter().map(|(_, extent, _)| extent.segment));
+        let segment = numbers.max().map_or(0, |last| last + 1);
         let mut writer = Self { shared, journal, live: HashMap::new(), segment, at: 0 };
         let whole =
             |extent: &Extent| segments.get(&extent.segment).is_some_and(|s| extent.at() + extent.room() <= s.len);
@@ -144,7 +148,7 @@ impl Writer {
             if already && let Share::Resident(item) = write.share {
                 index.claim(&write.key, item);
             }
-            !already && self.shared.waiting.lock().contains(&write.key)
+            !already && self.shared.waiting.lock().get(&write.key) == Some(&write.turn)
         };
         let batch: Vec<&Write> = writes.iter().filter(|write| wanted(write)).collect();
         if !batch.is_empty()
@@ -154,7 +158,9 @@ impl Writer {
         }
         let mut waiting = self.shared.waiting.lock();
         for write in &writes {
-            waiting.remove(&write.key);
+            if waiting.get(&write.key) == Some(&write.turn) {
+                waiting.remove(&write.key);
+            }
         }
     }
 
@@ -172,6 +178,9 @@ impl Writer {
             return Err(std::io::Error::from(std::io::ErrorKind::StorageFull));
         }
         if self.at > 0 && self.at + len > self.segment_len() {
+            if self.live.get(&self.segment).is_none_or(|live| *live == 0) {
+                self.shared.disk.remove(self.segment)?;
+            }
             self.segment += 1;
             self.at = 0;
         }
@@ -186,7 +195,7 @@ impl Writer {
                 len: u32::try_from(write.bytes.len()).expect("a block is far below 4 GiB"),
             };
             at += extent.room() as usize;
-            held.push((write.key, extent, write.share));
+            held.push((*write, extent));
         }
         let begin = self.at;
         // Also when it fails, because what was written in part is never written again.
@@ -199,11 +208,11 @@ impl Writer {
         self.shared.health.worked();
         *self.live.entry(self.segment).or_default() += len;
         let waiting = self.shared.waiting.lock();
-        for (key, extent, share) in held {
-            if waiting.contains(&key) {
-                self.shared.index.insert(key, extent, share);
+        for (write, extent) in held {
+            if waiting.get(&write.key) == Some(&write.turn) {
+                self.shared.index.insert(write.key, extent, write.share);
             } else {
-                self.shared.index.give_up(key, extent);
+                self.shared.index.give_up(write.key, extent);
             }
         }
         Ok(())
