@@ -1,7 +1,8 @@
 //! Benchmarks of Larder beside other servers, on one machine, in one run. Results are ratios, recorded in RESULTS.md.
 //!
 //! `cargo run --release -p larder-bench` compares ranged GETs answered from memory: Larder, nginx serving the same file
-//! statically, and a bare hyper server; with `ssd` behind `--`, reads from the SSD tier with fio. This one program plays three parts, each a process of its own, so that each can
+//! statically, and a bare hyper server; with `ssd` behind `--`, reads from the SSD tier with fio; with `overload`,
+//! goodput as load grows. This one program plays three parts, each a process of its own, so that each can
 //! be pinned to a core and have its CPU time measured: the comparison, the bare server, and the load generator.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports to the terminal")]
@@ -10,6 +11,7 @@ mod bare;
 mod client;
 mod compare;
 mod load;
+mod overload;
 mod record;
 mod servers;
 mod ssd;
@@ -30,6 +32,8 @@ struct Arguments {
 enum Part {
     /// Compares reads from the SSD tier with fio, and measures a restart and the memory per block.
     Ssd(ssd::Settings),
+    /// Measures goodput under more load than the server can answer.
+    Overload(overload::Settings),
     /// Serves one file from memory, and does nothing else (started by the comparison).
     Bare(bare::Settings),
     /// Sends GETs as fast as they are answered, and prints what it measured as JSON (started by the comparison).
@@ -41,13 +45,14 @@ fn main() -> anyhow::Result<()> {
     // The bare server and the load generator have one core each: a second thread would only add hand-overs.
     let mut runtime = match arguments.part {
         Some(Part::Bare(_) | Part::Load(_)) => tokio::runtime::Builder::new_current_thread(),
-        Some(Part::Ssd(_)) | None => tokio::runtime::Builder::new_multi_thread(),
+        Some(Part::Ssd(_) | Part::Overload(_)) | None => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = runtime.enable_all().build()?;
     match arguments.part {
         Some(Part::Bare(settings)) => runtime.block_on(bare::serve(settings)),
         Some(Part::Load(settings)) => runtime.block_on(load::run(settings)),
         Some(Part::Ssd(settings)) => runtime.block_on(ssd::run(settings)),
+        Some(Part::Overload(settings)) => runtime.block_on(overload::run(settings)),
         None => runtime.block_on(compare::run(arguments.compare)),
     }
 }

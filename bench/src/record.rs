@@ -138,7 +138,10 @@ impl Machine {
                 // The version alone: what follows it is the builder's own name for it.
                 output("uname", &["-r"])?.split('-').next().unwrap_or_default(),
             ),
-            format!("{peer}: {}; the rest as in Cargo.lock.", output(peer, &[version])?),
+            format!(
+                "Beside {}; the rest as in Cargo.lock.",
+                output(peer, &[version])?.trim_start_matches("nginx version: ")
+            ),
             format!("Command: `cargo run --release -p larder-bench -- {part} --record`: {how}.").replace("--  ", "-- "),
         ];
         Ok(Self { lines })
