@@ -97,7 +97,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             "{} interleaved rounds of {} s, {} connections, server and client on a core each; medians",
             settings.rounds, settings.seconds, settings.connections
         );
-        let machine = Machine::this("", "nginx", "-v", &how)?;
+        let machine = Machine::this("", Some(("nginx", "-v")), &how)?;
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
         record(&path, &machine, &rows)?;
         println!("recorded in {}", path.display());

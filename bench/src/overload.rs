@@ -68,7 +68,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             "{} interleaved rounds of {} s, server and client on a core each; medians",
             settings.rounds, settings.seconds
         );
-        let machine = Machine::this("overload", "nginx", "-v", &how)?;
+        let machine = Machine::this("overload", None, &how)?;
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
         record_section(&path, "## Overload", &machine, &text)?;
         println!("recorded in {}", path.display());

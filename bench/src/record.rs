@@ -118,8 +118,9 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// This machine and this run: which comparison it was, the version of its peer, and how it was made.
-    pub(crate) fn this(part: &str, peer: &str, version: &str, how: &str) -> anyhow::Result<Self> {
+    /// This machine and this run: which comparison it was, its peer and the option that tells the peer's version, and how
+    /// it was made.
+    pub(crate) fn this(part: &str, peer: Option<(&str, &str)>, how: &str) -> anyhow::Result<Self> {
         let cpu = fs::read_to_string("/proc/cpuinfo")?;
         let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
         let memory = fs::read_to_string("/proc/meminfo")?;
@@ -128,7 +129,7 @@ impl Machine {
             .find_map(|line| line.strip_prefix("MemTotal:"))
             .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
             .context("no MemTotal")?;
-        let lines = vec![
+        let mut lines = vec![
             format!("Commit {}.", output("git", &["log", "-1", "--format=%h of %cs"])?),
             format!(
                 "Machine: {} cores of {}, {:.0} GiB, Linux {}.",
@@ -138,12 +139,11 @@ impl Machine {
                 // The version alone: what follows it is the builder's own name for it.
                 output("uname", &["-r"])?.split('-').next().unwrap_or_default(),
             ),
-            format!(
-                "Beside {}; the rest as in Cargo.lock.",
-                output(peer, &[version])?.trim_start_matches("nginx version: ")
-            ),
             format!("Command: `cargo run --release -p larder-bench -- {part} --record`: {how}.").replace("--  ", "-- "),
         ];
+        if let Some((program, option)) = peer {
+            lines.push(format!("Beside {}.", output(program, &[option])?.trim_start_matches("nginx version: ")));
+        }
         Ok(Self { lines })
     }
 }

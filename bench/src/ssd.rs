@@ -69,7 +69,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             "{} rounds of {} s, {} reads at once, pinned to a core; medians",
             settings.rounds, settings.seconds, settings.depth
         );
-        let machine = Machine::this("ssd", "fio", "--version", &how)?;
+        let machine = Machine::this("ssd", Some(("fio", "--version")), &how)?;
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
         record_section(&path, "## The SSD tier", &machine, &text)?;
         println!("recorded in {}", path.display());
