@@ -115,6 +115,7 @@ impl AccessLog {
             worker,
             waiting: Arc::clone(&waiting),
             tables: Arc::clone(&tables),
+            spare: Vec::new(),
             taken: Vec::new(),
             written: Instant::now(),
             files: 0,
@@ -164,6 +165,8 @@ struct Writer {
     worker: String,
     waiting: Arc<Mutex<Vec<AccessRecord>>>,
     tables: Arc<Mutex<HashMap<TableName, TableStat>>>,
+    /// Empty; takes the place of the list that is taken.
+    spare: Vec<AccessRecord>,
     /// Summed up, and not written yet.
     taken: Vec<AccessRecord>,
     /// When a file was written last.
@@ -198,8 +201,9 @@ impl Writer {
     /// Takes what waits, and sums it up.
     fn take(&mut self) {
         let from = self.taken.len();
-        // The list keeps its room, so that the read path does not have to grow it again.
-        self.taken.append(&mut self.waiting.lock());
+        // The read path waits for an exchange at most, and goes on with a list that has grown already.
+        std::mem::swap(&mut *self.waiting.lock(), &mut self.spare);
+        self.taken.append(&mut self.spare);
         let mut tables = self.tables.lock();
         for access in &self.taken[from..] {
             sum_up(&mut tables, access);
