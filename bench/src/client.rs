@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{bail, ensure};
+use tempfile::TempDir;
 
 use crate::load::Measured;
-use crate::servers::{KEY, Server, pinned};
+use crate::servers::{KEY, Launcher, Server, pinned};
 
 /// The load generator as a process of its own, so that its CPU time is nobody else's.
 pub(crate) struct Client {
@@ -55,8 +56,40 @@ impl Client {
     }
 }
 
+/// The folder of one comparison, with the object in it, and the cores that server and client run on.
+pub(crate) struct Bench {
+    folder: TempDir,
+    /// The object's file.
+    pub(crate) object: PathBuf,
+    server_core: Option<usize>,
+    /// Where the client runs; anywhere when the machine has only one core.
+    pub(crate) client_core: Option<usize>,
+}
+
+const OBJECT: &str = "object.bin";
+
+impl Bench {
+    /// Makes a folder in this one, or where the system keeps what is temporary, and an object of so many bytes.
+    pub(crate) fn new(within: Option<&Path>, object_bytes: u64) -> anyhow::Result<Self> {
+        let folder = match within {
+            Some(within) => tempfile::tempdir_in(within)?,
+            None => tempfile::tempdir()?,
+        };
+        let object = folder.path().join("objects").join(OBJECT);
+        std::fs::create_dir_all(folder.path().join("objects"))?;
+        write_object(&object, object_bytes)?;
+        let (server_core, client_core) = cores()?;
+        Ok(Self { folder, object, server_core, client_core })
+    }
+
+    /// Starts servers on the object.
+    pub(crate) fn launcher(&self) -> Launcher<'_> {
+        Launcher { folder: self.folder.path(), object: OBJECT, core: self.server_core }
+    }
+}
+
 /// Writes an object in which every position can be told from every other: each 8 bytes hold their own place, scrambled.
-pub(crate) fn write_object(path: &Path, bytes: u64) -> anyhow::Result<()> {
+fn write_object(path: &Path, bytes: u64) -> anyhow::Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     for word in 0..bytes / 8 {
         file.write_all(&word.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes())?;
@@ -65,7 +98,7 @@ pub(crate) fn write_object(path: &Path, bytes: u64) -> anyhow::Result<()> {
 }
 
 /// A core for the server and one for the client, where there are two.
-pub(crate) fn cores() -> anyhow::Result<(Option<usize>, Option<usize>)> {
+fn cores() -> anyhow::Result<(Option<usize>, Option<usize>)> {
     if std::thread::available_parallelism()?.get() > 1 {
         return Ok((Some(0), Some(1)));
     }

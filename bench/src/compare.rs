@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use clap::Args;
 
-use crate::client::{Client, cores, larder_binary, progress, write_object};
+use crate::client::{Bench, Client, larder_binary, progress};
 use crate::record::{Machine, Row, record, table};
-use crate::servers::{Launcher, Tiers};
+use crate::servers::Tiers;
 
 /// Compares ranged GETs answered from memory: Larder, nginx, and a bare hyper server.
 #[derive(Args)]
@@ -37,17 +37,11 @@ const SIZES: [u64; 4] = [4 << 10, 64 << 10, 1 << 20, 8 << 20];
 
 /// The object: larger than any CPU's cache, small enough for the memory of every machine.
 const OBJECT_BYTES: u64 = 256 << 20;
-const OBJECT: &str = "object.bin";
 
 /// Starts the servers, measures, prints the table.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let object = folder.path().join("objects").join(OBJECT);
-    std::fs::create_dir_all(folder.path().join("objects"))?;
-    write_object(&object, OBJECT_BYTES)?;
-
-    let (server_core, client_core) = cores()?;
-    let launcher = Launcher { folder: folder.path(), object: OBJECT, core: server_core };
+    let bench = Bench::new(None, OBJECT_BYTES)?;
+    let launcher = bench.launcher();
     let mut servers = Vec::new();
     let wanted = |name: &str| !settings.without.iter().any(|without| without == name);
     if wanted("larder") {
@@ -66,7 +60,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     }
 
     let client = Client {
-        core: client_core,
+        core: bench.client_core,
         object_bytes: OBJECT_BYTES,
         connections: settings.connections,
         seconds: settings.seconds,
@@ -74,7 +68,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     for server in &servers {
         // The first pass fills the tier, the second checks what comes out of it.
         for size in SIZES.iter().rev().chain(&SIZES) {
-            client.verify(server, *size, &object).with_context(|| format!("{}: {size} bytes", server.name))?;
+            client.verify(server, *size, &bench.object).with_context(|| format!("{}: {size} bytes", server.name))?;
         }
     }
     let mut rows: Vec<Row> =

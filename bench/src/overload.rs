@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::client::{Client, cores, larder_binary, progress, write_object};
+use crate::client::{Bench, Client, larder_binary, progress};
 use crate::record::{Machine, median, record_section};
-use crate::servers::{Launcher, Tiers};
+use crate::servers::Tiers;
 
 /// Measures goodput from one connection to far more than keep the server busy.
 #[derive(Args)]
@@ -25,7 +25,6 @@ pub(crate) struct Settings {
     record: bool,
 }
 
-const OBJECT: &str = "object.bin";
 const OBJECT_BYTES: u64 = 256 << 20;
 /// Bytes per GET.
 const READ_BYTES: u64 = 64 << 10;
@@ -35,16 +34,13 @@ const CONNECTIONS: [usize; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 const TO_REACH: f64 = 0.9;
 
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let object = folder.path().join("objects").join(OBJECT);
-    std::fs::create_dir_all(folder.path().join("objects"))?;
-    write_object(&object, OBJECT_BYTES)?;
-    let (server_core, client_core) = cores()?;
-    let launcher = Launcher { folder: folder.path(), object: OBJECT, core: server_core };
+    let bench = Bench::new(None, OBJECT_BYTES)?;
+    let launcher = bench.launcher();
     let tiers = Tiers { memory_bytes: OBJECT_BYTES * 4, ssd_bytes: OBJECT_BYTES * 4, block_bytes: 1 << 20 };
     let server = launcher.larder(&larder_binary(settings.larder.as_deref())?, &tiers).await?;
-    let client = Client { core: client_core, object_bytes: OBJECT_BYTES, connections: 8, seconds: settings.seconds };
-    client.verify(&server, 1 << 20, &object)?;
+    let client =
+        Client { core: bench.client_core, object_bytes: OBJECT_BYTES, connections: 8, seconds: settings.seconds };
+    client.verify(&server, 1 << 20, &bench.object)?;
 
     let mut samples = vec![(Vec::new(), Vec::new()); CONNECTIONS.len()];
     for round in 0..settings.rounds {

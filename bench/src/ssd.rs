@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Args;
 
-use crate::client::{Client, cores, larder_binary, progress, write_object};
+use crate::client::{Bench, Client, larder_binary, progress};
 use crate::record::{Machine, median, record_section};
 use crate::servers::{Launcher, Server, Tiers, pinned};
 
@@ -33,7 +33,6 @@ pub(crate) struct Settings {
     record: bool,
 }
 
-const OBJECT: &str = "object.bin";
 /// Far more than the memory tier holds.
 const OBJECT_BYTES: u64 = 1 << 30;
 /// Bytes per read.
@@ -43,25 +42,18 @@ const TIERS: Tiers = Tiers { memory_bytes: 16 << 20, ssd_bytes: 3 << 30, block_b
 const SMALL_BLOCKS: Tiers = Tiers { memory_bytes: 16 << 20, ssd_bytes: 3 << 30, block_bytes: 8 << 10 };
 
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let folder = match &settings.folder {
-        Some(folder) => tempfile::tempdir_in(folder)?,
-        None => tempfile::tempdir()?,
-    };
-    let object = folder.path().join("objects").join(OBJECT);
-    std::fs::create_dir_all(folder.path().join("objects"))?;
-    write_object(&object, OBJECT_BYTES)?;
-    let (server_core, client_core) = cores()?;
-    let launcher = Launcher { folder: folder.path(), object: OBJECT, core: server_core };
+    let bench = Bench::new(settings.folder.as_deref(), OBJECT_BYTES)?;
+    let launcher = bench.launcher();
     let client = Client {
-        core: client_core,
+        core: bench.client_core,
         object_bytes: OBJECT_BYTES,
         connections: settings.depth,
         seconds: settings.seconds,
     };
     let binary = larder_binary(settings.larder.as_deref())?;
 
-    let mut text = beside_fio(&settings, &launcher, &client, &binary, &object).await?;
-    text.push_str(&restart(&settings, &launcher, &client, &binary, &object).await?);
+    let mut text = beside_fio(&settings, &launcher, &client, &binary, &bench.object).await?;
+    text.push_str(&restart(&settings, &launcher, &client, &binary, &bench.object).await?);
     progress("");
     println!("{text}");
     if settings.record {
