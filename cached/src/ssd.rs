@@ -13,6 +13,7 @@ pub(crate) mod faulty;
 mod health;
 mod index;
 mod journal;
+mod pages;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -35,10 +36,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use twox_hash::XxHash3_64;
 
 pub(crate) use self::disk::Disk;
-use self::disk::{Files, Pages};
+use self::disk::Files;
 use self::health::Health;
 use self::index::{Extent, Index};
 pub(crate) use self::index::{ItemId, Share};
+use self::pages::Spare;
 use self::writer::{Order, Write, Writer};
 use crate::block::{BlockKey, ObjectId};
 use crate::metrics::Metrics;
@@ -65,6 +67,7 @@ pub(crate) struct Ssd {
 struct Shared {
     index: Index,
     disk: Arc<dyn Disk>,
+    spare: Arc<Spare>,
     health: Health,
     metrics: Arc<Metrics>,
     /// The turn of the newest write that is queued for a block. Who removes a block from here ends its way to the disk.
@@ -113,6 +116,7 @@ impl Ssd {
         let shared = Arc::new(Shared {
             index: Index::new(settings.policy, capacity, 0),
             disk,
+            spare: Spare::new(block_len),
             health: Health::default(),
             metrics,
             waiting: Mutex::default(),
@@ -276,7 +280,7 @@ enum Unreadable {
 impl Shared {
     /// Blocks. A reader that comes after the block's room was freed finds zeros: no damage, just too late.
     fn read(&self, key: &BlockKey, extent: &Extent, len: Option<u64>) -> Result<Bytes, Unreadable> {
-        let mut pages = Pages::zeros(extent.room());
+        let mut pages = self.spare.pages(extent.room());
         let read = self.disk.read(extent.segment, extent.at(), &mut pages);
         let bytes = pages.into_bytes(extent.len as usize);
         let kind = match read {

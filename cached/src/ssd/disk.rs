@@ -10,49 +10,10 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::RwLock;
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 
-/// Direct IO wants addresses, lengths and offsets in multiples of this; so the files are laid out.
-pub(crate) const PAGE: u64 = 4096;
-
-/// Bytes in whole pages at an address that direct IO takes.
-#[derive(Debug)]
-pub(crate) struct Pages {
-    bytes: Vec<u8>,
-    start: usize,
-    len: usize,
-}
-
-impl Pages {
-    /// So many zeros, rounded up to whole pages.
-    pub(crate) fn zeros(len: u64) -> Self {
-        let len = len.next_multiple_of(PAGE) as usize;
-        let bytes = vec![0; len + PAGE as usize];
-        let start = bytes.as_ptr().align_offset(PAGE as usize);
-        Self { bytes, start, len }
-    }
-
-    /// The first `len` of them, without a copy.
-    pub(crate) fn into_bytes(self, len: usize) -> Bytes {
-        Bytes::from(self.bytes).slice(self.start..self.start + len)
-    }
-}
-
-impl std::ops::Deref for Pages {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.bytes[self.start..self.start + self.len]
-    }
-}
-
-impl std::ops::DerefMut for Pages {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.start + self.len]
-    }
-}
+use super::pages::{PAGE, Pages};
 
 /// Files by number. All calls block. This is where tests put a disk that fails.
 pub(crate) trait Disk: Debug + Send + Sync {
@@ -209,8 +170,7 @@ mod tests {
         files.free(5, 2 * PAGE, PAGE).expect("a hole");
         let mut back = Pages::zeros(3 * PAGE);
         files.read(5, PAGE, &mut back).expect("a read");
-        let bytes = back.into_bytes(3 * PAGE as usize);
-        assert!(bytes.iter().enumerate().all(|(i, byte)| *byte == if i / PAGE as usize == 1 { 0 } else { 7 }));
+        assert!(back.iter().enumerate().all(|(i, byte)| *byte == if i / PAGE as usize == 1 { 0 } else { 7 }));
         let segments = files.segments().expect("a listing");
         assert_eq!(
             segments.iter().map(|s| (s.number, s.len, s.allocated)).collect::<Vec<_>>(),

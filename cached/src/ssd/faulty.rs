@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::disk::{Disk, PAGE, Pages, Segment};
+use super::disk::{Disk, Segment};
+use super::pages::{PAGE, Pages};
 
 /// Wraps a disk. Everything is off at first.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use foyer::{
 use larder_model::ItemName;
 use parking_lot::{Mutex, RwLock};
 
-use super::disk::PAGE;
 use super::journal::Record;
+use super::pages::PAGE;
 use crate::block::{BlockKey, ObjectId};
 use crate::settings::Policy;
 

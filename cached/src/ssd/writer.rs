@@ -14,9 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use twox_hash::XxHash3_64;
 
 use super::Shared;
-use super::disk::{PAGE, Pages};
 use super::index::{Extent, Index, Share, room};
 use super::journal::{Journal, Record};
+use super::pages::{PAGE, Pages};
 use crate::block::BlockKey;
 
 /// Blocks that come together are written together, up to this.
