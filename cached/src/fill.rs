@@ -99,6 +99,12 @@ impl Fills {
         self.run_bytes_max
     }
 
+    /// Whether so many bytes can be read ahead and most of the room is still left to those who wait.
+    pub(crate) fn has_room_to_spare(&self, bytes: u64) -> bool {
+        let left = self.in_flight.available_permits() as u64;
+        left.saturating_sub(bytes.div_ceil(PERMIT_BYTES)) > self.permits_max / 2
+    }
+
     /// Waits until no fill is under way, at most for `grace`.
     pub(crate) async fn close(&self, grace: Duration) {
         self.tasks.close();

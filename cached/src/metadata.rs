@@ -22,6 +22,7 @@ use tokio::sync::OnceCell;
 use self::overwritten::Overwritten;
 use crate::block::{BlockKey, BlockMap, ObjectId, name_id, object_id};
 use crate::origin::{ListEntry, ObjectState, Origin, OriginError};
+use crate::read::Scans;
 use crate::settings::Consistency;
 use crate::tiers::Tiers;
 
@@ -39,6 +40,8 @@ pub(crate) struct ObjectMeta {
     pub(crate) attribution: Option<Attribution>,
     /// How it is cut into blocks, once that is decided.
     pub(crate) map: OnceCell<Arc<BlockMap>>,
+    /// Who reads it from front to back now.
+    pub(crate) scans: Mutex<Scans>,
     attributes: OnceLock<Attributes>,
     /// When the origin was last asked and said that this is the object's state.
     checked: Mutex<Instant>,
@@ -64,6 +67,7 @@ impl ObjectMeta {
             name,
             state,
             map: OnceCell::new(),
+            scans: Mutex::default(),
             attributes: attributes.map_or_else(OnceLock::new, OnceLock::from),
             checked: Mutex::new(checked),
             noted: AtomicBool::new(false),

@@ -1,8 +1,10 @@
 //! The life of one GET: route, metadata, blocks from tiers or fills, the access record at the end.
 
+mod ahead;
 mod body;
 mod conditions;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +14,7 @@ use larder_model::{AccessKind, ByteRange, Route, Tier};
 use object_store::{GetOptions, GetRange};
 use thiserror::Error;
 
+pub(crate) use self::ahead::Scans;
 use self::body::CachedBody;
 pub(crate) use self::conditions::{Conditions, Tag, Unmet};
 use crate::access_log::AccessRecord;
@@ -31,7 +34,7 @@ pub(crate) struct ReadRequest {
     pub(crate) range: Option<Wanted>,
     pub(crate) conditions: Conditions,
     pub(crate) principal: String,
-    pub(crate) engine: String,
+    pub(crate) engine: Cow<'static, str>,
 }
 
 /// A range as HTTP states it, before the object's size is known.

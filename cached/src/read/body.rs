@@ -19,6 +19,8 @@ use crate::origin::Origin;
 
 /// Fills that one read keeps under way at once: this many requests of the fill's length run in parallel.
 const FILLS_AHEAD: u64 = 4;
+/// The most that is read ahead of a scan, in requests of the fill's length.
+const SCAN_AHEAD: u64 = 2;
 
 /// Where a block's bytes will come from.
 enum Source {
@@ -34,7 +36,7 @@ pub(super) struct CachedBody {
     origin: Arc<Origin>,
     meta: Arc<ObjectMeta>,
     map: Arc<BlockMap>,
-    /// What the origin has sent for this read already, to find out the map.
+    /// What the origin was asked for already, to find out the map or ahead of a scan: no hits.
     fetched: Option<ByteRange>,
     range: ByteRange,
     /// Where the blocks that are not begun yet start.
@@ -49,6 +51,38 @@ pub(super) struct CachedBody {
     log: Served,
 }
 
+impl Engine {
+    /// Follows the scan that this read may be part of, and starts what is worth reading ahead. Returns what of this read
+    /// was asked for so. Readers of Parquet name what they want, and skip what they do not: they are left alone.
+    fn read_ahead(
+        &self,
+        origin: &Arc<Origin>,
+        meta: &Arc<ObjectMeta>,
+        map: &BlockMap,
+        range: ByteRange,
+    ) -> Option<ByteRange> {
+        if !matches!(map, BlockMap::Fixed { .. }) || range.len() == meta.state.size {
+            return None;
+        }
+        let ahead_bytes_max = SCAN_AHEAD * self.fills.run_bytes_max();
+        let noted = meta.scans.lock().note(range, meta.state.size, ahead_bytes_max);
+        if let Some(ahead) = noted.ahead.filter(|ahead| self.fills.has_room_to_spare(ahead.len())) {
+            let held = |block: &ByteRange| {
+                let key = BlockKey { object: meta.id, start: block.start };
+                self.tiers.get_from_memory(&key, *block).is_some() || self.tiers.contains(&key)
+            };
+            let blocks: Vec<ByteRange> = map.blocks(ahead).collect();
+            for missing in blocks.split(held).filter(|missing| !missing.is_empty()) {
+                // Nobody waits for these. Whoever comes in time joins them.
+                drop(self.fills.start(origin, meta, missing, Cause::Demand));
+                let asked = ByteRange::new(missing[0].start, missing[missing.len() - 1].end);
+                meta.scans.lock().asked(range.end, asked);
+            }
+        }
+        noted.asked
+    }
+}
+
 impl CachedBody {
     pub(super) fn new(
         engine: Arc<Engine>,
@@ -59,6 +93,7 @@ impl CachedBody {
         open_ended: bool,
         log: Served,
     ) -> Self {
+        let fetched = cut.fetched.or_else(|| engine.read_ahead(&origin, &meta, &cut.map, range));
         let window = if open_ended { engine.tiers.block_len() } else { FILLS_AHEAD * engine.fills.run_bytes_max() };
         Self {
             next_start: range.start,
@@ -66,7 +101,7 @@ impl CachedBody {
             origin,
             meta,
             map: cut.map,
-            fetched: cut.fetched,
+            fetched,
             range,
             begun: VecDeque::new(),
             begun_bytes: 0,
