@@ -50,11 +50,13 @@ impl Default for AdminSettings {
 pub(crate) struct LogSettings {
     /// The folder; `access/` and `queries/` are made in it.
     pub(crate) path: PathBuf,
+    /// Whether reads are logged. Without, only query events say what is worth keeping.
+    pub(crate) access: bool,
 }
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { path: PathBuf::from("data/logs") }
+        Self { path: PathBuf::from("data/logs"), access: true }
     }
 }
 

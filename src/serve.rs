@@ -72,7 +72,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         origins: origins.clone(),
         clock: Arc::clone(&clock),
         whitelist: whitelist.clone(),
-        access_log: config.logs.path.join("access"),
+        access_log: config.logs.access.then(|| config.logs.path.join("access")),
         worker: worker.clone(),
     })
     .await?;

@@ -5,6 +5,7 @@
 //! renamed when it is whole, so a reader sees all of it or nothing. Here, off the read path, accesses are also summed up
 //! by table for `larder top`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -63,7 +64,7 @@ pub(crate) struct AccessRecord {
     /// The access key that signed the request; empty for fills and preloads.
     pub(crate) principal: String,
     /// The engine, from the client's user agent; empty for fills and preloads.
-    pub(crate) engine: String,
+    pub(crate) engine: Cow<'static, str>,
 }
 
 impl AccessRecord {
@@ -81,7 +82,7 @@ impl AccessRecord {
             bytes_origin: 0,
             seconds: 0.0,
             principal: String::new(),
-            engine: String::new(),
+            engine: Cow::Borrowed(""),
         }
     }
 
@@ -102,9 +103,17 @@ pub(crate) struct AccessLog {
     metrics: Arc<Metrics>,
     tables: Arc<Mutex<HashMap<TableName, TableStat>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    on: bool,
 }
 
 impl AccessLog {
+    /// Takes nothing.
+    pub(crate) fn off(metrics: Arc<Metrics>) -> Self {
+        let (flushes, _) = mpsc::channel(1);
+        let (waiting, tables, writer) = (Arc::default(), Arc::default(), Mutex::default());
+        Self { waiting, flushes, metrics, tables, writer, on: false }
+    }
+
     /// Starts the writer. `worker` names this machine in the log and keeps its files apart from others'.
     pub(crate) fn start(folder: PathBuf, worker: String, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         std::fs::create_dir_all(&folder)?;
@@ -121,11 +130,14 @@ impl AccessLog {
             files: 0,
         };
         let task = tokio::spawn(writer.run(asked));
-        Ok(Self { waiting, flushes, metrics, tables, writer: Mutex::new(Some(task)) })
+        Ok(Self { waiting, flushes, metrics, tables, writer: Mutex::new(Some(task)), on: true })
     }
 
     /// Takes an access, or drops and counts it when the writer cannot keep up.
     pub(crate) fn record(&self, access: AccessRecord) {
+        if !self.on {
+            return;
+        }
         let mut waiting = self.waiting.lock();
         if waiting.len() < WAITING_MAX {
             waiting.push(access);
@@ -256,7 +268,13 @@ fn write_file(path: &Path, worker: &str, accesses: &[AccessRecord]) -> Result<()
     std::fs::create_dir_all(folder)?;
     let temporary = path.with_extension("tmp");
     let batch = to_batch(worker, accesses)?;
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(Default::default())).build();
+    // What hardly ever repeats is not worth looking up for every row.
+    let unlike = [columns::TIME, columns::OFFSET, columns::SECONDS];
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(Default::default()));
+    let properties = unlike
+        .into_iter()
+        .fold(properties, |properties, column| properties.set_column_dictionary_enabled(column.into(), false));
+    let properties = properties.build();
     let mut writer = ArrowWriter::try_new(std::fs::File::create(&temporary)?, batch.schema(), Some(properties))?;
     writer.write(&batch)?;
     writer.into_inner()?.sync_all()?;

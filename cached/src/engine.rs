@@ -41,8 +41,8 @@ pub struct EngineParts {
     pub clock: Arc<dyn Clock>,
     /// The whitelist in force, as it changes.
     pub whitelist: watch::Receiver<Option<Arc<Whitelist>>>,
-    /// The folder that access records are written below, one folder a day.
-    pub access_log: PathBuf,
+    /// The folder that access records are written below, one folder a day; without, reads are not logged.
+    pub access_log: Option<PathBuf>,
     /// This machine's name in the records.
     pub worker: String,
 }
@@ -119,8 +119,11 @@ impl Engine {
         let metrics = Arc::new(Metrics::new());
         let routes = Arc::new(ArcSwap::from_pointee(RouteTable::new(cache.admit, whitelist.borrow().clone())));
         let tiers = Arc::new(Tiers::open(&cache, Arc::clone(&routes), Arc::clone(&metrics), through)?);
-        let log = AccessLog::start(access_log.clone(), worker, Arc::clone(&metrics))
-            .map_err(|source| StartError::AccessLog { path: access_log, source })?;
+        let log = match access_log {
+            Some(path) => AccessLog::start(path.clone(), worker, Arc::clone(&metrics))
+                .map_err(|source| StartError::AccessLog { path, source })?,
+            None => AccessLog::off(Arc::clone(&metrics)),
+        };
         let log = Arc::new(log);
         let uploads_folder = cache.ssd.path.join("uploads");
         let uploads = Uploads::open(uploads_folder.clone())

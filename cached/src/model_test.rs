@@ -268,7 +268,7 @@ async fn start(folder: &Path, origin: &Arc<FaultyOrigin>, seed: u64) -> (Arc<Eng
         ..CacheSettings::default()
     };
     let (_, whitelist) = watch::channel(None);
-    let access_log = folder.join("access");
+    let access_log = Some(folder.join("access"));
     let parts = EngineParts { cache, origins, clock: Arc::new(SystemClock), whitelist, access_log, worker: "w".into() };
     let mut faulty = None;
     let through = |disk| {
@@ -327,7 +327,7 @@ async fn read(
     wanted: Option<Wanted>,
 ) -> Result<Answer, ReadError> {
     let conditions = Conditions::default();
-    let request = ReadRequest { key, range: wanted, conditions, principal: String::new(), engine: String::new() };
+    let request = ReadRequest { key, range: wanted, conditions, principal: String::new(), engine: "".into() };
     let read = engine.read(origin, request).await?;
     let mut body = match read.body {
         ReadBody::Whole(bytes) => return Ok(Answer { bytes, error: None }),

@@ -116,7 +116,7 @@ mod tests {
             origins: Origins::open(&[bucket]).expect("an origin"),
             clock: Arc::new(SystemClock),
             whitelist: watch::channel(None).1,
-            access_log: folder.join("logs/access"),
+            access_log: Some(folder.join("logs/access")),
             worker: "test".to_owned(),
         });
         let url = format!("sqlite://{}", folder.join("larder.db").display());

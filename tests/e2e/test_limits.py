@@ -134,3 +134,12 @@ def test_a_client_that_goes_away_leaves_nothing_behind(start_larder, own_origin,
     for key in many_objects[:16]:
         assert len(larder.client().get_object(Bucket="warehouse", Key=key)["Body"].read()) == 8 * MIB
     assert larder.stat()["fills_in_flight"] == 0
+
+
+def test_without_an_access_log_reads_go_on_and_leave_no_file(start_larder, own_origin, many_objects):
+    larder = start_larder([s3_bucket(own_origin)], logs={"access": False}, cache={"admit": "all"}).start()
+    client = larder.client()
+    for key in many_objects[:3]:
+        assert client.get_object(Bucket="warehouse", Key=key)["Body"].read()
+    larder.restart()
+    assert not (larder.folder / "logs" / "access").exists()

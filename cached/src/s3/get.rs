@@ -1,5 +1,7 @@
 //! GetObject and HeadObject.
 
+use std::borrow::Cow;
+
 use futures::StreamExt;
 use http::StatusCode;
 use http_body_util::StreamBody;
@@ -226,7 +228,7 @@ fn user_metadata(attributes: &Attributes) -> Option<Metadata> {
 }
 
 /// The engine behind a user agent, for the access log.
-fn engine_of(headers: &http::HeaderMap) -> String {
+fn engine_of(headers: &http::HeaderMap) -> Cow<'static, str> {
     const KNOWN: [(&str, &str); 10] = [
         ("trino", "trino"),
         ("presto", "presto"),
@@ -242,10 +244,10 @@ fn engine_of(headers: &http::HeaderMap) -> String {
     let agent = headers.get(http::header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let lower = agent.to_ascii_lowercase();
     if let Some((_, engine)) = KNOWN.iter().find(|(part, _)| lower.contains(part)) {
-        return (*engine).to_owned();
+        return Cow::Borrowed(engine);
     }
     let name = lower.split(['/', ' ']).next().unwrap_or_default();
-    name.chars().take(32).collect()
+    Cow::Owned(name.chars().take(32).collect())
 }
 
 #[cfg(test)]

@@ -187,7 +187,7 @@ impl Worker {
             origins,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             whitelist: followed,
-            access_log: folder.join("access"),
+            access_log: Some(folder.join("access")),
             worker: "w1".into(),
         };
         let engine = Engine::start(parts).await.expect("the engine starts");
