@@ -132,6 +132,8 @@ impl Preload {
 
     /// Lists the items and takes those that fit, in their order; then reads them, in their order, a few at once.
     async fn run(self, items: Vec<PreloadItem>) {
+        // After a start, until it is known what is held.
+        self.engine.tiers.ssd().settle().await;
         let (this, room) = (&self, self.engine.tiers.ssd().resident_capacity());
         let listed = stream::iter(items).map(|item| async move { this.list(&item).await });
         let listed = listed.buffered(LISTINGS_AT_ONCE).enumerate();

@@ -24,7 +24,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -97,15 +97,15 @@ impl Shared {
 }
 
 impl Ssd {
-    /// Opens the tier in a folder that exists, with what an earlier process left there. `through` may put a disk of its own
-    /// before the real one.
+    /// Opens the tier in a folder that exists. What an earlier process left there is taken up in the background. `through`
+    /// may put a disk of its own before the real one.
     pub(crate) fn open(
         folder: &Path,
         settings: &SsdSettings,
         block_len: u64,
         metrics: Arc<Metrics>,
         through: impl FnOnce(Arc<dyn Disk>) -> Arc<dyn Disk>,
-    ) -> io::Result<Self> {
+    ) -> io::Result<(Self, Opening)> {
         let lock = File::create(folder.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::new(io::ErrorKind::ResourceBusy, "another process uses it"),
@@ -117,7 +117,7 @@ impl Ssd {
             index: Index::new(settings.policy, capacity, 0),
             disk,
             spare: Spare::new(block_len),
-            health: Health::default(),
+            health: Health::opening(Instant::now()),
             metrics,
             waiting: Mutex::default(),
             capacity: capacity.into(),
@@ -126,11 +126,25 @@ impl Ssd {
             block_room_max: index::room(block_len),
             ranking: Mutex::default(),
         });
-        let writer = Writer::open(Arc::clone(&shared), &folder.join("journal"))?;
         let (orders, queued) = channel();
-        let thread = std::thread::Builder::new().name("larder-ssd".to_owned()).spawn(move || writer.run(&queued))?;
+        let (opened, opening) = channel();
+        let (writers, journal) = (Arc::clone(&shared), folder.join("journal"));
+        let write = move || match Writer::open(Arc::clone(&writers), &journal) {
+            Ok(writer) => {
+                writers.health.opened();
+                // Nobody may be waiting any more.
+                opened.send(Ok(())).ok();
+                writer.run(&queued);
+            }
+            Err(error) => {
+                writers.health.lost(&error, Instant::now());
+                opened.send(Err(error)).ok();
+            }
+        };
+        let thread = std::thread::Builder::new().name("larder-ssd".to_owned()).spawn(write)?;
         let queue = Arc::new(Semaphore::new((QUEUE_BYTES_MAX / PERMIT_BYTES) as usize));
-        Ok(Self { shared, orders, turns: AtomicU64::new(0), queue, thread: Mutex::new(Some(thread)), _lock: lock })
+        let (turns, thread) = (AtomicU64::new(0), Mutex::new(Some(thread)));
+        Ok((Self { shared, orders, turns, queue, thread, _lock: lock }, Opening(opening)))
     }
 
     /// Whether the block is on the disk, fit for use or not.
@@ -204,8 +218,12 @@ impl Ssd {
     pub(crate) fn remove(&self, key: &BlockKey) -> bool {
         self.shared.waiting.lock().remove(key);
         let held = self.shared.index.remove(key);
-        if held {
-            self.order(Order::Change(Box::new(|_| ())));
+        // While the tier opens, the block may come back from the journal: the order is carried out behind that.
+        if held || self.state() == TierState::Opening {
+            let key = *key;
+            self.order(Order::Change(Box::new(move |index| {
+                index.remove(&key);
+            })));
         }
         held
     }
@@ -267,6 +285,24 @@ impl Ssd {
 
     pub(crate) fn state(&self) -> TierState {
         self.shared.health.state()
+    }
+}
+
+/// A tier whose earlier blocks are being taken up.
+#[derive(Debug)]
+pub(crate) struct Opening(Receiver<io::Result<()>>);
+
+impl Opening {
+    /// Waits for the end of it, at most so long; it goes on in the background. Fails if the tier cannot be opened.
+    pub(crate) fn wait(self, at_most: Duration) -> io::Result<()> {
+        match self.0.recv_timeout(at_most) {
+            Ok(opened) => opened,
+            Err(RecvTimeoutError::Timeout) => {
+                tracing::info!("the ssd tier holds much: what it held is taken up while it serves");
+                Ok(())
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("its writer is gone")),
+        }
     }
 }
 

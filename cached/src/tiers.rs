@@ -22,6 +22,10 @@ use crate::ssd::{Disk, Share, Ssd};
 /// The on-disk form. Raise it when journal or segments change.
 const FORM: u32 = 2;
 
+/// How long a start waits for what the SSD holds: usually a moment, and then no read asks the origin for it. A large tier
+/// goes on in the background.
+const OPENING_MAX: Duration = Duration::from_secs(2);
+
 /// What an entry costs in memory besides its bytes: key, list links, hash table, reference counts.
 const ENTRY_OVERHEAD_BYTES: usize = 128;
 
@@ -104,6 +108,7 @@ impl Tiers {
         check(settings)?;
         let folder = prepare_folder(settings)?;
         let ssd = Ssd::open(&folder, &settings.ssd, settings.block.as_u64(), metrics, through)
+            .and_then(|(ssd, opening)| opening.wait(OPENING_MAX).map(|()| ssd))
             .map_err(|source| TiersError::Ssd { path: folder, source })?;
         let memory = CacheBuilder::new(settings.memory.as_u64() as usize)
             .with_name("larder")

@@ -140,6 +140,8 @@ pub struct TierUse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TierState {
+    /// What it held before the start is still being taken up; it serves what it has so far.
+    Opening,
     /// It is read and written.
     InUse,
     /// The disk below it has no room: it is read, nothing is admitted.

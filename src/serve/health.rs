@@ -67,6 +67,7 @@ async fn readyz(State(health): State<Health>) -> Response {
     checks.push(Check::new("store".to_owned(), store));
     let ssd = match health.engine.ssd_state() {
         TierState::InUse => None,
+        TierState::Opening => Some("what it held is being taken up; the rest is read from the origin so long"),
         TierState::Full => Some("its disk is full; nothing is admitted to it"),
         TierState::Slow => Some("it is slower than the origin; reads go around it"),
         TierState::OutOfUse => Some("it fails; reads go around it"),

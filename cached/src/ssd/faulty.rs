@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
 
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng};
@@ -22,6 +23,8 @@ pub(crate) struct FaultyDisk {
     pub(crate) dead: AtomicBool,
     /// Writes find no room.
     pub(crate) full: AtomicBool,
+    /// Listing the segments, with which opening begins, waits for this.
+    pub(crate) listed: Mutex<Option<Receiver<()>>>,
     /// Faults so far.
     pub(crate) faults: AtomicU64,
 }
@@ -34,6 +37,7 @@ impl FaultyDisk {
             per_mille: AtomicU32::new(0),
             dead: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            listed: Mutex::default(),
             faults: AtomicU64::new(0),
         }
     }
@@ -83,6 +87,10 @@ impl Disk for FaultyDisk {
     }
 
     fn segments(&self) -> io::Result<Vec<Segment>> {
+        if let Some(gate) = self.listed.lock().take() {
+            // That the other end is gone opens it too.
+            gate.recv().ok();
+        }
         self.inner.segments()
     }
 

@@ -15,7 +15,7 @@ const SLOW_READS_MAX: u32 = 64;
 const SLOW_MIN: Duration = Duration::from_millis(50);
 
 /// How the SSD fares.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Health {
     state: Mutex<State>,
 }
@@ -28,6 +28,23 @@ struct State {
 }
 
 impl Health {
+    /// Of a tier that is opened at `now`.
+    pub(super) fn opening(now: Instant) -> Self {
+        Self { state: Mutex::new(State { unfit: Some((TierState::Opening, now)), ..State::default() }) }
+    }
+
+    /// All that was there is taken up.
+    pub(super) fn opened(&self) {
+        let mut state = self.state.lock();
+        state.unfit = state.unfit.filter(|(state, _)| *state != TierState::Opening);
+    }
+
+    /// It cannot be opened, and will not be tried again.
+    pub(super) fn lost(&self, error: &std::io::Error, now: Instant) {
+        tracing::error!(%error, "the ssd tier cannot be opened: it is left out until the next start");
+        self.state.lock().unfit = Some((TierState::OutOfUse, now));
+    }
+
     pub(super) fn state(&self) -> TierState {
         self.state.lock().unfit.map_or(TierState::InUse, |(state, _)| state)
     }
@@ -102,9 +119,16 @@ mod tests {
 
     use super::*;
 
+    fn fit(now: Instant) -> Health {
+        let health = Health::opening(now);
+        health.opened();
+        health
+    }
+
     #[test]
     fn failures_in_a_row_put_it_out_of_use_until_it_is_tried() {
-        let (health, now) = (Health::default(), Instant::now());
+        let now = Instant::now();
+        let health = fit(now);
         for _ in 0..100 {
             health.failed(&Error::other("io"), now);
             health.worked();
@@ -121,7 +145,8 @@ mod tests {
 
     #[test]
     fn reads_go_around_an_ssd_that_is_slower_than_the_origin() {
-        let (health, now) = (Health::default(), Instant::now());
+        let now = Instant::now();
+        let health = fit(now);
         let [fast, origin, slow] = [1, 100, 200].map(Duration::from_millis);
         for _ in 0..1000 {
             health.took(slow, origin, now);
@@ -141,14 +166,15 @@ mod tests {
         assert!(health.readable());
         assert_eq!(reads_until_slow(), SLOW_READS_MAX / 2);
         // A near origin makes no SSD slow.
-        let health = Health::default();
+        let health = fit(Instant::now());
         (0..1000).for_each(|_| health.took(Duration::from_millis(20), Duration::ZERO, now));
         assert_eq!(health.state(), TierState::InUse);
     }
 
     #[test]
     fn a_full_disk_is_read_but_not_written() {
-        let (health, now) = (Health::default(), Instant::now());
+        let now = Instant::now();
+        let health = fit(now);
         health.failed(&Error::from(ErrorKind::StorageFull), now);
         assert_eq!(health.state(), TierState::Full);
         assert!(health.readable() && !health.writable());

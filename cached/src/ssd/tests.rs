@@ -19,6 +19,13 @@ struct Tier {
 }
 
 fn open(folder: &Path) -> Tier {
+    let (tier, opening) = begin(folder, |_| ());
+    opening.wait(Duration::from_secs(60)).expect("the tier opens");
+    tier
+}
+
+/// Begins to open the tier, on a disk that something may be done to before.
+fn begin(folder: &Path, prepare: impl FnOnce(&FaultyDisk)) -> (Tier, Opening) {
     let mut faulty = None;
     let metrics = Arc::new(Metrics::new());
     let settings = SsdSettings {
@@ -27,12 +34,14 @@ fn open(folder: &Path) -> Tier {
         adaptive_percent: 10,
         policy: Policy::default(),
     };
-    let ssd = Ssd::open(folder, &settings, BLOCK, Arc::clone(&metrics), |disk| {
+    let opened = Ssd::open(folder, &settings, BLOCK, Arc::clone(&metrics), |disk| {
         let disk = Arc::new(FaultyDisk::new(disk, 1));
+        prepare(&disk);
         faulty = Some(Arc::clone(&disk));
         disk
     });
-    Tier { ssd: ssd.expect("the tier opens"), disk: faulty.expect("it was wrapped"), metrics }
+    let (ssd, opening) = opened.expect("the tier begins to open");
+    (Tier { ssd, disk: faulty.expect("it was wrapped"), metrics }, opening)
 }
 
 fn folder() -> tempfile::TempDir {
@@ -186,6 +195,27 @@ async fn kill_9_loses_what_was_on_its_way_and_no_more() {
     after.ssd.settle().await;
     let (taken, used) = (on_disk(copy.path()), after.ssd.used());
     assert!(taken.abs_diff(used) < 1 << 20, "nothing leaks: the tier says {used}, the file system {taken}");
+}
+
+#[tokio::test]
+async fn slow_restart_a_tier_serves_while_what_it_held_is_taken_up() {
+    let folder = folder();
+    let tier = open(folder.path());
+    tier.fill(1, 20, Share::Adaptive).await;
+    tier.ssd.close().await;
+    drop(tier);
+    let (gate, closed) = channel();
+    let (tier, opening) = begin(folder.path(), |disk| *disk.listed.lock() = Some(closed));
+    opening.wait(Duration::ZERO).expect("it goes on in the background");
+    assert_eq!(tier.ssd.state(), TierState::Opening);
+    assert!(tier.get(key(1, 0)).await.is_none(), "a miss, at once");
+    // Ended meanwhile: it must not come back from the journal.
+    tier.ssd.remove(&key(1, 1));
+    drop(gate);
+    tier.ssd.settle().await;
+    assert_eq!(tier.ssd.state(), TierState::InUse);
+    assert_eq!(tier.held(1, 20).await, 19);
+    assert!(!tier.ssd.holds(&key(1, 1)));
 }
 
 #[tokio::test]

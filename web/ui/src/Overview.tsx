@@ -63,7 +63,7 @@ function Figures({ snapshot }: { snapshot: Snapshot }) {
           key={tier.tier}
           name={tier.tier === "ssd" ? "SSD" : "Memory"}
           value={size(tier.used_bytes)}
-          note={`of ${size(tier.capacity_bytes)}${{ in_use: "", full: ", disk full", slow: ", too slow", out_of_use: ", failing" }[tier.state]}`}
+          note={`of ${size(tier.capacity_bytes)}${{ opening: ", opening", in_use: "", full: ", disk full", slow: ", too slow", out_of_use: ", failing" }[tier.state]}`}
           share={tier.used_bytes / Math.max(tier.capacity_bytes, 1)}
         />
       ))}

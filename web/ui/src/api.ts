@@ -19,7 +19,7 @@ export interface TierUse {
   tier: "memory" | "ssd";
   used_bytes: number;
   capacity_bytes: number;
-  state: "in_use" | "full" | "slow" | "out_of_use";
+  state: "opening" | "in_use" | "full" | "slow" | "out_of_use";
 }
 
 export interface Residency {
