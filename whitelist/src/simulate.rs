@@ -1,10 +1,12 @@
 //! Replays a history of reads with several policies side by side: what would each have saved?
 //!
-//! [`generate`] makes a seeded workload or [`trace`] reads one, [`replay`] lives through it day by day. The first 30 days
-//! warm caches and logs up; the rest is measured. Everything is decided from the trace alone, so that the same settings
+//! [`generate`] makes a seeded workload or [`trace`] reads one, [`replay`] lives through it day by day, [`online`] and
+//! [`lrfu`] are the policies that decide at each read. The first 30 days warm caches and logs up; the rest is measured. Everything is decided from the trace alone, so that the same settings
 //! give the same figures to the bit.
 
 mod generate;
+mod lrfu;
+mod online;
 mod replay;
 mod trace;
 
@@ -35,7 +37,8 @@ pub struct SimulateSettings {
 pub struct SimulationReport {
     /// The space that each policy had.
     pub capacity_bytes: u64,
-    /// The policies: `lru`, `whitelist`, and `b0`, the bound.
+    /// The policies: of the moment, foyer's `lru`, `fifo`, `s3fifo`, `sieve` and `lfu` (W-TinyLFU), and `lrfu` with its
+    /// best lambda; of the night, `whitelist`, and `b0`, the bound.
     pub policies: Vec<PolicyReport>,
 }
 

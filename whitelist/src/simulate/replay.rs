@@ -1,14 +1,16 @@
 //! Living through a trace with each policy, at equal capacity.
 //!
 //! What is counted the same way for all: a read that is answered from the cache saves the origin's time less the SSD's;
-//! what a night loads ahead costs the origin's time, discounted because it is off-peak, and is never a hit. LRU is given
-//! the benefit of the doubt: after a miss the whole item is held, though only what was asked for was read.
+//! what a night loads ahead costs the origin's time, discounted because it is off-peak, and is never a hit. Online policies
+//! are given the benefit of the doubt: after a miss the whole item is held, though only what was asked for was read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use larder_model::{IoSpeed, ItemName};
 use serde::Serialize;
 
+use super::lrfu::{LAMBDAS, Lrfu};
+use super::online::{Online, OnlinePolicy};
 use super::trace::{HISTORY_DAYS, Trace};
 use crate::choice::{Candidate, choose};
 use crate::value::{Reads, value_seconds};
@@ -25,7 +27,7 @@ const REQUEST_BYTES: u64 = 8 << 20;
 /// What one policy came to over the measured days.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PolicyReport {
-    /// `lru`, `whitelist` or `b0`.
+    /// `lru`, `fifo`, `s3fifo`, `sieve`, `lfu`, `lrfu`, `whitelist` or `b0`.
     pub name: &'static str,
     /// IO time saved against no cache at all, in seconds; loading ahead is deducted.
     pub io_time_saved: f64,
@@ -39,6 +41,9 @@ pub struct PolicyReport {
     pub written_bytes: u64,
     /// 1 - saved / saved by the clairvoyant nightly choice.
     pub regret_b0: f64,
+    /// Of `lrfu` only: the lambda that saved most, per reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
 }
 
 /// A trace and the space to replay it in.
@@ -59,10 +64,18 @@ impl<'a> Replay<'a> {
 
 /// All policies over one replay.
 pub(super) fn policies(replay: &Replay<'_>) -> Vec<PolicyReport> {
+    let mut reports: Vec<PolicyReport> = OnlinePolicy::ALL
+        .into_iter()
+        .map(|policy| {
+            let cache = Online::new(policy, replay.capacity_bytes);
+            replay.online(policy.name(), |item, bytes| cache.touch(item, bytes))
+        })
+        .collect();
+    reports.push(replay.lrfu());
+    reports.push(replay.nightly("whitelist", |replay, day, _| replay.history(day)));
     let clairvoyant = replay.nightly("b0", |replay, day, held| replay.tomorrow(day, held));
-    let mut reports =
-        vec![replay.lru(), replay.nightly("whitelist", |replay, day, _| replay.history(day)), clairvoyant];
-    let bound = reports[2].io_time_saved;
+    let bound = clairvoyant.io_time_saved;
+    reports.push(clairvoyant);
     for report in &mut reports {
         report.regret_b0 = if bound > 0.0 { 1.0 - report.io_time_saved / bound } else { 0.0 };
     }
@@ -109,6 +122,7 @@ impl Sums {
             origin_bytes: self.all.bytes - self.hits.bytes + self.loaded_bytes,
             written_bytes: self.written_bytes,
             regret_b0: 0.0,
+            lambda: None,
         }
     }
 }
@@ -119,14 +133,15 @@ fn load_seconds(bytes: u64) -> f64 {
 }
 
 impl Replay<'_> {
-    fn lru(&self) -> PolicyReport {
-        let mut cache = Lru::new(self.capacity_bytes);
+    /// A policy of the moment: `touch` reads an item of so many bytes, holds it from then on if it can, and tells whether
+    /// it was held.
+    fn online(&self, name: &'static str, mut touch: impl FnMut(usize, u64) -> bool) -> PolicyReport {
         let mut sums = Sums::default();
         for (day, reads) in self.trace.days.iter().enumerate() {
             let measured = day >= self.measured_from;
             for read in reads {
                 let item_bytes = self.trace.item_bytes[read.item];
-                let hit = cache.touch(read.item, item_bytes);
+                let hit = touch(read.item, item_bytes);
                 if measured {
                     sums.read(read.bytes, hit);
                     if !hit && item_bytes <= self.capacity_bytes {
@@ -135,7 +150,16 @@ impl Replay<'_> {
                 }
             }
         }
-        sums.report("lru")
+        sums.report(name)
+    }
+
+    /// LRFU with the best of [`LAMBDAS`] for this very history, which is more than anybody can know beforehand.
+    fn lrfu(&self) -> PolicyReport {
+        let replayed = LAMBDAS.into_iter().map(|lambda| {
+            let mut cache = Lrfu::new(self.capacity_bytes, lambda);
+            PolicyReport { lambda: Some(lambda), ..self.online("lrfu", |item, bytes| cache.touch(item, bytes)) }
+        });
+        replayed.max_by(|a, b| a.io_time_saved.total_cmp(&b.io_time_saved)).expect("there are lambdas")
     }
 
     /// A policy that chooses once a night among what `value` says, and holds that for a day.
@@ -207,44 +231,6 @@ fn name_of(item: usize) -> ItemName {
     format!("trace.replay.items/item={item:09}").parse().expect("the form of an item's name")
 }
 
-/// Least recently used, by bytes.
-struct Lru {
-    capacity_bytes: u64,
-    used_bytes: u64,
-    clock: u64,
-    /// Each held item's last touch, and the items by last touch, the oldest first.
-    touched: HashMap<usize, (u64, u64)>,
-    oldest: BTreeMap<u64, usize>,
-}
-
-impl Lru {
-    fn new(capacity_bytes: u64) -> Self {
-        Self { capacity_bytes, used_bytes: 0, clock: 0, touched: HashMap::new(), oldest: BTreeMap::new() }
-    }
-
-    /// Reads an item, and holds it from then on; tells whether it was held. One larger than everything is not held.
-    fn touch(&mut self, item: usize, bytes: u64) -> bool {
-        self.clock += 1;
-        let held = self.touched.remove(&item);
-        if let Some((at, bytes)) = held {
-            self.oldest.remove(&at);
-            self.used_bytes -= bytes;
-        }
-        if bytes > self.capacity_bytes {
-            return held.is_some();
-        }
-        while self.used_bytes + bytes > self.capacity_bytes {
-            let (_, evicted) = self.oldest.pop_first().expect("what is used is held");
-            let (_, freed) = self.touched.remove(&evicted).expect("both maps hold the same items");
-            self.used_bytes -= freed;
-        }
-        self.touched.insert(item, (self.clock, bytes));
-        self.oldest.insert(self.clock, item);
-        self.used_bytes += bytes;
-        held.is_some()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::trace::Access;
@@ -268,28 +254,23 @@ mod tests {
         OFF_PEAK * (2.0 * 0.030 + 10e6 / 80e6)
     }
 
-    fn replayed(days: &[&[usize]], capacity_bytes: u64) -> [PolicyReport; 3] {
+    fn replayed(days: &[&[usize]], capacity_bytes: u64) -> Vec<PolicyReport> {
         let trace = trace(days);
-        policies(&Replay::new(&trace, capacity_bytes)).try_into().expect("three policies")
-    }
-
-    #[test]
-    fn lru_hits_what_was_touched_last() {
-        let mut cache = Lru::new(20);
-        let touches = [(1, false), (2, false), (1, true), (3, false), (2, false), (3, true), (1, false)];
-        for (item, hit) in touches {
-            assert_eq!(cache.touch(item, 10), hit, "{item}");
-        }
-        assert!(!cache.touch(9, 21) && !cache.touch(9, 21), "what is larger than everything is never held");
+        policies(&Replay::new(&trace, capacity_bytes))
     }
 
     #[test]
     fn each_policy_saves_what_was_computed_by_hand() {
         // Room for one item. Measured from day 2 on: item 0 is the hot one of the history, item 1 that of the last day.
-        let [lru, whitelist, b0] = replayed(&[&[0, 0, 0], &[0, 0, 0], &[0, 1, 1], &[1, 1, 1, 1]], 10 * MB);
-        // LRU: 0 hit, 1 miss, 1 hit, then four hits.
-        assert!((lru.io_time_saved - 6.0 * read_saves()).abs() < 1e-9, "{lru:?}");
-        assert_eq!((lru.request_hit_ratio, lru.written_bytes), (6.0 / 7.0, 10 * MB));
+        let reports = replayed(&[&[0, 0, 0], &[0, 0, 0], &[0, 1, 1], &[1, 1, 1, 1]], 10 * MB);
+        let of = |name: &str| reports.iter().find(|report| report.name == name).unwrap();
+        let (whitelist, b0) = (of("whitelist"), of("b0"));
+        // Each online policy, whatever goes first: 0 hit, 1 miss, 1 hit, then four hits.
+        for name in ["lru", "fifo", "s3fifo", "sieve", "lfu", "lrfu"] {
+            let online = of(name);
+            assert!((online.io_time_saved - 6.0 * read_saves()).abs() < 1e-9, "{online:?}");
+            assert_eq!((online.request_hit_ratio, online.written_bytes), (6.0 / 7.0, 10 * MB), "{name}");
+        }
         // The history holds item 0 on both days, loaded before anything was measured: one hit.
         assert!((whitelist.io_time_saved - read_saves()).abs() < 1e-9, "{whitelist:?}");
         assert_eq!(whitelist.origin_bytes, 60 * MB);
