@@ -70,6 +70,10 @@ Broken lines are left out, counted and shown with their numbers. A log may be re
     Ingest(IngestArgs),
     /// Replay history: policies side by side.
     #[command(after_help = "\
+Policies: what the SSD's adaptive share can be given (lru, fifo, s3fifo, sieve, lfu, which is W-TinyLFU); lrfu with the
+best lambda for this history; whitelist, chosen each night by the value of the days before; b0, a bound: the same, chosen
+by what the next day reads. regret is against b0.
+
 Examples:
   larder simulate --capacity 0.05
   larder simulate --trace reads.csv --json")]

@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release -p larder-bench` compares ranged GETs answered from memory: Larder, nginx serving the same file
 //! statically, and a bare hyper server; with `ssd` behind `--`, reads from the SSD tier with fio; with `overload`,
-//! goodput as load grows. This one program plays three parts, each a process of its own, so that each can
-//! be pinned to a core and have its CPU time measured: the comparison, the bare server, and the load generator.
+//! goodput as load grows; with `policies`, the policies of the adaptive share with LRFU. This one program plays three
+//! parts, each a process of its own, so that each can be pinned to a core and have its CPU time measured: the comparison,
+//! the bare server, and the load generator.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports to the terminal")]
 
@@ -12,6 +13,7 @@ mod client;
 mod compare;
 mod load;
 mod overload;
+mod policies;
 mod record;
 mod servers;
 mod ssd;
@@ -34,6 +36,8 @@ enum Part {
     Ssd(ssd::Settings),
     /// Measures goodput under more load than the server can answer.
     Overload(overload::Settings),
+    /// Compares the policies of the adaptive share with LRFU, on the simulator's workloads.
+    Policies(policies::Settings),
     /// Serves one file from memory, and does nothing else (started by the comparison).
     Bare(bare::Settings),
     /// Sends GETs as fast as they are answered, and prints what it measured as JSON (started by the comparison).
@@ -45,7 +49,9 @@ fn main() -> anyhow::Result<()> {
     // The bare server and the load generator have one core each: a second thread would only add hand-overs.
     let mut runtime = match arguments.part {
         Some(Part::Bare(_) | Part::Load(_)) => tokio::runtime::Builder::new_current_thread(),
-        Some(Part::Ssd(_) | Part::Overload(_)) | None => tokio::runtime::Builder::new_multi_thread(),
+        Some(Part::Ssd(_) | Part::Overload(_) | Part::Policies(_)) | None => {
+            tokio::runtime::Builder::new_multi_thread()
+        }
     };
     let runtime = runtime.enable_all().build()?;
     match arguments.part {
@@ -53,6 +59,7 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Load(settings)) => runtime.block_on(load::run(settings)),
         Some(Part::Ssd(settings)) => runtime.block_on(ssd::run(settings)),
         Some(Part::Overload(settings)) => runtime.block_on(overload::run(settings)),
+        Some(Part::Policies(settings)) => policies::run(&settings),
         None => runtime.block_on(compare::run(arguments.compare)),
     }
 }

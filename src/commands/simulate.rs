@@ -15,7 +15,7 @@ pub(super) async fn run(args: SimulateArgs) -> Result<()> {
     table::say(format!("capacity {}\n", table::size(report.capacity_bytes)));
     let rows = report.policies.iter().map(|policy| {
         vec![
-            policy.name.to_string(),
+            policy.lambda.map_or_else(|| policy.name.to_owned(), |lambda| format!("{} (lambda {lambda})", policy.name)),
             table::seconds(policy.io_time_saved),
             format!("{:.1}%", policy.byte_hit_ratio * 100.0),
             format!("{:.1}%", policy.request_hit_ratio * 100.0),
