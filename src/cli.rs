@@ -71,8 +71,8 @@ Broken lines are left out, counted and shown with their numbers. A log may be re
     /// Replay history: policies side by side.
     #[command(after_help = "\
 Policies: what the SSD's adaptive share can be given (lru, fifo, s3fifo, sieve, lfu, which is W-TinyLFU); lrfu with the
-best lambda for this history; whitelist, chosen each night by the value of the days before; b0, a bound: the same, chosen
-by what the next day reads. regret is against b0.
+best lambda for this history; whitelist, chosen each night by the value of the days before; b0, the same chosen by what
+the next day reads, which bounds it. Regret is against b0: below zero for a policy that gains by changing within a day.
 
 Examples:
   larder simulate --capacity 0.05

@@ -39,7 +39,8 @@ pub struct PolicyReport {
     pub origin_bytes: u64,
     /// Bytes written to the SSD.
     pub written_bytes: u64,
-    /// 1 - saved / saved by the clairvoyant nightly choice.
+    /// 1 - saved / saved by the clairvoyant nightly choice. Online policies change within a day and may do better than
+    /// that: below zero.
     pub regret_b0: f64,
     /// Of `lrfu` only: the lambda that saved most, per reference.
     #[serde(skip_serializing_if = "Option::is_none")]
