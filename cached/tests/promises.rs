@@ -289,7 +289,7 @@ async fn a_request_that_hangs_is_hedged_within_a_budget() {
 }
 
 #[tokio::test]
-async fn a_long_stretch_is_read_by_requests_in_parallel() {
+async fn slow_first_read_a_long_stretch_is_read_by_requests_in_parallel() {
     let (folder, origin) = (tempfile::tempdir().unwrap(), origin());
     let bytes = content(4 * MIB, 2);
     put(&origin, "t/f", &bytes).await;
@@ -317,7 +317,7 @@ async fn an_origin_that_is_down_is_a_clean_error_and_what_is_cached_goes_on() {
 }
 
 #[tokio::test]
-async fn preload_makes_items_resident_and_its_reads_are_no_hits() {
+async fn warm_up_that_lies_preloaded_items_are_resident_and_their_loading_is_no_hit() {
     let (folder, origin) = (tempfile::tempdir().unwrap(), origin());
     let bytes = content(700_000, 1);
     for day in 1..4 {
@@ -344,7 +344,7 @@ async fn preload_makes_items_resident_and_its_reads_are_no_hits() {
 }
 
 #[tokio::test]
-async fn preload_larger_than_the_capacity_says_what_is_left_out() {
+async fn warm_up_that_lies_a_preload_larger_than_the_capacity_says_what_is_left_out() {
     let (folder, origin) = (tempfile::tempdir().unwrap(), origin());
     for day in 1..5 {
         put(&origin, &format!("db/t/dt={day}/f"), &content(48 * MIB, day)).await;

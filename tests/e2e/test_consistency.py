@@ -76,28 +76,36 @@ def test_a_range_that_was_not_read_yet_never_mixes_two_versions(start_larder, ow
 
 
 @pytest.mark.parametrize("consistency", ["strict", {"revalidate": "1s"}])
-def test_while_the_origin_changes_no_answer_is_a_mix(start_larder, own_origin, overwrite, consistency):
+def test_stale_or_mixed_versions_never_come_while_the_origin_changes(start_larder, own_origin, overwrite, consistency):
     larder = start_larder([s3_bucket(own_origin, consistency=consistency)]).start()
     overwrite(0)
     stop = threading.Event()
+    written = 0
     answers: list[bytes | Exception] = []
+    stale: list[tuple[int, int]] = []
 
     def keep_reading():
         client = larder.client(config={"max_pool_connections": 4})
         while not stop.is_set():
+            before = written
             try:
-                answers.append(client.get_object(Bucket="warehouse", Key="t/x.bin")["Body"].read())
+                body = client.get_object(Bucket="warehouse", Key="t/x.bin")["Body"].read()
+                answers.append(body)
+                if consistency == "strict" and body[0] < before:
+                    stale.append((body[0], before))
             except Exception as error:  # noqa: BLE001 - judged below
                 answers.append(error)
 
     readers = [threading.Thread(target=keep_reading) for _ in range(4)]
     for reader in readers:
         reader.start()
-    for round_ in range(1, 25):
-        overwrite(round_)
+    for written_next in range(1, 25):
+        overwrite(written_next)
+        written = written_next
     stop.set()
     for reader in readers:
         reader.join()
+    assert not stale, f"(version read, version written before the read began): {stale[:3]}"
     bodies = [answer for answer in answers if isinstance(answer, bytes)]
     assert len(bodies) > 20
     for body in bodies:

@@ -51,6 +51,23 @@ fn no_source_names_a_place_on_somebodys_machine() {
 }
 
 #[test]
+fn every_promise_has_the_tests_that_are_named() {
+    let promises = fs::read_to_string(root().join("docs/promises.md")).expect("the page of promises");
+    let named: Vec<(&str, &str)> = promises.split('`').filter_map(|words| words.split_once("::")).collect();
+    assert!(named.len() > 20, "the page names {} tests", named.len());
+    let missing: Vec<String> = named
+        .into_iter()
+        .filter(|(file, _)| *file != "file")
+        .filter(|(file, test)| {
+            let text = fs::read_to_string(root().join(file)).unwrap_or_default();
+            !text.contains(&format!("fn {test}(")) && !text.contains(&format!("def {test}("))
+        })
+        .map(|(file, test)| format!("{file}::{test}"))
+        .collect();
+    assert!(missing.is_empty(), "docs/promises.md names tests that are not there:\n{}", missing.join("\n"));
+}
+
+#[test]
 fn dependencies_between_our_crates_point_one_way() {
     let allowed: BTreeMap<&str, BTreeSet<&str>> =
         ALLOWED.iter().map(|(name, others)| (*name, others.iter().copied().collect())).collect();
