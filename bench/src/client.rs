@@ -26,22 +26,27 @@ pub(crate) struct Client {
 impl Client {
     /// Reads every range once and compares it with the object's file.
     pub(crate) fn verify(&self, server: &Server, size: u64, object: &Path) -> anyhow::Result<Measured> {
-        let mut command = self.command(server, size)?;
+        let mut command = self.command(&server.url, server.signed, size)?;
         self.run(command.arg("--verify").arg(object))
     }
 
     /// Sends for the time that is set.
     pub(crate) fn measure(&self, server: &Server, size: u64) -> anyhow::Result<Measured> {
-        self.run(&mut self.command(server, size)?)
+        self.measure_url(&server.url, server.signed, size)
     }
 
-    fn command(&self, server: &Server, size: u64) -> anyhow::Result<Command> {
+    /// Sends to this address for the time that is set.
+    pub(crate) fn measure_url(&self, url: &str, signed: bool, size: u64) -> anyhow::Result<Measured> {
+        self.run(&mut self.command(url, signed, size)?)
+    }
+
+    fn command(&self, url: &str, signed: bool, size: u64) -> anyhow::Result<Command> {
         let mut command = pinned(self.core, std::env::current_exe()?);
-        command.arg("load").args(["--url", &server.url]);
+        command.arg("load").args(["--url", url]);
         command.args(["--object-bytes", &self.object_bytes.to_string(), "--range-bytes", &size.to_string()]);
         command.args(["--connections", &self.connections.to_string()]);
         command.args(["--seconds", &self.seconds.to_string()]);
-        if server.signed {
+        if signed {
             command.args(["--key", KEY.0, "--secret", KEY.1]);
         }
         Ok(command)
@@ -80,6 +85,11 @@ impl Bench {
         write_object(&object, object_bytes)?;
         let (server_core, client_core) = cores()?;
         Ok(Self { folder, object, server_core, client_core })
+    }
+
+    /// The folder itself.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Starts servers on the object.

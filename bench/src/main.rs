@@ -2,9 +2,10 @@
 //!
 //! `cargo run --release -p larder-bench` compares ranged GETs answered from memory: Larder, nginx serving the same file
 //! statically, and a bare hyper server; with `ssd` behind `--`, reads from the SSD tier with fio; with `overload`,
-//! goodput as load grows; with `policies`, the policies of the adaptive share with LRFU. This one program plays three
-//! parts, each a process of its own, so that each can be pinned to a core and have its CPU time measured: the comparison,
-//! the bare server, and the load generator.
+//! goodput as load grows; with `origin`, first reads and the direct route beside the origin itself; with `policies`, the
+//! policies of the adaptive share with LRFU. This one program plays several parts, each a process of its own, so that each
+//! can be pinned to a core and have its CPU time measured: the comparison, the bare server, the simulated origin, and the
+//! load generator.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports to the terminal")]
 
@@ -12,6 +13,7 @@ mod bare;
 mod client;
 mod compare;
 mod load;
+mod origin;
 mod overload;
 mod policies;
 mod record;
@@ -38,6 +40,10 @@ enum Part {
     Overload(overload::Settings),
     /// Compares the policies of the adaptive share with LRFU, on the simulator's workloads.
     Policies(policies::Settings),
+    /// Compares first reads and the direct route with reads of the origin itself.
+    Origin(origin::Settings),
+    /// Plays an S3 server at a simulated distance (started by the comparisons).
+    ServeOrigin(origin::ServerSettings),
     /// Serves one file from memory, and does nothing else (started by the comparison).
     Bare(bare::Settings),
     /// Sends GETs as fast as they are answered, and prints what it measured as JSON (started by the comparison).
@@ -46,12 +52,10 @@ enum Part {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    // The bare server and the load generator have one core each: a second thread would only add hand-overs.
+    // The bare server, the origin and the load generator have one core each: a second thread would only add hand-overs.
     let mut runtime = match arguments.part {
-        Some(Part::Bare(_) | Part::Load(_)) => tokio::runtime::Builder::new_current_thread(),
-        Some(Part::Ssd(_) | Part::Overload(_) | Part::Policies(_)) | None => {
-            tokio::runtime::Builder::new_multi_thread()
-        }
+        Some(Part::Bare(_) | Part::Load(_) | Part::ServeOrigin(_)) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = runtime.enable_all().build()?;
     match arguments.part {
@@ -60,6 +64,8 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Ssd(settings)) => runtime.block_on(ssd::run(settings)),
         Some(Part::Overload(settings)) => runtime.block_on(overload::run(settings)),
         Some(Part::Policies(settings)) => policies::run(&settings),
+        Some(Part::Origin(settings)) => runtime.block_on(origin::run(settings)),
+        Some(Part::ServeOrigin(settings)) => runtime.block_on(origin::serve(settings)),
         None => runtime.block_on(compare::run(arguments.compare)),
     }
 }

@@ -13,13 +13,16 @@ use http::{Request, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
+
+use crate::origin::Traffic;
 
 /// The access key that Larder is given and the load generator signs with.
 pub(crate) const KEY: (&str, &str) = ("bench", "bench-secret-0123456789");
 
-/// The bucket in front of the object.
-const BUCKET: &str = "bench";
+/// The bucket in front of the object, and its name at the origin.
+pub(crate) const BUCKET: &str = "bench";
 
 /// A running server.
 pub(crate) struct Server {
@@ -27,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) name: &'static str,
     /// The object's address.
     pub(crate) url: String,
+    /// The server's own address: `http://host:port`.
+    pub(crate) endpoint: String,
     /// Whether requests to it are signed.
     pub(crate) signed: bool,
     /// The port of its admin API, if it is Larder.
@@ -109,6 +114,23 @@ impl Launcher<'_> {
 
     /// Larder in front of the folder. What it held when it last ran here with the same block length, it holds again.
     pub(crate) async fn larder(&self, binary: &Path, tiers: &Tiers) -> anyhow::Result<Server> {
+        let home = self.folder.join("larder");
+        let cache = format!(
+            "memory = \"{}B\"\nssd = {{ path = \"{}/cache\", capacity = \"{}B\" }}\nblock = \"{}B\"\nadmit = \"all\"\n",
+            tiers.memory_bytes,
+            home.display(),
+            tiers.ssd_bytes,
+            tiers.block_bytes
+        );
+        let bucket = format!(
+            "[[bucket]]\nname = \"{BUCKET}\"\norigin = \"file://{}\"\nconsistency = \"immutable\"\n",
+            self.folder.join("objects").display()
+        );
+        self.larder_with(binary, &cache, &bucket).await
+    }
+
+    /// Larder in `larder/` of the folder, with these lines in `[cache]`, and these buckets.
+    pub(crate) async fn larder_with(&self, binary: &Path, cache: &str, buckets: &str) -> anyhow::Result<Server> {
         let (port, admin) = (free_port()?, free_port()?);
         let folder = self.folder.join("larder");
         fs::create_dir_all(&folder)?;
@@ -120,13 +142,7 @@ impl Launcher<'_> {
              [admin]\nlisten = \"127.0.0.1:{admin}\"\n\
              [store]\nurl = \"sqlite://{home}/larder.db\"\n\
              [logs]\npath = \"{home}/logs\"\n\
-             [cache]\nmemory = \"{}B\"\nssd = {{ path = \"{home}/cache\", capacity = \"{}B\" }}\n\
-             block = \"{}B\"\nadmit = \"all\"\n\
-             [[bucket]]\nname = \"{BUCKET}\"\norigin = \"file://{}\"\nconsistency = \"immutable\"\n",
-            tiers.memory_bytes,
-            tiers.ssd_bytes,
-            tiers.block_bytes,
-            self.folder.join("objects").display()
+             [cache]\n{cache}{buckets}"
         );
         fs::write(folder.join("larder.toml"), configuration)?;
         let mut command = pinned(self.core, binary);
@@ -137,7 +153,21 @@ impl Launcher<'_> {
         Ok(server)
     }
 
-    async fn start(
+    /// The files of `objects/` behind the simulated distance, or with none. It runs on `core`: not where the servers do,
+    /// for what a far origin computes costs a cache nothing.
+    pub(crate) async fn origin(&self, core: Option<usize>, near: bool) -> anyhow::Result<Server> {
+        let port = free_port()?;
+        let mut command = pinned(core, std::env::current_exe()?);
+        command.arg("serve-origin").args(["--listen", &format!("127.0.0.1:{port}")]);
+        command.arg("--folder").arg(self.folder.join("objects"));
+        if near {
+            command.arg("--near");
+        }
+        let name = if near { "origin, near" } else { "origin" };
+        self.start(name, command, port, format!("http://127.0.0.1:{port}/{BUCKET}/{}", self.object), false).await
+    }
+
+    pub(crate) async fn start(
         &self,
         name: &'static str,
         mut command: Command,
@@ -149,7 +179,8 @@ impl Launcher<'_> {
         let output = fs::File::create(&log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("starting {name} ({:?})", command.get_program()))?;
-        let mut server = Server { name, url, signed, admin: 0, child };
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let mut server = Server { name, url, endpoint, signed, admin: 0, child };
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             if server.child.try_wait()?.is_some() || Instant::now() > deadline {
@@ -164,13 +195,14 @@ impl Launcher<'_> {
 impl Server {
     /// A figure of Larder's `GET /api/v1/stat`.
     pub(crate) async fn stat(&self, figure: &str) -> anyhow::Result<u64> {
-        let stream = TcpStream::connect(("127.0.0.1", self.admin)).await?;
-        let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        let request = Request::get("/api/v1/stat").header(header::HOST, "localhost").body(Empty::<Bytes>::new())?;
-        let body = sender.send_request(request).await?.into_body().collect().await?.to_bytes();
-        let stat: serde_json::Value = serde_json::from_slice(&body)?;
+        let stat: serde_json::Value = get_json(self.admin, "/api/v1/stat").await?;
         stat[figure].as_u64().with_context(|| format!("no {figure} in {stat}"))
+    }
+
+    /// What the origin was asked for so far.
+    pub(crate) async fn traffic(&self) -> anyhow::Result<Traffic> {
+        let port = self.endpoint.rsplit(':').next().context("the endpoint names no port")?;
+        get_json(port.parse()?, "/_traffic").await
     }
 
     /// Bytes of memory that the process has resident.
@@ -191,6 +223,15 @@ impl Server {
     pub(crate) fn cpu_seconds(&self) -> anyhow::Result<f64> {
         cpu_seconds(self.child.id())
     }
+}
+
+async fn get_json<T: DeserializeOwned>(port: u16, path: &str) -> anyhow::Result<T> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = Request::get(path).header(header::HOST, "localhost").body(Empty::<Bytes>::new())?;
+    let body = sender.send_request(request).await?.into_body().collect().await?.to_bytes();
+    Ok(serde_json::from_slice(&body)?)
 }
 
 /// A command that runs on this core only.
@@ -218,10 +259,10 @@ fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     Ok(seconds)
 }
 
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0)
 }
