@@ -94,7 +94,7 @@ impl Bench {
 
     /// Starts servers on the object.
     pub(crate) fn launcher(&self) -> Launcher<'_> {
-        Launcher { folder: self.folder.path(), object: OBJECT, core: self.server_core }
+        Launcher { folder: self.folder.path(), object: OBJECT, core: self.server_core, access_log: true }
     }
 }
 

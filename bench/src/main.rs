@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release -p larder-bench` compares ranged GETs answered from memory: Larder, nginx serving the same file
 //! statically, and a bare hyper server; with `ssd` behind `--`, reads from the SSD tier with fio; with `overload`,
-//! goodput as load grows; with `origin`, first reads and the direct route beside the origin itself; with `policies`, the
-//! policies of the adaptive share with LRFU. This one program plays several parts, each a process of its own, so that each
+//! goodput as load grows; with `origin`, first reads and the direct route beside the origin itself; with `log`, what
+//! the access log costs; with `policies`, the policies of the adaptive share with LRFU. This one program plays several parts, each a process of its own, so that each
 //! can be pinned to a core and have its CPU time measured: the comparison, the bare server, the simulated origin, and the
 //! load generator.
 
@@ -13,6 +13,7 @@ mod bare;
 mod client;
 mod compare;
 mod load;
+mod log;
 mod origin;
 mod overload;
 mod policies;
@@ -40,6 +41,8 @@ enum Part {
     Overload(overload::Settings),
     /// Compares the policies of the adaptive share with LRFU, on the simulator's workloads.
     Policies(policies::Settings),
+    /// Measures what the access log costs small reads.
+    Log(log::Settings),
     /// Compares first reads and the direct route with reads of the origin itself.
     Origin(origin::Settings),
     /// Plays an S3 server at a simulated distance (started by the comparisons).
@@ -63,6 +66,7 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Load(settings)) => runtime.block_on(load::run(settings)),
         Some(Part::Ssd(settings)) => runtime.block_on(ssd::run(settings)),
         Some(Part::Overload(settings)) => runtime.block_on(overload::run(settings)),
+        Some(Part::Log(settings)) => runtime.block_on(log::run(settings)),
         Some(Part::Policies(settings)) => policies::run(&settings),
         Some(Part::Origin(settings)) => runtime.block_on(origin::run(settings)),
         Some(Part::ServeOrigin(settings)) => runtime.block_on(origin::serve(settings)),

@@ -64,6 +64,8 @@ pub(crate) struct Launcher<'a> {
     pub(crate) object: &'a str,
     /// The core they run on; anywhere when the machine has only one.
     pub(crate) core: Option<usize>,
+    /// Whether Larder logs what is read.
+    pub(crate) access_log: bool,
 }
 
 impl Launcher<'_> {
@@ -141,8 +143,9 @@ impl Launcher<'_> {
              [[s3.keys]]\nid = \"{key}\"\nsecret = \"{secret}\"\nbuckets = [\"*\"]\naccess = \"read\"\n\
              [admin]\nlisten = \"127.0.0.1:{admin}\"\n\
              [store]\nurl = \"sqlite://{home}/larder.db\"\n\
-             [logs]\npath = \"{home}/logs\"\n\
-             [cache]\n{cache}{buckets}"
+             [logs]\npath = \"{home}/logs\"\naccess = {}\n\
+             [cache]\n{cache}{buckets}",
+            self.access_log
         );
         fs::write(folder.join("larder.toml"), configuration)?;
         let mut command = pinned(self.core, binary);

@@ -168,7 +168,7 @@ fn config(lake: &Lake, folder: &Path, budget: ByteSize) -> Result<Config> {
         cache: cache(folder, budget),
         buckets: vec![bucket],
         nightly: NightlySettings { budget, ..NightlySettings::default() },
-        logs: LogSettings { path: folder.join("logs") },
+        logs: LogSettings { path: folder.join("logs"), ..LogSettings::default() },
         ..Config::default()
     })
 }
