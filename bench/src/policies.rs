@@ -210,7 +210,9 @@ mod tests {
         // The standard deviation is the root of 5/3, the mean's half of that.
         assert!((interval.mean - 2.5).abs() < 1e-12);
         assert!((interval.half - STUDENTS_T * (5.0_f64 / 3.0).sqrt() / 2.0).abs() < 1e-12);
-        assert!(!interval.is_above_zero() && !interval.is_below_zero());
+        assert!(interval.is_above_zero() && !interval.is_below_zero());
+        let wide = Interval::of(&[-3.0, 4.0]);
+        assert!(!wide.is_above_zero() && !wide.is_below_zero());
         assert_eq!(SEEDS.count(), 20, "Student's t is of as many");
     }
 
