@@ -133,7 +133,7 @@ impl Index {
             Policy::S3Fifo => S3FifoConfig::default().into(),
             Policy::Sieve => SieveConfig.into(),
             Policy::Lfu => LfuConfig::default().into(),
-            Policy::Lru => LruConfig::default().into(),
+            Policy::Lru => LruConfig { high_priority_pool_ratio: 1.0 }.into(),
             Policy::Fifo => FifoConfig::default().into(),
         };
         let adaptive = CacheBuilder::new(room as usize)
@@ -172,7 +172,13 @@ impl Index {
         match share {
             Share::Adaptive => {
                 self.remove_resident(&key);
-                drop(self.adaptive.insert(key, extent));
+                // foyer would hold it all the same, and nothing else.
+                if extent.room() > self.adaptive_room.load(Ordering::SeqCst) {
+                    self.remove_adaptive(&key);
+                    self.give_up(key, extent);
+                } else {
+                    drop(self.adaptive.insert(key, extent));
+                }
             }
             Share::Resident(item) => {
                 self.remove_adaptive(&key);
@@ -414,6 +420,18 @@ mod tests {
         index.keep(&HashSet::from([OTHER]));
         assert_eq!(index.resident_room(), 0);
         assert!(index.holds(&key(1, 0)), "it has become adaptive");
+    }
+
+    #[test]
+    fn a_block_that_the_adaptive_share_has_no_room_for_is_not_held() {
+        let index = index(10, 0);
+        for n in 0..10 {
+            index.insert(key(1, n), extent(n as u32), Share::Resident(ITEM));
+        }
+        index.give_way(0);
+        index.insert(key(2, 0), extent(20), Share::Adaptive);
+        assert!(!index.holds(&key(2, 0)));
+        assert_eq!(index.adaptive.usage(), 0);
     }
 
     #[test]
