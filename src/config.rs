@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use larder_cached::{BucketSettings, CacheSettings, Consistency, S3Settings};
+use larder_cached::{BucketSettings, CacheSettings, S3Settings};
 use larder_whitelist::{NightlySettings, StoreSettings};
 use serde::{Deserialize, Serialize};
 
@@ -140,22 +140,15 @@ impl Config {
     /// What holds without a file: everything below `data/`, on loopback, with the folder `data/objects` as bucket `demo`.
     pub(crate) fn embedded() -> Self {
         let objects = std::path::absolute("data/objects").unwrap_or_else(|_| PathBuf::from("/data/objects"));
-        let bucket = BucketSettings {
-            name: "demo".to_owned(),
-            origin: format!("file://{}", objects.display()),
-            consistency: Consistency::default(),
-            options: Default::default(),
-            catalog: None,
-            tables: Vec::new(),
-            list_cache: Default::default(),
-            fills_max: BucketSettings::FILLS_MAX,
-        };
+        let bucket = BucketSettings::new("demo", format!("file://{}", objects.display()));
         Self { buckets: vec![bucket], ..Self::default() }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use larder_cached::Consistency;
+
     use super::*;
 
     fn problems(text: &str) -> String {
@@ -240,6 +233,12 @@ rate = "200MiB/s"
         let cases = [
             (format!("{BUCKET}{BUCKET}"), "line 5:", "stands twice"),
             (format!("{BUCKET}fills_max = 0\n"), "line 4:", "at least 1"),
+            (format!("{BUCKET}redirect = [\"Spark\"]\n"), "line 4:", "`Spark`"),
+            (
+                "[[bucket]]\nname = \"b12\"\norigin = \"file:///x\"\nredirect = [\"*\"]\n".to_owned(),
+                "line 4:",
+                "presigned URLs",
+            ),
             ("[[bucket]]\nname = \"No Good\"\norigin = \"s3://b\"\n".to_owned(), "line 2:", "lower-case letters"),
             ("[[bucket]]\nname = \"b12\"\norigin = \"ftp://b\"\n".to_owned(), "line 3:", "s3://"),
             ("[cache]\nssd = { path = \"x\", capacity = \"1MiB\" }\n".to_owned(), "line 2:", "64.0 MiB"),

@@ -198,8 +198,8 @@ impl Engine {
         self.routes.load().whitelist().cloned()
     }
 
-    /// Counts a read that ended.
-    pub(crate) fn count_served(&self, access: &AccessRecord) {
+    /// Remembers a read of a cold object, which may earn it a place.
+    pub(crate) fn remember_cold(&self, access: &AccessRecord) {
         let name = &access.object.name;
         if self.adapts
             && let Some(whitelist) = self.routes.load().cold(&name.bucket, &name.key)
@@ -209,6 +209,11 @@ impl Engine {
             let id = name_id(&name.bucket, &name.key);
             self.cold_reads.record(id, access.object.state.size, saved.max(0.0), access.time);
         }
+    }
+
+    /// Counts a read that ended.
+    pub(crate) fn count_served(&self, access: &AccessRecord) {
+        self.remember_cold(access);
         let metrics = &self.metrics;
         let slowest = match access.route {
             Route::Direct => {

@@ -31,7 +31,7 @@ mod write;
 
 pub use api::router;
 pub use engine::{Engine, EngineParts, StartError};
-pub use origin::{Origin, OriginError, Origins};
+pub use origin::{OpenError, Origin, OriginError, Origins};
 pub use s3::{KeysError, ServeError, serve_s3};
 pub use settings::{
     Access, Admit, BucketSettings, CacheSettings, Consistency, KeySettings, Policy, S3Settings, SsdSettings,

@@ -324,16 +324,7 @@ mod tests {
 
     async fn origin(consistency: Consistency) -> (Arc<Origin>, Arc<InMemory>) {
         let store = Arc::new(InMemory::new());
-        let settings = BucketSettings {
-            name: "wh".into(),
-            origin: "file:///".into(),
-            consistency,
-            options: Default::default(),
-            catalog: None,
-            tables: Vec::new(),
-            list_cache: Duration::ZERO,
-            fills_max: BucketSettings::FILLS_MAX,
-        };
+        let settings = BucketSettings { consistency, ..BucketSettings::new("wh", "file:///") };
         let mut origins = Origins::open(&[settings]).expect("an origin");
         origins.replace_store("wh", store.clone());
         store.put(&"k".into(), "one".into()).await.expect("a write");

@@ -66,6 +66,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) gets: Counter,
     pub(crate) get_errors: Counter,
+    pub(crate) redirects: Counter,
     pub(crate) bytes_memory: Counter,
     pub(crate) bytes_ssd: Counter,
     pub(crate) bytes_origin: Counter,
@@ -99,6 +100,7 @@ impl Metrics {
         let metrics = Self {
             gets: Counter::default(),
             get_errors: Counter::default(),
+            redirects: Counter::default(),
             bytes_memory: bytes(Tier::Memory, Route::Cached),
             bytes_ssd: bytes(Tier::Ssd, Route::Cached),
             bytes_origin: bytes(Tier::Origin, Route::Cached),
@@ -120,6 +122,11 @@ impl Metrics {
         };
         registry.register("get_requests", "GET requests served", metrics.gets.clone());
         registry.register("get_errors", "GET requests that failed", metrics.get_errors.clone());
+        registry.register(
+            "redirects",
+            "GET requests answered with a redirect to the origin",
+            metrics.redirects.clone(),
+        );
         registry.register_with_unit("get", "Bytes sent to clients", Unit::Bytes, get_bytes);
         registry.register_with_unit("get", "Seconds a GET took, by its slowest tier", Unit::Seconds, get_seconds);
         registry.register_with_unit("origin", "Bytes read from origins", Unit::Bytes, origin_bytes);

@@ -245,14 +245,8 @@ impl Model {
 
 async fn start(folder: &Path, origin: &Arc<FaultyOrigin>, seed: u64) -> (Arc<Engine>, Arc<FaultyDisk>) {
     let bucket = |(name, consistency): (&str, Consistency)| BucketSettings {
-        name: name.into(),
-        origin: format!("s3://lake/{name}"),
         consistency,
-        options: Default::default(),
-        catalog: None,
-        tables: Vec::new(),
-        list_cache: Duration::ZERO,
-        fills_max: BucketSettings::FILLS_MAX,
+        ..BucketSettings::new(name, format!("s3://lake/{name}"))
     };
     let mut origins = Origins::open(&BUCKETS.map(bucket)).expect("origins");
     for (name, _) in BUCKETS {

@@ -18,8 +18,10 @@ use futures::future::join_all;
 use larder_model::{AttributionRules, Version};
 use object_store::list::PaginatedListStore;
 use object_store::path::Path;
+use object_store::signer::Signer;
 use object_store::{Attributes, GetOptions, GetResult, ObjectStore, ObjectStoreExt};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use url::Url;
 
 pub use self::error::OriginError;
 pub use self::listing::{ListEntry, ListPage, ListRequest};
@@ -53,6 +55,7 @@ impl Origins {
             let origin = Arc::make_mut(origin);
             origin.store = store;
             origin.paginated = None;
+            origin.signer = None;
             origin.local_folder = None;
         }
     }
@@ -91,6 +94,10 @@ pub struct Origin {
     consistency: Consistency,
     list_cache: Duration,
     keeps_attributes: bool,
+    /// Makes presigned URLs, where the storage has them and the bucket redirects.
+    signer: Option<Arc<dyn Signer>>,
+    /// The engines that are redirected; `*` is all.
+    redirect: Vec<String>,
     /// Whether listings give ETags without the quotes that `If-Match` needs.
     lists_bare_etags: bool,
     pace: Arc<Pace>,
@@ -177,6 +184,30 @@ impl Origin {
     /// Whether the storage keeps content types and user metadata. A local directory does not.
     pub(crate) fn keeps_attributes(&self) -> bool {
         self.keeps_attributes
+    }
+
+    /// Whether direct reads of this engine are sent to the origin itself.
+    pub(crate) fn redirects(&self, engine: &str) -> bool {
+        self.signer.is_some() && self.redirect.iter().any(|name| name == "*" || name == engine)
+    }
+
+    /// A URL by which anybody may GET this object from the origin, for so long. `None` when it cannot be signed now: its
+    /// reads then go through Larder.
+    pub(crate) async fn signed_url(&self, key: &str, expires_in: Duration) -> Result<Option<Url>, OriginError> {
+        let path = self.path(key)?;
+        let Some(signer) = &self.signer else { return Ok(None) };
+        match signer.signed_url(http::Method::GET, &path, expires_in).await {
+            Ok(signed) => Ok(Some(signed)),
+            Err(error) => {
+                let error = OriginError::from(error);
+                tracing::warn!(
+                    bucket = self.name,
+                    error = error.detail(),
+                    "no URL could be signed, so nothing is redirected"
+                );
+                Ok(None)
+            }
+        }
     }
 
     /// Where a key is in the storage. Keys that the storage's paths cannot express (an empty segment, `.` or `..`, a

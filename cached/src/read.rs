@@ -3,6 +3,7 @@
 mod ahead;
 mod body;
 mod conditions;
+mod redirect;
 
 use std::borrow::Cow;
 use std::sync::Arc;

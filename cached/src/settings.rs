@@ -202,11 +202,30 @@ pub struct BucketSettings {
     /// Requests of fills that may be under way at the origin at once; more wait.
     #[serde(default = "BucketSettings::fills_max_default")]
     pub fills_max: usize,
+    /// Engines, as the access log names them, whose direct reads are answered with a redirect to a presigned URL of the
+    /// origin; `*` is all.
+    #[serde(default)]
+    pub redirect: Vec<String>,
 }
 
 impl BucketSettings {
     /// [`fills_max`](Self::fills_max) where nothing is said.
     pub const FILLS_MAX: usize = 64;
+
+    /// A bucket of which nothing else is said.
+    pub fn new(name: impl Into<String>, origin: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            origin: origin.into(),
+            consistency: Consistency::default(),
+            options: BTreeMap::new(),
+            catalog: None,
+            tables: Vec::new(),
+            list_cache: Duration::ZERO,
+            fills_max: Self::FILLS_MAX,
+            redirect: Vec::new(),
+        }
+    }
 
     fn fills_max_default() -> usize {
         Self::FILLS_MAX

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use larder_cached::{CacheSettings, Origins, SsdSettings};
+use larder_cached::{CacheSettings, OpenError, Origins, SsdSettings};
 use larder_model::ByteSize;
 
 use super::Config;
@@ -133,7 +133,11 @@ fn buckets(config: &Config, say: &mut impl FnMut(&str, String)) {
             say(&format!("bucket.{i}.fills_max"), "must be at least 1".to_owned());
         }
         if let Err(error) = Origins::open(std::slice::from_ref(bucket)) {
-            let field = if error.to_string().contains("option `") { "options" } else { "origin" };
+            let field = match error {
+                OpenError::Option { .. } => "options",
+                OpenError::Redirect { .. } => "redirect",
+                OpenError::Url { .. } | OpenError::Client { .. } => "origin",
+            };
             say(&format!("bucket.{i}.{field}"), format!("{:#}", anyhow::Error::from(error)));
         }
     }

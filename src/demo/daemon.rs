@@ -146,14 +146,9 @@ fn config(lake: &Lake, folder: &Path, budget: ByteSize) -> Result<Config> {
     let origin = url::Url::from_directory_path(&root);
     let origin = origin.ok().with_context(|| format!("{} is no absolute path", root.display()))?;
     let bucket = BucketSettings {
-        name: BUCKET.into(),
-        origin: origin.into(),
         consistency: Consistency::Immutable,
-        options: Default::default(),
-        catalog: None,
-        tables: Vec::new(),
         list_cache: LIST_CACHE,
-        fills_max: BucketSettings::FILLS_MAX,
+        ..BucketSettings::new(BUCKET, origin)
     };
     let key = KeySettings {
         id: KEY_ID.into(),

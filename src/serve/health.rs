@@ -86,7 +86,7 @@ async fn metrics(State(health): State<Health>) -> Response {
 mod tests {
     use std::path::Path;
 
-    use larder_cached::{BucketSettings, CacheSettings, Consistency, EngineParts, Origins, SsdSettings};
+    use larder_cached::{BucketSettings, CacheSettings, EngineParts, Origins, SsdSettings};
     use larder_model::{ByteSize, SystemClock};
     use larder_whitelist::StoreSettings;
     use tokio::sync::watch;
@@ -95,14 +95,8 @@ mod tests {
 
     async fn health(folder: &Path, origin: &str, options: &[(&str, &str)]) -> Health {
         let bucket = BucketSettings {
-            name: "warehouse".to_owned(),
-            origin: origin.to_owned(),
-            consistency: Consistency::default(),
             options: options.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
-            catalog: None,
-            tables: Vec::new(),
-            list_cache: Duration::ZERO,
-            fills_max: BucketSettings::FILLS_MAX,
+            ..BucketSettings::new("warehouse", origin)
         };
         let engine = Engine::start(EngineParts {
             cache: CacheSettings {

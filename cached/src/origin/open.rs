@@ -11,6 +11,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::list::PaginatedListStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::signer::Signer;
 use object_store::{ObjectStore, ObjectStoreScheme, RetryConfig};
 use thiserror::Error;
 use tokio::sync::Semaphore;
@@ -42,6 +43,14 @@ pub enum OpenError {
         /// `s3`, `gs` or `azure`.
         kind: &'static str,
     },
+    /// The bucket redirects to an origin that has no presigned URLs.
+    #[error("bucket `{bucket}`: redirect: {problem}")]
+    Redirect {
+        /// The bucket.
+        bucket: String,
+        /// Why not.
+        problem: String,
+    },
     /// The client refuses its configuration.
     #[error("bucket `{bucket}`: origin `{url}` cannot be set up")]
     Client {
@@ -55,7 +64,19 @@ pub enum OpenError {
     },
 }
 
-type Stores = (Arc<dyn ObjectStore>, Option<Arc<dyn PaginatedListStore>>);
+/// One client, by what it can do.
+struct Client {
+    store: Arc<dyn ObjectStore>,
+    paginated: Option<Arc<dyn PaginatedListStore>>,
+    signer: Option<Arc<dyn Signer>>,
+}
+
+impl Client {
+    fn new<S: ObjectStore + PaginatedListStore + Signer>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { store: store.clone(), paginated: Some(store.clone()), signer: Some(store) }
+    }
+}
 
 impl Origin {
     pub(super) fn open(settings: &BucketSettings) -> Result<Self, OpenError> {
@@ -65,7 +86,7 @@ impl Origin {
         let (scheme, path) = ObjectStoreScheme::parse(&url).map_err(|_| {
             wrong_url(format!("`{}://` is not served: use s3://, gs://, abfss:// or file:///", url.scheme()))
         })?;
-        let (store, paginated) = match scheme {
+        let client = match scheme {
             ObjectStoreScheme::Local => local(),
             ObjectStoreScheme::AmazonS3 => s3(settings)?,
             ObjectStoreScheme::GoogleCloudStorage => google(settings)?,
@@ -77,14 +98,17 @@ impl Origin {
                 )));
             }
         };
+        check_redirect(settings, client.signer.is_some())?;
         Ok(Self {
             name: settings.name.clone(),
             url: settings.origin.clone(),
             local_folder: url.to_file_path().ok(),
             keeps_attributes: !matches!(scheme, ObjectStoreScheme::Local),
             lists_bare_etags: matches!(scheme, ObjectStoreScheme::MicrosoftAzure),
-            store,
-            paginated,
+            store: client.store,
+            paginated: client.paginated,
+            signer: client.signer.filter(|_| !settings.redirect.is_empty()),
+            redirect: settings.redirect.clone(),
             prefix: Path::parse(path.as_ref()).map_err(|error| wrong_url(error.to_string()))?,
             rules: AttributionRules::new(
                 settings.catalog.as_deref().unwrap_or(&settings.name),
@@ -103,64 +127,71 @@ fn retries() -> RetryConfig {
     RetryConfig { max_retries: 3, retry_timeout: Duration::from_secs(20), ..RetryConfig::default() }
 }
 
-fn local() -> Stores {
-    (Arc::new(LocalFileSystem::new().with_automatic_cleanup(true)), None)
+/// Whether a bucket can redirect as it is told to.
+fn check_redirect(settings: &BucketSettings, signs: bool) -> Result<(), OpenError> {
+    let wrong = |problem: &str| OpenError::Redirect { bucket: settings.name.clone(), problem: problem.to_owned() };
+    let anonymous = |(key, value): (&String, &String)| key.ends_with("skip_signature") && value != "false";
+    if settings.redirect.is_empty() {
+        Ok(())
+    } else if !signs {
+        Err(wrong("only s3://, gs:// and abfss:// origins have presigned URLs to redirect to"))
+    } else if settings.options.iter().any(anonymous) {
+        Err(wrong("presigned URLs need credentials, and `skip_signature` leaves them out"))
+    } else if let Some(name) = settings.redirect.iter().find(|name| name.is_empty() || **name != name.to_lowercase()) {
+        Err(wrong(&format!(
+            "`{name}` is no engine: names are as the access log has them, such as `curl`, or `*` for all"
+        )))
+    } else {
+        Ok(())
+    }
 }
 
-fn s3(settings: &BucketSettings) -> Result<Stores, OpenError> {
+fn local() -> Client {
+    let store = Arc::new(LocalFileSystem::new().with_automatic_cleanup(true));
+    Client { store, paginated: None, signer: None }
+}
+
+fn s3(settings: &BucketSettings) -> Result<Client, OpenError> {
     let mut builder = AmazonS3Builder::from_env().with_url(&settings.origin).with_retry(retries());
     for (key, value) in &settings.options {
         let option = AmazonS3ConfigKey::from_str(key).map_err(|_| unknown(settings, key, "s3"))?;
         builder = builder.with_config(option, value);
     }
-    let store = Arc::new(builder.build().map_err(|source| client(settings, source))?);
-    Ok((store.clone(), Some(store)))
+    Ok(Client::new(builder.build().map_err(|source| refused(settings, source))?))
 }
 
-fn google(settings: &BucketSettings) -> Result<Stores, OpenError> {
+fn google(settings: &BucketSettings) -> Result<Client, OpenError> {
     let mut builder = GoogleCloudStorageBuilder::from_env().with_url(&settings.origin).with_retry(retries());
     for (key, value) in &settings.options {
         let option = GoogleConfigKey::from_str(key).map_err(|_| unknown(settings, key, "gs"))?;
         builder = builder.with_config(option, value);
     }
-    let store = Arc::new(builder.build().map_err(|source| client(settings, source))?);
-    Ok((store.clone(), Some(store)))
+    Ok(Client::new(builder.build().map_err(|source| refused(settings, source))?))
 }
 
-fn azure(settings: &BucketSettings) -> Result<Stores, OpenError> {
+fn azure(settings: &BucketSettings) -> Result<Client, OpenError> {
     let mut builder = MicrosoftAzureBuilder::from_env().with_url(&settings.origin).with_retry(retries());
     for (key, value) in &settings.options {
         let option = AzureConfigKey::from_str(key).map_err(|_| unknown(settings, key, "azure"))?;
         builder = builder.with_config(option, value);
     }
-    let store = Arc::new(builder.build().map_err(|source| client(settings, source))?);
-    Ok((store.clone(), Some(store)))
+    Ok(Client::new(builder.build().map_err(|source| refused(settings, source))?))
 }
 
 fn unknown(settings: &BucketSettings, option: &str, kind: &'static str) -> OpenError {
     OpenError::Option { bucket: settings.name.clone(), option: option.to_owned(), kind }
 }
 
-fn client(settings: &BucketSettings, source: object_store::Error) -> OpenError {
+fn refused(settings: &BucketSettings, source: object_store::Error) -> OpenError {
     OpenError::Client { bucket: settings.name.clone(), url: settings.origin.clone(), source }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::settings::Consistency;
 
     pub(crate) fn bucket(origin: &str) -> BucketSettings {
-        BucketSettings {
-            name: "wh".into(),
-            origin: origin.into(),
-            consistency: Consistency::default(),
-            options: Default::default(),
-            catalog: None,
-            tables: Vec::new(),
-            list_cache: Duration::ZERO,
-            fills_max: BucketSettings::FILLS_MAX,
-        }
+        BucketSettings::new("wh", origin)
     }
 
     #[test]
@@ -171,6 +202,27 @@ pub(crate) mod tests {
         settings.options.insert("endpiont".into(), "x".into());
         let error = Origin::open(&settings).expect_err("no such option").to_string();
         assert!(error.contains("`endpiont`"), "{error}");
+    }
+
+    #[test]
+    fn a_redirect_that_cannot_be_is_named() {
+        let open = |origin: &str, redirect: &str, options: &[(&str, &str)]| {
+            let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            Origin::open(&BucketSettings { redirect: vec![redirect.into()], options, ..bucket(origin) })
+        };
+        for (origin, redirect, options, expected) in [
+            ("file:///tmp/larder-test-no-such-folder", "*", &[][..], "presigned URLs"),
+            ("s3://b/p", "Spark", &[], "`Spark`"),
+            ("s3://b/p", "", &[], "``"),
+            ("s3://b/p", "*", &[("skip_signature", "true")], "skip_signature"),
+        ] {
+            let error = open(origin, redirect, options).expect_err(expected).to_string();
+            assert!(error.contains("`wh`") && error.contains("redirect:") && error.contains(expected), "{error}");
+        }
+        let curl = open("s3://b/p", "curl", &[("skip_signature", "false")]).expect("an origin");
+        assert!(curl.redirects("curl") && !curl.redirects("spark"));
+        assert!(open("s3://b/p", "*", &[]).expect("an origin").redirects("spark"));
+        assert!(!Origin::open(&bucket("s3://b/p")).expect("an origin").redirects("curl"));
     }
 
     #[test]

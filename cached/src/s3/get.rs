@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use futures::StreamExt;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use object_store::{Attribute, Attributes};
@@ -21,6 +21,8 @@ use crate::read::{Conditions, ReadBody, ReadRequest, Tag, Wanted};
 impl Api {
     pub(super) async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         let engine = engine_of(&request.headers);
+        // Who signs in headers sends them along, and storages refuse a presigned URL with headers that it did not sign.
+        let signed_in_url = !request.headers.contains_key(http::header::AUTHORIZATION);
         let principal = request.credentials.map(|credentials| credentials.access_key).unwrap_or_default();
         let input = request.input;
         let origin = self.origin(&input.bucket)?;
@@ -34,6 +36,13 @@ impl Api {
         let part = self.part(origin, &input.key, input.part_number, input.range.is_some()).await?;
         let wanted = part.or(input.range.map(wanted));
         let read = ReadRequest { key: input.key, range: wanted, conditions, principal, engine };
+        // The URL that it would be sent to has no part number.
+        if part.is_none()
+            && signed_in_url
+            && let Some(elsewhere) = self.engine.redirect(origin, &read).await.map_err(errors::read)?
+        {
+            return Err(redirect(&elsewhere));
+        }
         let read = self.engine.read(origin, read).await.map_err(errors::read)?;
         let body = match read.body {
             ReadBody::Whole(bytes) => Body::from(bytes),
@@ -132,6 +141,20 @@ fn invalid_part() -> S3Error {
     let mut error = S3Error::with_message(code, "The requested partnumber is not satisfiable");
     error.set_status_code(StatusCode::RANGE_NOT_SATISFIABLE);
     error
+}
+
+/// S3's own form of a redirect.
+fn redirect(elsewhere: &url::Url) -> S3Error {
+    let message = "Please re-send this request to the location that the answer names";
+    let mut redirect = s3_error!(TemporaryRedirect, "{message}");
+    let mut headers = http::HeaderMap::new();
+    let location = HeaderValue::from_str(elsewhere.as_str()).expect("a URL is printable ASCII");
+    headers.insert(http::header::LOCATION, location);
+    // The URL is good for moments, and for whoever holds it.
+    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    redirect.set_headers(headers);
+    redirect
 }
 
 fn refuse_version(version: Option<&str>) -> S3Result<()> {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each suite uses a part")]
 
+pub(crate) mod raw;
+
 use std::ops::Range;
 use std::path::Path as FilePath;
 use std::sync::Arc;
@@ -160,18 +162,15 @@ impl Worker {
         consistency: Consistency,
         admit: Admit,
     ) -> Self {
-        let bucket = BucketSettings {
-            name: "lake".into(),
-            origin: "s3://lake".into(),
-            consistency,
-            options: Default::default(),
-            catalog: Some("hive".into()),
-            tables: Vec::new(),
-            list_cache: Duration::ZERO,
-            fills_max: BucketSettings::FILLS_MAX,
-        };
+        let catalog = Some("hive".into());
+        let bucket = BucketSettings { consistency, catalog, ..BucketSettings::new("lake", "s3://lake") };
         let mut origins = Origins::open(&[bucket]).expect("an origin");
         origins.replace_store("lake", origin);
+        Self::start_over(folder, origins, admit, S3Settings::default()).await
+    }
+
+    /// The same over origins of the caller's; the endpoint's keys are always the same.
+    pub(crate) async fn start_over(folder: &FilePath, origins: Origins, admit: Admit, settings: S3Settings) -> Self {
         let (whitelist, followed) = watch::channel(None);
         let cache = CacheSettings {
             memory: ByteSize::mib(16),
@@ -206,7 +205,7 @@ impl Worker {
                 key("reader", Access::Read, &["lake"]),
                 key("stranger", Access::Write, &["other"]),
             ],
-            ..S3Settings::default()
+            ..settings
         };
         let shutdown = CancellationToken::new();
         let (serving, stop) = (Arc::clone(&engine), shutdown.clone());
