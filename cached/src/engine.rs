@@ -142,7 +142,7 @@ impl Engine {
         );
         Ok(Arc::new(Self {
             fills,
-            listings: Listings::new(Arc::clone(&metadata)),
+            listings: Listings::new(Arc::clone(&metadata), Arc::clone(&clock)),
             metadata,
             uploads,
             preloads: Preloads::default(),
@@ -191,6 +191,12 @@ impl Engine {
         let name = name_id(bucket, key);
         let worth_it = self.adapts && self.cold_reads.worth_admitting(name, whitelist, self.clock.now());
         if worth_it { Route::Cached } else { Route::Direct }
+    }
+
+    /// Whether all keys that begin with `prefix` are in one folder that the whitelist names, and that whitelist's version.
+    pub(crate) fn names_all(&self, bucket: &str, prefix: &str) -> (bool, u64) {
+        let routes = self.routes.load();
+        (routes.names_all(bucket, prefix), routes.whitelist().map_or(0, |whitelist| whitelist.version))
     }
 
     /// The whitelist in force.

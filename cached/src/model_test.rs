@@ -304,7 +304,7 @@ async fn run(
         Op::Delete => engine.delete(origin, &key).await.expect("deletes do not fail"),
         Op::List => {
             let request = crate::origin::ListRequest { keys_max: 1000, ..Default::default() };
-            engine.listings.page(origin, &request).await.expect("listings do not fail");
+            engine.list(origin, &request).await.expect("listings do not fail");
         }
         Op::Drop => {
             let locations = vec![Location { bucket: bucket.into(), prefix: key }];

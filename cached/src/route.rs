@@ -45,6 +45,13 @@ impl RouteTable {
         item.map_or(Share::Adaptive, Share::Resident)
     }
 
+    /// Whether all keys that begin with `prefix` are in one folder that the whitelist names.
+    pub(crate) fn names_all(&self, bucket: &str, prefix: &str) -> bool {
+        // The prefix may end in the middle of a name: what begins with it is in the folder before that.
+        let folder = prefix.rfind('/').map_or("", |end| &prefix[..=end]);
+        self.in_force.as_ref().is_some_and(|now| now.index.find(bucket, folder).is_some())
+    }
+
     pub(crate) fn whitelist(&self) -> Option<&Arc<Whitelist>> {
         self.in_force.as_ref().map(|now| &now.whitelist)
     }
@@ -95,6 +102,20 @@ pub(crate) mod tests {
         let item = ItemId::new(&whitelist().items[0].item);
         assert_eq!(table.share("wh", "t/d=1/f"), Share::Resident(item));
         assert_eq!(table.share("wh", "t/d=2/f"), Share::Adaptive);
+    }
+
+    #[test]
+    fn a_prefix_is_named_when_all_below_it_is() {
+        let table = RouteTable::new(Admit::Whitelist, Some(Arc::new(whitelist())));
+        for named in ["t/d=1/", "t/d=1/part-0", "t/d=1/h=2/"] {
+            assert!(table.names_all("wh", named), "{named}");
+        }
+        // The last begins `t/d=10/` as well.
+        for other in ["", "t", "t/", "t/d=2/", "t/d=1"] {
+            assert!(!table.names_all("wh", other), "{other}");
+        }
+        assert!(!table.names_all("other", "t/d=1/"));
+        assert!(!RouteTable::new(Admit::All, None).names_all("wh", "t/d=1/"));
     }
 
     #[test]

@@ -2,13 +2,19 @@
 
 use std::fmt::Debug;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-/// Tells the calendar time. Durations are measured with [`std::time::Instant`], never by subtracting two of these.
+/// Tells the calendar time, and the time that ages are measured by: never subtract two calendar times.
 pub trait Clock: Debug + Send + Sync + 'static {
     /// The time now, in UTC.
     fn now(&self) -> DateTime<Utc>;
+
+    /// The time now, by a clock that nobody sets.
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// The machine's clock.
@@ -26,12 +32,13 @@ impl Clock for SystemClock {
 #[derive(Debug)]
 pub struct ManualClock {
     now: Mutex<DateTime<Utc>>,
+    begun: (DateTime<Utc>, Instant),
 }
 
 impl ManualClock {
     /// A clock that shows `now`.
     pub fn new(now: DateTime<Utc>) -> Self {
-        Self { now: Mutex::new(now) }
+        Self { now: Mutex::new(now), begun: (now, Instant::now()) }
     }
 
     /// Moves the clock, forwards or backwards.
@@ -43,5 +50,11 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> DateTime<Utc> {
         *self.now.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// As far from the clock's making as its calendar time is, and never before it.
+    fn instant(&self) -> Instant {
+        let (calendar, begun) = self.begun;
+        begun + (self.now() - calendar).to_std().unwrap_or_default()
     }
 }

@@ -133,7 +133,7 @@ impl Api {
         if list.keys_max == 0 {
             return Ok(ListPage::default());
         }
-        let page = self.engine.listings.page(origin, list).await.map_err(|error| match error {
+        let page = self.engine.list(origin, list).await.map_err(|error| match error {
             // What is absent here is the origin's own bucket, not a key.
             crate::origin::OriginError::NotFound { .. } => {
                 s3_error!(NoSuchBucket, "The specified bucket does not exist")

@@ -35,6 +35,7 @@ pub(crate) struct CountingOrigin {
     pub(crate) inner: InMemory,
     pub(crate) gets: AtomicU64,
     pub(crate) heads: AtomicU64,
+    pub(crate) lists: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) down: AtomicBool,
     /// Cuts the next so many bodies short by one byte.
@@ -68,6 +69,10 @@ impl CountingOrigin {
 
     pub(crate) fn gets(&self) -> u64 {
         self.gets.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn lists(&self) -> u64 {
+        self.lists.load(Ordering::SeqCst)
     }
 
     pub(crate) fn heads(&self) -> u64 {
@@ -125,6 +130,7 @@ impl ObjectStore for CountingOrigin {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.lists.fetch_add(1, Ordering::SeqCst);
         self.inner.list(prefix)
     }
 
