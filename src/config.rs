@@ -244,6 +244,8 @@ rate = "200MiB/s"
             ("[cache]\nssd = { path = \"x\", capacity = \"1MiB\" }\n".to_owned(), "line 2:", "64.0 MiB"),
             ("[cache]\nmemory = \"1KiB\"\n".to_owned(), "line 2:", "16.0 MiB"),
             ("[nightly]\nschedule = \"at night\"\n".to_owned(), "line 2:", "30 2 * * *"),
+            ("[s3]\nrequests_max = 0\n".to_owned(), "line 2:", "at least 1"),
+            ("[s3]\nstall = \"10ms\"\n".to_owned(), "line 2:", "too short"),
             ("[s3]\nlisten = \"0.0.0.0:9000\"\n".to_owned(), "line 2:", "[[s3.keys]]"),
             ("[admin]\nlisten = \"0.0.0.0:9001\"\n".to_owned(), "line 2:", "loopback"),
             ("[[s3.keys]]\nid = \"a\"\nsecret = \"s\"\nbuckets = [\"nope\"]\n".to_owned(), "line 4:", "`nope`"),

@@ -6,6 +6,7 @@ mod access;
 mod copy;
 mod errors;
 mod get;
+mod limits;
 mod list;
 mod multipart;
 mod put;

@@ -22,6 +22,11 @@ pub struct S3Settings {
     pub domain: Option<String>,
     /// Requests on connections beyond this are answered 503 SlowDown.
     pub connections_max: usize,
+    /// Requests beyond this that are in flight at once are answered 503 SlowDown.
+    pub requests_max: usize,
+    /// A client that takes nothing of its answer for this long, or sends nothing of its body, is left.
+    #[serde(with = "humantime_text")]
+    pub stall: Duration,
 }
 
 impl Default for S3Settings {
@@ -32,6 +37,8 @@ impl Default for S3Settings {
             tls: None,
             domain: None,
             connections_max: 4096,
+            requests_max: 1024,
+            stall: Duration::from_secs(60),
         }
     }
 }

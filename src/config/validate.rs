@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use larder_cached::{CacheSettings, OpenError, Origins, SsdSettings};
 use larder_model::ByteSize;
@@ -12,6 +13,13 @@ pub(super) type Problems = Vec<(String, String)>;
 
 /// Less memory than this is no tier.
 const MEMORY_MIN: ByteSize = ByteSize(16 << 20);
+
+/// A pause as short as this is no stall.
+const STALL_MIN: Duration = Duration::from_secs(1);
+
+fn too_short(stall: Duration) -> String {
+    format!("{stall:?} is too short: pauses of {STALL_MIN:?} are nothing unusual")
+}
 
 /// Values that cannot be.
 pub(super) fn errors(config: &Config) -> Problems {
@@ -45,6 +53,12 @@ fn listeners(config: &Config, say: &mut impl FnMut(&str, String)) {
     }
     if config.s3.connections_max == 0 {
         say("s3.connections_max", "must be at least 1".to_owned());
+    }
+    if config.s3.requests_max == 0 {
+        say("s3.requests_max", "must be at least 1".to_owned());
+    }
+    if config.s3.stall < STALL_MIN {
+        say("s3.stall", too_short(config.s3.stall));
     }
 }
 

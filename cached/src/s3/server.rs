@@ -1,12 +1,12 @@
-//! Accepting connections: HTTP/1.1, with TLS where configured, bounded in number, and gone within the grace period.
+//! Accepting connections: HTTP/1.1, with TLS where configured, within limits, and gone within the grace period.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,15 +25,10 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
 
 use super::access::{Authentication, Authorization, Keys, KeysError};
+use super::limits::{self, BUFFER_BYTES_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, Held, Patient};
 use super::{Api, RequestId};
 use crate::engine::Engine;
 use crate::settings::{S3Settings, TlsSettings};
-
-/// A client that takes longer to send a request's head, or to finish its TLS handshake, is left.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-
-const SLOW_DOWN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>SlowDown</Code>\
-                         <Message>Please reduce your request rate.</Message></Error>";
 
 /// An endpoint that cannot serve. Fix `[s3]` in `larder.toml`.
 #[derive(Debug, Error)]
@@ -65,9 +60,13 @@ pub async fn serve_s3(
     shutdown: CancellationToken,
     grace: Duration,
 ) -> Result<(), ServeError> {
-    let service = service(settings, engine)?;
+    let endpoint = Endpoint {
+        service: service(settings, engine)?,
+        requests: Arc::new(Semaphore::new(settings.requests_max.min(Semaphore::MAX_PERMITS))),
+        stall: settings.stall,
+    };
     let tls = settings.tls.as_ref().map(tls_acceptor).transpose()?;
-    let connections = Arc::new(Semaphore::new(settings.connections_max));
+    let connections = Arc::new(Semaphore::new(settings.connections_max.min(Semaphore::MAX_PERMITS)));
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -86,12 +85,13 @@ pub async fn serve_s3(
         // Answers are written whole, so waiting to fill packets would only delay them.
         stream.set_nodelay(true).ok();
         let room = Arc::clone(&connections).try_acquire_owned().ok();
-        let (service, watcher, tls) = (service.clone(), graceful.watcher(), tls.clone());
+        let stream = limits::impatient(stream, settings.stall);
+        let (endpoint, watcher, tls) = (endpoint.clone(), graceful.watcher(), tls.clone());
         tokio::spawn(async move {
             match tls {
-                None => serve_connection(stream, service, room, watcher).await,
+                None => serve_connection(stream, endpoint, room, watcher).await,
                 Some(tls) => match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => serve_connection(stream, service, room, watcher).await,
+                    Ok(Ok(stream)) => serve_connection(stream, endpoint, room, watcher).await,
                     Ok(Err(error)) => tracing::debug!(%error, "tls handshake failed"),
                     Err(_) => tracing::debug!("tls handshake took too long"),
                 },
@@ -104,20 +104,31 @@ pub async fn serve_s3(
     Ok(())
 }
 
+/// What every connection answers with.
+#[derive(Clone)]
+struct Endpoint {
+    service: S3Service,
+    /// Places of requests in flight.
+    requests: Arc<Semaphore>,
+    stall: Duration,
+}
+
 async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    service: S3Service,
+    endpoint: Endpoint,
     room: Option<OwnedSemaphorePermit>,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     let has_room = room.is_some();
     let answer = service_fn(move |request| {
-        let service = service.clone();
-        async move { if has_room { answer(&service, request).await } else { Ok(slow_down()) } }
+        let endpoint = endpoint.clone();
+        async move { if has_room { endpoint.answer(request).await } else { Ok(beyond_limit()) } }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_header_size(HEAD_BYTES_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .keep_alive(has_room)
         .serve_connection(TokioIo::new(stream), answer);
     if let Err(error) = watcher.watch(connection).await {
@@ -126,20 +137,33 @@ async fn serve_connection(
     drop(room);
 }
 
-async fn answer(service: &S3Service, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
-    let id = next_request_id();
-    let header = HeaderValue::from_str(&id).expect("hexadecimal digits are a header value");
-    let mut request = request.map(Body::from);
-    request.extensions_mut().insert(RequestId(id));
-    let mut response = service.call(request).await?;
-    response.headers_mut().insert(HeaderName::from_static("x-amz-request-id"), header);
-    Ok(response)
+impl Endpoint {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Held>, HttpError> {
+        let Ok(place) = Arc::clone(&self.requests).try_acquire_owned() else { return Ok(beyond_limit()) };
+        let id = next_request_id();
+        let stalled = Arc::new(AtomicBool::new(false));
+        let mut request = request.map(|body| match body.is_end_stream() {
+            true => Body::empty(),
+            false => Body::http_body_unsync(Patient::new(body, self.stall, Arc::clone(&stalled))),
+        });
+        request.extensions_mut().insert(RequestId(id.clone()));
+        let mut response = self.service.call(request).await?;
+        // Whatever the operation made of a body that did not come, this is why.
+        if stalled.load(Ordering::Relaxed) && !response.status().is_success() {
+            response = limits::request_timeout(&id);
+        }
+        Ok(identified(response, &id).map(|body| Held::new(body, place)))
+    }
 }
 
-fn slow_down() -> Response<Body> {
-    let mut response = Response::new(Body::from(SLOW_DOWN.to_owned()));
-    *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+fn beyond_limit() -> Response<Held> {
+    let id = next_request_id();
+    identified(limits::slow_down(&id), &id).map(Held::free)
+}
+
+fn identified(mut response: Response<Body>, id: &str) -> Response<Body> {
+    let header = HeaderValue::from_str(id).expect("hexadecimal digits are a header value");
+    response.headers_mut().insert(HeaderName::from_static("x-amz-request-id"), header);
     response
 }
 

@@ -168,11 +168,7 @@ impl Worker {
         consistency: Consistency,
         admit: Admit,
     ) -> Self {
-        let catalog = Some("hive".into());
-        let bucket = BucketSettings { consistency, catalog, ..BucketSettings::new("lake", "s3://lake") };
-        let mut origins = Origins::open(&[bucket]).expect("an origin");
-        origins.replace_store("lake", origin);
-        Self::start_over(folder, origins, admit, S3Settings::default()).await
+        Self::start_over(folder, origins(bucket(consistency), origin), admit, S3Settings::default()).await
     }
 
     /// The same over origins of the caller's; the endpoint's keys are always the same.
@@ -234,6 +230,18 @@ impl Worker {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Bucket `lake`.
+pub(crate) fn bucket(consistency: Consistency) -> BucketSettings {
+    BucketSettings { consistency, catalog: Some("hive".into()), ..BucketSettings::new("lake", "s3://lake") }
+}
+
+/// A bucket with `store` behind it.
+pub(crate) fn origins(bucket: BucketSettings, store: Arc<dyn ObjectStore>) -> Origins {
+    let mut origins = Origins::open(std::slice::from_ref(&bucket)).expect("an origin");
+    origins.replace_store(&bucket.name, store);
+    origins
 }
 
 pub(crate) fn client(address: std::net::SocketAddr, id: &str, secret: &str) -> AmazonS3 {
