@@ -233,6 +233,7 @@ rate = "200MiB/s"
         let cases = [
             (format!("{BUCKET}{BUCKET}"), "line 5:", "stands twice"),
             (format!("{BUCKET}fills_max = 0\n"), "line 4:", "at least 1"),
+            (format!("{BUCKET}stall = \"0s\"\n"), "line 4:", "too short"),
             (format!("{BUCKET}redirect = [\"Spark\"]\n"), "line 4:", "`Spark`"),
             (
                 "[[bucket]]\nname = \"b12\"\norigin = \"file:///x\"\nredirect = [\"*\"]\n".to_owned(),

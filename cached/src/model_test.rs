@@ -246,6 +246,8 @@ impl Model {
 async fn start(folder: &Path, origin: &Arc<FaultyOrigin>, seed: u64) -> (Arc<Engine>, Arc<FaultyDisk>) {
     let bucket = |(name, consistency): (&str, Consistency)| BucketSettings {
         consistency,
+        // Stalls are some of the faults.
+        stall: Duration::from_millis(50),
         ..BucketSettings::new(name, format!("s3://lake/{name}"))
     };
     let mut origins = Origins::open(&BUCKETS.map(bucket)).expect("origins");

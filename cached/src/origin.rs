@@ -75,7 +75,7 @@ impl Origins {
     pub async fn check(&self) -> Vec<(String, Result<(), OriginError>)> {
         let checks = self.iter().map(|origin| async move {
             let asked = tokio::time::timeout(CHECK_TIMEOUT, origin.check()).await;
-            (origin.name.clone(), asked.unwrap_or_else(|_| Err(OriginError::timeout("no answer", CHECK_TIMEOUT))))
+            (origin.name.clone(), asked.unwrap_or_else(|_| Err(OriginError::TimedOut { waited: CHECK_TIMEOUT })))
         });
         join_all(checks).await
     }
@@ -93,6 +93,8 @@ pub struct Origin {
     rules: AttributionRules,
     consistency: Consistency,
     list_cache: Duration,
+    /// How long it may send nothing of an answer.
+    stall: Duration,
     keeps_attributes: bool,
     /// Makes presigned URLs, where the storage has them and the bucket redirects.
     signer: Option<Arc<dyn Signer>>,
@@ -232,6 +234,12 @@ impl Origin {
 
     pub(crate) async fn get(&self, key: &str, options: GetOptions) -> Result<GetResult, OriginError> {
         Ok(self.store.get_opts(&self.path(key)?, options).await?)
+    }
+
+    /// What `next` waits for of an answer, unless the origin sends nothing for too long.
+    pub(crate) async fn in_time<T>(&self, next: impl Future<Output = T>) -> Result<T, OriginError> {
+        let waited = self.stall;
+        tokio::time::timeout(waited, next).await.map_err(|_| OriginError::TimedOut { waited })
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Result<(), OriginError> {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
+use futures::stream::{BoxStream, Stream, StreamExt};
 use larder_model::{AccessKind, ByteRange, Route, Tier};
-use object_store::{GetOptions, GetRange};
+use object_store::{GetOptions, GetRange, GetResult};
 use thiserror::Error;
 
 pub(crate) use self::ahead::Scans;
@@ -190,7 +190,7 @@ impl Engine {
             Wanted::From(start) => GetRange::Offset(start),
             Wanted::Last(length) => GetRange::Suffix(length),
         });
-        let answer = match origin.get(&request.key, options).await {
+        let answer = match origin.in_time(origin.get(&request.key, options)).await? {
             Ok(answer) => answer,
             Err(error @ OriginError::Unavailable { .. }) if request.range.is_some() => {
                 // Storages refuse a range behind the end in words of their own: see whether that is it.
@@ -211,7 +211,7 @@ impl Engine {
         }
         let mut log = Served::new(self, &object, &request, Route::Direct, range, begun);
         let metrics = Arc::clone(&self.metrics);
-        let body = exactly(range.len(), answer.into_stream().map_err(OriginError::from)).map(move |chunk| {
+        let body = exactly(range.len(), in_time(Arc::clone(origin), answer)).map(move |chunk| {
             let bytes = chunk?;
             metrics.origin_direct.inc_by(bytes.len() as u64);
             log.sent(Tier::Origin, bytes.len());
@@ -219,6 +219,17 @@ impl Engine {
         });
         Ok(Read { object, range, body: ReadBody::Stream(body.boxed()) })
     }
+}
+
+/// The chunks of an answer, until the origin falls silent.
+fn in_time(origin: Arc<Origin>, answer: GetResult) -> impl Stream<Item = Result<Bytes, OriginError>> + Send {
+    futures::stream::unfold((origin, answer.into_stream()), |(origin, mut chunks)| async move {
+        let next = match origin.in_time(chunks.next()).await {
+            Ok(chunk) => chunk?.map_err(OriginError::from),
+            Err(silent) => Err(silent),
+        };
+        Some((next, (origin, chunks)))
+    })
 }
 
 /// The chunks of an answer that must have `length` bytes in all. One that has more or less ends in an error, and what

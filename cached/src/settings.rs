@@ -209,6 +209,9 @@ pub struct BucketSettings {
     /// Requests of fills that may be under way at the origin at once; more wait.
     #[serde(default = "BucketSettings::fills_max_default")]
     pub fills_max: usize,
+    /// When the origin sends nothing of an answer for this long, the request has failed.
+    #[serde(default = "BucketSettings::stall_default", with = "humantime_text")]
+    pub stall: Duration,
     /// Engines, as the access log names them, whose direct reads are answered with a redirect to a presigned URL of the
     /// origin; `*` is all.
     #[serde(default)]
@@ -230,8 +233,16 @@ impl BucketSettings {
             tables: Vec::new(),
             list_cache: Duration::ZERO,
             fills_max: Self::FILLS_MAX,
+            stall: Self::STALL,
             redirect: Vec::new(),
         }
+    }
+
+    /// [`stall`](Self::stall) where nothing is said.
+    pub const STALL: Duration = Duration::from_secs(10);
+
+    fn stall_default() -> Duration {
+        Self::STALL
     }
 
     fn fills_max_default() -> usize {

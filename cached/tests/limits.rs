@@ -1,17 +1,16 @@
-//! What takes too long or is too much of a client.
-
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+//! What takes too long or is too much, on either side: the client's, and the origin's.
 
 mod common;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::raw::{self, presigned};
-use common::{CountingOrigin, Worker, bucket, content, origins, put};
+use common::{CountingOrigin, Worker, bucket, content, origins, put, read};
 use http::Method;
-use larder_cached::{Admit, Consistency, S3Settings};
+use larder_cached::{Admit, BucketSettings, Consistency, S3Settings};
 use object_store::ObjectStoreExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -150,5 +149,67 @@ async fn a_head_that_is_too_long_is_refused() {
     let headers: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
     assert_eq!(raw::get(&url, "test", &headers[..98]).await.status, 200);
     assert_eq!(raw::get(&url, "test", &headers).await.status, 431);
+    worker.stop().await;
+}
+
+/// A worker whose origin may be silent for a moment only.
+async fn hasty(folder: &Path, origin: &Arc<CountingOrigin>) -> Worker {
+    let bucket = BucketSettings { stall: STALL, ..bucket(Consistency::default()) };
+    let origins = origins(bucket, origin.clone());
+    Worker::start_over(folder, origins, Admit::Whitelist, S3Settings::default()).await
+}
+
+#[tokio::test]
+async fn an_origin_that_stalls_in_the_middle_is_asked_again() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), origin());
+    let bytes = content(400_000, 1);
+    put(&origin, "t/f", &bytes).await;
+    let worker = hasty(folder.path(), &origin).await;
+    origin.stall.store(2, Ordering::SeqCst);
+    assert!(read(&worker.s3, "t/f").await == bytes);
+    assert_eq!(origin.gets(), 3, "two that stalled, and one that did not");
+    no_fill_is_left(&worker).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn an_origin_that_always_stalls_is_a_clean_error() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), origin());
+    let bytes = content(400_000, 1);
+    put(&origin, "t/f", &bytes).await;
+    let worker = hasty(folder.path(), &origin).await;
+    origin.stall.store(u64::MAX, Ordering::SeqCst);
+    let last = 399_000..400_000;
+    let url = presigned(&worker.s3, Method::GET, "t/f").await;
+    let failed = raw::get(&url, "test", &[("Range", "bytes=399000-399999")]).await;
+    assert_eq!(failed.status, 503, "{failed:?}");
+    let text = failed.text();
+    for part in ["<Code>ServiceUnavailable</Code>", "nothing came from the origin within 200ms", "<RequestId>"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    no_fill_is_left(&worker).await;
+    origin.stall.store(0, Ordering::SeqCst);
+    let range = last.start as u64..last.end as u64;
+    assert_eq!(worker.s3.get_range(&"t/f".into(), range).await.unwrap(), bytes[last]);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_direct_read_from_an_origin_that_stalls_ends() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), origin());
+    let bytes = content(400_000, 1);
+    put(&origin, "t/cold", &bytes).await;
+    let worker = hasty(folder.path(), &origin).await;
+    worker.whitelist(1, &[("hive.db.hot/dt=1", "db/hot/dt=1/")]).await;
+    let url = presigned(&worker.s3, Method::GET, "t/cold").await;
+    // Before the first byte it is an error, behind it the end of the connection.
+    origin.stuck.store(1, Ordering::SeqCst);
+    let failed = raw::get(&url, "test", &[("Range", "bytes=0-9")]).await;
+    assert_eq!(failed.status, 503, "{failed:?}");
+    assert!(failed.text().contains("nothing came from the origin within 200ms"), "{failed:?}");
+    origin.stall.store(1, Ordering::SeqCst);
+    let body = worker.s3.get(&"t/cold".into()).await.unwrap().bytes();
+    assert!(tokio::time::timeout(NEVER, body).await.expect("an end").is_err());
+    assert!(read(&worker.s3, "t/cold").await == bytes);
     worker.stop().await;
 }

@@ -146,6 +146,9 @@ fn buckets(config: &Config, say: &mut impl FnMut(&str, String)) {
         if bucket.fills_max == 0 {
             say(&format!("bucket.{i}.fills_max"), "must be at least 1".to_owned());
         }
+        if bucket.stall < STALL_MIN {
+            say(&format!("bucket.{i}.stall"), too_short(bucket.stall));
+        }
         if let Err(error) = Origins::open(std::slice::from_ref(bucket)) {
             let field = match error {
                 OpenError::Option { .. } => "options",

@@ -22,8 +22,6 @@ use crate::tiers::Tiers;
 const TRIES_MAX: u32 = 3;
 /// The longest wait before the second try; it doubles with each.
 const BACKOFF: Duration = Duration::from_millis(100);
-/// An origin that sends nothing for this long has failed.
-const STALL_MAX: Duration = Duration::from_secs(10);
 
 /// Reads one run.
 pub(super) struct FillTask {
@@ -47,8 +45,7 @@ impl FillTask {
                 Ok(()) => return,
                 Err(error) => error,
             };
-            let again =
-                matches!(error, FillError::Origin(ref cause) if matches!(**cause, OriginError::Unavailable { .. }));
+            let again = matches!(&error, FillError::Origin(cause) if cause.is_transient());
             if again && attempt < TRIES_MAX {
                 tracing::debug!(object = %self.meta.name, attempt, %error, "fill broke off, trying again");
                 self.metrics.fill_retries.inc();
@@ -76,7 +73,7 @@ impl FillTask {
             if_match: self.meta.state.etag_verbatim.clone(),
             ..GetOptions::default()
         };
-        let answer = stalled(self.ask(options)).await?.map_err(moved_or_failed)?;
+        let answer = self.in_time(self.ask(options)).await?.map_err(moved_or_failed)?;
         let answered = Instant::now();
         let found = ObjectState::new(&answer.meta);
         if found.version != self.meta.state.version || found.size != self.meta.state.size {
@@ -89,7 +86,7 @@ impl FillTask {
         let mut chunks = answer.into_stream();
         let mut received = 0;
         let mut gathered = BytesMut::new();
-        while let Some(chunk) = stalled(chunks.next()).await? {
+        while let Some(chunk) = self.in_time(chunks.next()).await? {
             let mut chunk = chunk.map_err(|error| moved_or_failed(error.into()))?;
             self.metrics.origin_bytes(self.cause).inc_by(chunk.len() as u64);
             received += chunk.len() as u64;
@@ -124,6 +121,10 @@ impl FillTask {
         Ok(())
     }
 
+    async fn in_time<T>(&self, next: impl Future<Output = T>) -> Result<T, FillError> {
+        self.origin.in_time(next).await.map_err(|error| FillError::Origin(Arc::new(error)))
+    }
+
     /// The origin's answer. When it takes longer than almost all before it, the same is asked once more, if the budget
     /// for that allows, and the first good answer counts.
     async fn ask(&self, options: GetOptions) -> Result<GetResult, OriginError> {
@@ -149,12 +150,6 @@ impl FillTask {
             Either::Left((answer, _)) | Either::Right((answer, _)) => answer,
         }
     }
-}
-
-async fn stalled<T>(future: impl Future<Output = T>) -> Result<T, FillError> {
-    tokio::time::timeout(STALL_MAX, future)
-        .await
-        .map_err(|_| FillError::Origin(Arc::new(OriginError::timeout("nothing came from the origin", STALL_MAX))))
 }
 
 fn failed(what: String) -> FillError {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -35,10 +36,12 @@ enum Fault {
     Whole,
     /// Another size than the object has.
     WrongSize,
+    /// Nothing more comes from the middle of the body on, and the connection stays.
+    Stall,
 }
 
-const FAULTS: [Fault; 6] =
-    [Fault::Unavailable, Fault::Short, Fault::Long, Fault::Broken, Fault::Whole, Fault::WrongSize];
+const FAULTS: [Fault; 7] =
+    [Fault::Unavailable, Fault::Short, Fault::Long, Fault::Broken, Fault::Whole, Fault::WrongSize, Fault::Stall];
 
 /// Faults around an origin in memory. Writes do not fail: whether one that did took effect, nobody could tell.
 #[derive(Debug)]
@@ -110,7 +113,11 @@ impl ObjectStore for FaultyOrigin {
             Some(Fault::Broken) => vec![Ok(bytes.slice(..half)), Err(broken())],
             _ => vec![Ok(bytes.slice(..half)), Ok(bytes.slice(half..))],
         };
-        let payload = GetResultPayload::Stream(Box::pin(futures::stream::iter(chunks)));
+        let chunks = futures::stream::iter(chunks);
+        let payload = GetResultPayload::Stream(match fault {
+            Some(Fault::Stall) => Box::pin(chunks.take(1).chain(futures::stream::pending())),
+            _ => Box::pin(chunks),
+        });
         Ok(GetResult { payload, meta, range, attributes })
     }
 

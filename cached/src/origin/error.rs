@@ -49,7 +49,13 @@ pub enum OriginError {
         #[source]
         source: Source,
     },
-    /// The origin failed, was too slow or answered nonsense: try again.
+    /// The origin fell silent: try again.
+    #[error("nothing came from the origin within {}", humantime::format_duration(*.waited))]
+    TimedOut {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The origin failed or answered nonsense: try again.
     #[error("the origin failed")]
     Unavailable {
         /// The cause.
@@ -59,12 +65,13 @@ pub enum OriginError {
 }
 
 impl OriginError {
-    pub(crate) fn timeout(what: &str, waited: Duration) -> Self {
-        Self::Unavailable { source: format!("{what} within {}", humantime::format_duration(waited)).into() }
-    }
-
     pub(crate) fn unavailable(what: impl Into<String>) -> Self {
         Self::Unavailable { source: what.into().into() }
+    }
+
+    /// Whether the same request may succeed when it is made again.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::TimedOut { .. })
     }
 
     /// The error and its causes on one line, for logs and for `/readyz`.

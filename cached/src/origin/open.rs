@@ -116,6 +116,7 @@ impl Origin {
             ),
             consistency: settings.consistency,
             list_cache: settings.list_cache,
+            stall: settings.stall,
             pace: Arc::new(Pace::default()),
             turns: Arc::new(Semaphore::new(settings.fills_max)),
         })

@@ -25,6 +25,11 @@ pub(super) fn origin(error: &OriginError) -> S3Error {
             tracing::error!(error = error.detail(), "the origin refuses access");
             s3_error!(ServiceUnavailable, "the origin refuses access with the configured credentials")
         }
+        // How long an origin was silent is no secret of its own, and tells the reader more than that it failed.
+        OriginError::TimedOut { .. } => {
+            tracing::warn!(error = error.detail(), "a request failed at the origin");
+            s3_error!(ServiceUnavailable, "{error}, please try again")
+        }
         OriginError::Unavailable { .. } => {
             tracing::warn!(error = error.detail(), "a request failed at the origin");
             s3_error!(ServiceUnavailable, "the origin failed, please try again")

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use larder_cached::{
     Access, Admit, BucketSettings, CacheSettings, Consistency, Engine, EngineParts, KeySettings, Origins, S3Settings,
@@ -40,6 +41,8 @@ pub(crate) struct CountingOrigin {
     pub(crate) down: AtomicBool,
     /// Cuts the next so many bodies short by one byte.
     pub(crate) truncate: AtomicU64,
+    /// The next so many bodies stop in the middle, and their connections stay.
+    pub(crate) stall: AtomicU64,
     /// Each GET waits this long, in milliseconds.
     pub(crate) delay_ms: AtomicU64,
     /// The next so many GETs wait for ever.
@@ -114,8 +117,15 @@ impl ObjectStore for CountingOrigin {
             if cut {
                 bytes.truncate(bytes.len() - 1);
             }
-            let body = futures::stream::once(async move { Ok(bytes) });
-            result = GetResult { payload: GetResultPayload::Stream(Box::pin(body)), meta, range, attributes };
+            let stalls = self.stall.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+            let body = if stalls {
+                bytes.truncate(bytes.len() / 2);
+                let half = futures::stream::once(async move { Ok(bytes) });
+                half.chain(futures::stream::pending()).boxed()
+            } else {
+                futures::stream::once(async move { Ok(bytes) }).boxed()
+            };
+            result = GetResult { payload: GetResultPayload::Stream(body), meta, range, attributes };
         }
         Ok(result)
     }
