@@ -35,17 +35,25 @@ pub(super) fn impatient(stream: TcpStream, stall: Duration) -> Pin<Box<TimeoutSt
 /// written, or until it is dropped with its connection.
 pub(super) struct Held {
     body: Body,
-    place: Option<Arc<OwnedSemaphorePermit>>,
+    place: Option<OwnedSemaphorePermit>,
+    /// Bytes to come; `None` when nobody knows.
+    left: Option<u64>,
 }
 
 impl Held {
-    pub(super) fn new(body: Body, place: OwnedSemaphorePermit) -> Self {
-        Self { body, place: Some(Arc::new(place)) }
+    pub(super) fn new(response: Response<Body>, place: OwnedSemaphorePermit) -> Response<Self> {
+        let length = response.headers().get(http::header::CONTENT_LENGTH);
+        let left = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        response.map(|body| Self {
+            left: left.or_else(|| hyper::body::Body::size_hint(&body).exact()),
+            body,
+            place: Some(place),
+        })
     }
 
     /// A body that takes no place.
     pub(super) fn free(body: Body) -> Self {
-        Self { body, place: None }
+        Self { body, place: None, left: None }
     }
 }
 
@@ -55,11 +63,14 @@ impl hyper::body::Body for Held {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        // The body is dropped when its last bytes are in the connection's buffer, which is not yet sent.
-        let place = self.place.clone();
-        let keep = |bytes| match place {
-            Some(place) => Bytes::from_owner(InFlight { bytes, _place: place }),
-            None => bytes,
+        let this = &mut *self;
+        let keep = |bytes: Bytes| {
+            this.left = this.left.map(|left| left.saturating_sub(bytes.len() as u64));
+            // The body is dropped when its last bytes are in the connection's buffer, which is not yet sent.
+            match this.place.take_if(|_| this.left == Some(0)) {
+                Some(place) => Bytes::from_owner(InFlight { bytes, _place: place }),
+                None => bytes,
+            }
         };
         Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(keep))))
     }
@@ -76,7 +87,7 @@ impl hyper::body::Body for Held {
 /// Bytes on their way, with the place that they take.
 struct InFlight {
     bytes: Bytes,
-    _place: Arc<OwnedSemaphorePermit>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl AsRef<[u8]> for InFlight {

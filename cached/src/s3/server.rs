@@ -152,7 +152,7 @@ impl Endpoint {
         if stalled.load(Ordering::Relaxed) && !response.status().is_success() {
             response = limits::request_timeout(&id);
         }
-        Ok(identified(response, &id).map(|body| Held::new(body, place)))
+        Ok(Held::new(identified(response, &id), place))
     }
 }
 
