@@ -56,16 +56,18 @@ def test_simulate_compares_policies_on_the_same_history(tmp_path):
 
 def test_live_commands_count_what_is_read_meanwhile(shared):
     """`stat` and `top` show rates between two looks, so there must be reads between them."""
-    stop = threading.Event()
+    begun, stop = threading.Event(), threading.Event()
 
     def keep_reading():
         client = shared.client()
         while not stop.is_set():
             client.get_object(Bucket="warehouse", Key="tpch/nation/0.parquet")["Body"].read()
+            begun.set()
 
     reader = threading.Thread(target=keep_reading)
     reader.start()
     try:
+        assert begun.wait(60), "nothing could be read"
         stat = json.loads(shared.command("stat", "--json", "--count", 1).stdout)
         top = json.loads(shared.command("top", "--json", "--count", 1).stdout)
     finally:
