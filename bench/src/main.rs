@@ -2,10 +2,10 @@
 //!
 //! `cargo run --release -p larder-bench` compares ranged GETs answered from memory: Larder, nginx serving the same file
 //! statically, and a bare hyper server; with `ssd` behind `--`, reads from the SSD tier with fio; with `overload`,
-//! goodput as load grows; with `origin`, first reads and the direct route beside the origin itself; with `log`, what
-//! the access log costs; with `policies`, the policies of the adaptive share with LRFU. This one program plays several parts, each a process of its own, so that each
-//! can be pinned to a core and have its CPU time measured: the comparison, the bare server, the simulated origin, and the
-//! load generator.
+//! goodput as load grows; with `origin`, first reads and the direct route beside the origin itself; with `scans`, TPC-H
+//! scans by DuckDB and DataFusion beside other caches; with `log`, what the access log costs; with `policies`, the policies
+//! of the adaptive share with LRFU. This one program plays several parts, each a process of its own, so that each can be
+//! pinned to a core and have its CPU time measured: the comparison, the bare server, the simulated origin, and the clients.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports to the terminal")]
 
@@ -16,8 +16,11 @@ mod load;
 mod log;
 mod origin;
 mod overload;
+mod peers;
+mod plot;
 mod policies;
 mod record;
+mod scans;
 mod servers;
 mod ssd;
 
@@ -45,6 +48,10 @@ enum Part {
     Log(log::Settings),
     /// Compares first reads and the direct route with reads of the origin itself.
     Origin(origin::Settings),
+    /// Compares cold and warm TPC-H scans through Larder, nginx, Varnish and cachey.
+    Scans(scans::Settings),
+    /// Runs queries by DataFusion, and prints what it measured as JSON (started by the comparison of scans).
+    Datafusion(scans::DataFusionSettings),
     /// Plays an S3 server at a simulated distance (started by the comparisons).
     ServeOrigin(origin::ServerSettings),
     /// Serves one file from memory, and does nothing else (started by the comparison).
@@ -57,7 +64,9 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     // The bare server, the origin and the load generator have one core each: a second thread would only add hand-overs.
     let mut runtime = match arguments.part {
-        Some(Part::Bare(_) | Part::Load(_) | Part::ServeOrigin(_)) => tokio::runtime::Builder::new_current_thread(),
+        Some(Part::Bare(_) | Part::Load(_) | Part::ServeOrigin(_) | Part::Datafusion(_)) => {
+            tokio::runtime::Builder::new_current_thread()
+        }
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = runtime.enable_all().build()?;
@@ -70,6 +79,8 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Policies(settings)) => policies::run(&settings),
         Some(Part::Origin(settings)) => runtime.block_on(origin::run(settings)),
         Some(Part::ServeOrigin(settings)) => runtime.block_on(origin::serve(settings)),
+        Some(Part::Scans(settings)) => runtime.block_on(scans::run(settings)),
+        Some(Part::Datafusion(settings)) => runtime.block_on(scans::run_datafusion(settings)),
         None => runtime.block_on(compare::run(arguments.compare)),
     }
 }

@@ -184,7 +184,7 @@ fn replace_section(text: &str, title: &str, section: &str) -> String {
 }
 
 /// What a command says, on either stream, in one line.
-fn output(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+pub(crate) fn output(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(program).args(arguments).output().with_context(|| format!("running {program}"))?;
     let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
     Ok(String::from_utf8_lossy(&text).trim().to_owned())

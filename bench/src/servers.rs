@@ -215,6 +215,18 @@ impl Server {
         Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? << 10)
     }
 
+    /// Bytes of memory of the process and its children; what they share with others, they have a share of.
+    pub(crate) fn memory_bytes(&self) -> anyhow::Result<u64> {
+        proportional_bytes(self.child.id())
+    }
+
+    /// Ends it, in order, and waits for it.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Ends it as a crash would.
     pub(crate) fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill()?;
@@ -249,17 +261,33 @@ pub(crate) fn pinned(core: Option<usize>, program: impl AsRef<std::ffi::OsStr>) 
     }
 }
 
-fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+/// CPU time that a process and its children spent so far, in seconds.
+pub(crate) fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} has ended"))?;
     // The command's name, in parentheses, may hold spaces; what follows it is numbers.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("no CPU time in stat");
     // utime and stime are fields 14 and 15 of proc(5), 11 and 12 behind the name; a tick is 10 ms on every Linux.
     let mut seconds = (ticks(11)? + ticks(12)?) / 100.0;
-    for child in fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?.split_whitespace() {
-        seconds += cpu_seconds(child.parse()?)?;
+    for child in children(pid)? {
+        seconds += cpu_seconds(child)?;
     }
     Ok(seconds)
+}
+
+fn proportional_bytes(pid: u32) -> anyhow::Result<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).context("no Pss")?;
+    let mut bytes = line.trim().trim_end_matches(" kB").parse::<u64>()? << 10;
+    for child in children(pid)? {
+        bytes += proportional_bytes(child)?;
+    }
+    Ok(bytes)
+}
+
+fn children(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    Ok(text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?)
 }
 
 pub(crate) fn free_port() -> anyhow::Result<u16> {
