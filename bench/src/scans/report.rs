@@ -65,11 +65,11 @@ impl Cell {
     }
 
     fn median(&self, temperature: Temperature, figure: impl Fn(&Pass) -> f64) -> f64 {
-        let pass = |sample| match (temperature, sample) {
-            (Temperature::Cold, Measurement { cold, .. }) => cold,
-            (Temperature::Warm, Measurement { warm, .. }) => warm,
-        };
-        median(self.samples.iter().map(|sample| figure(pass(sample))).collect())
+        let passes = self.samples.iter().map(|sample| match temperature {
+            Temperature::Cold => &sample.cold,
+            Temperature::Warm => &sample.warm,
+        });
+        median(passes.map(figure).collect())
     }
 }
 
