@@ -5,7 +5,7 @@ use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
 use crate::load::Measured;
@@ -26,18 +26,24 @@ pub(crate) struct Client {
 impl Client {
     /// Reads every range once and compares it with the object's file.
     pub(crate) fn verify(&self, server: &Server, size: u64, object: &Path) -> anyhow::Result<Measured> {
-        let mut command = self.command(&server.url, server.signed, size)?;
+        let mut command = self.command_to(server, size)?;
         self.run(command.arg("--verify").arg(object))
     }
 
     /// Sends for the time that is set.
     pub(crate) fn measure(&self, server: &Server, size: u64) -> anyhow::Result<Measured> {
-        self.measure_url(&server.url, server.signed, size)
+        self.run(&mut self.command_to(server, size)?)
     }
 
     /// Sends to this address for the time that is set.
     pub(crate) fn measure_url(&self, url: &str, signed: bool, size: u64) -> anyhow::Result<Measured> {
         self.run(&mut self.command(url, signed, size)?)
+    }
+
+    fn command_to(&self, server: &Server, size: u64) -> anyhow::Result<Command> {
+        let mut command = self.command(&server.url, server.signed, size)?;
+        command.args(server.header.iter().flat_map(|header| ["--header", header]));
+        Ok(command)
     }
 
     fn command(&self, url: &str, signed: bool, size: u64) -> anyhow::Result<Command> {
@@ -124,6 +130,14 @@ pub(crate) fn larder_binary(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     };
     ensure!(path.exists(), "{} does not exist: cargo build --release --bin larder", path.display());
     Ok(path.canonicalize()?)
+}
+
+/// Where the tests, too, keep what they install.
+pub(crate) fn cache_home() -> anyhow::Result<PathBuf> {
+    if let Some(home) = std::env::var_os("LARDER_HOME") {
+        return Ok(home.into());
+    }
+    Ok(std::env::home_dir().context("neither LARDER_HOME nor HOME is set")?.join(".cache").join("larder"))
 }
 
 /// Says how far it is: on one line on a terminal, else a line each time.

@@ -1,4 +1,5 @@
-//! The comparison: every size at every server, in interleaved rounds, so that what else the machine does falls on all.
+//! The comparison of ranged GETs from memory: every size at every server, in interleaved rounds, so that what else the
+//! machine does falls on all.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +7,11 @@ use anyhow::{Context, ensure};
 use clap::Args;
 
 use crate::client::{Bench, Client, larder_binary, progress};
+use crate::peers::cachey_binary;
 use crate::record::{Machine, Row, record, table};
 use crate::servers::Tiers;
 
-/// Compares ranged GETs answered from memory: Larder, nginx, and a bare hyper server.
+/// Compares ranged GETs answered from memory: Larder, nginx, Varnish, cachey, and bare servers.
 #[derive(Args)]
 pub(crate) struct Settings {
     /// Rounds; each asks every server once for every size, and medians are taken over them.
@@ -24,8 +26,11 @@ pub(crate) struct Settings {
     /// The larder binary; by default the one beside this program.
     #[arg(long)]
     larder: Option<PathBuf>,
+    /// cachey's server; by default the one that `cargo install --root` put below LARDER_HOME/cachey.
+    #[arg(long)]
+    cachey: Option<PathBuf>,
     /// Leave a server out.
-    #[arg(long, value_parser = ["larder", "nginx", "bare", "s3s"])]
+    #[arg(long, value_parser = ["larder", "nginx", "varnish", "cachey", "bare", "s3s"])]
     without: Vec<String>,
     /// Write the result to bench/RESULTS.md.
     #[arg(long)]
@@ -51,6 +56,15 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     }
     if wanted("nginx") {
         servers.push(launcher.nginx().await.context("is nginx installed? (Debian: apt-get install nginx-light)")?);
+    }
+    // Caches hold what they once read: the object comes from an origin beside the client, which is then not asked again.
+    let origin = launcher.origin(bench.client_core, true).await?;
+    if wanted("varnish") {
+        servers.push(launcher.varnish(&origin).await?);
+    }
+    if wanted("cachey") {
+        let binary = cachey_binary(settings.cachey.as_deref())?;
+        servers.push(launcher.cachey(&binary, &origin).await?);
     }
     if wanted("bare") {
         servers.push(launcher.bare().await?);

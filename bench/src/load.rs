@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use clap::Args;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -44,6 +44,9 @@ pub(crate) struct Settings {
     /// The key's secret.
     #[arg(long)]
     secret: Option<String>,
+    /// A header of every request, as `name: value`.
+    #[arg(long)]
+    header: Option<String>,
     /// Instead of sending for a time, read every range once and compare it with this file.
     #[arg(long)]
     verify: Option<PathBuf>,
@@ -91,6 +94,13 @@ fn prepare(settings: &Settings) -> anyhow::Result<Vec<Prepared>> {
         secret_key: settings.secret.clone().unwrap_or_default(),
         token: None,
     });
+    let more: Option<(HeaderName, HeaderValue)> = match &settings.header {
+        Some(header) => {
+            let (name, value) = header.split_once(": ").context("--header is no `name: value`")?;
+            Some((name.parse()?, value.parse()?))
+        }
+        None => None,
+    };
     (0..count)
         .map(|i| {
             let first = i * step;
@@ -106,7 +116,9 @@ fn prepare(settings: &Settings) -> anyhow::Result<Vec<Prepared>> {
                     request.headers_mut().insert(header::HOST, HeaderValue::from_str(host)?);
                 }
             }
-            Ok(Prepared { first, len, headers: std::mem::take(request.headers_mut()) })
+            let mut headers = std::mem::take(request.headers_mut());
+            headers.extend(more.clone());
+            Ok(Prepared { first, len, headers })
         })
         .collect()
 }

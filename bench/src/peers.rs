@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::client::cache_home;
 use crate::servers::{BUCKET, KEY, Launcher, Server, free_port, is_root, pinned};
 
 /// What each cache may keep in memory, where that can be said, and on disk.
@@ -48,7 +49,8 @@ impl Launcher<'_> {
         fs::write(folder.join("nginx.conf"), configuration)?;
         let mut command = pinned(self.core, "nginx");
         command.arg("-p").arg(&folder).arg("-c").arg(folder.join("nginx.conf"));
-        let started = self.start("nginx", command, port, format!("http://127.0.0.1:{port}/{BUCKET}"), false).await;
+        let url = format!("http://127.0.0.1:{port}/{BUCKET}/{}", self.object);
+        let started = self.start("nginx", command, port, url, false).await;
         started.context("is nginx installed? (Debian: apt-get install nginx-light)")
     }
 
@@ -79,7 +81,8 @@ impl Launcher<'_> {
         command.args(["-F", "-j", "none", "-a", &format!("127.0.0.1:{port}"), "-p", "http_range_support=off"]);
         command.args(["-s", &format!("malloc,{}", MEMORY.trim_end_matches("iB"))]);
         command.arg("-n").arg(&folder).arg("-f").arg(folder.join("cache.vcl"));
-        let started = self.start("varnish", command, port, format!("http://127.0.0.1:{port}/{BUCKET}"), false).await;
+        let url = format!("http://127.0.0.1:{port}/{BUCKET}/{}", self.object);
+        let started = self.start("varnish", command, port, url, false).await;
         started.context("is Varnish installed? (Debian: apt-get install varnish)")
     }
 
@@ -95,17 +98,24 @@ impl Launcher<'_> {
         command.env("AWS_ACCESS_KEY_ID", KEY.0).env("AWS_SECRET_ACCESS_KEY", KEY.1);
         command.env("AWS_EC2_METADATA_DISABLED", "true").env("RUST_LOG", "warn");
         fs::create_dir_all(folder.join("cache"))?;
-        self.start("cachey", command, port, format!("http://127.0.0.1:{port}/fetch/{BUCKET}"), false).await
+        let url = format!("http://127.0.0.1:{port}/fetch/{BUCKET}/{}", self.object);
+        let mut server = self.start("cachey", command, port, url, false).await?;
+        server.header = Some(CACHEY_HEADER);
+        Ok(server)
     }
 }
+
+/// How cachey reads the origin, which is no Amazon: in path style.
+pub(crate) const CACHEY_HEADER: &str = "C0-Config: fps=true";
 
 /// The release that the comparison was written for.
 pub(crate) const CACHEY_VERSION: &str = "0.13.2";
 
-/// cachey's server: the one that is named, or the one below `home`. (Its name, `server`, says too little to look for.)
-pub(crate) fn cachey_binary(given: Option<&Path>, home: &Path) -> anyhow::Result<PathBuf> {
-    let binary = given.map_or_else(|| home.join("cachey").join("bin").join("server"), Path::to_owned);
-    let install = home.join("cachey");
+/// cachey's server: the one that is named, or the one that was installed for this. (Its name, `server`, says too little to
+/// look for.)
+pub(crate) fn cachey_binary(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let install = cache_home()?.join("cachey");
+    let binary = given.map_or_else(|| install.join("bin").join("server"), Path::to_owned);
     anyhow::ensure!(
         binary.exists(),
         "{} does not exist: cargo install cachey --version {CACHEY_VERSION} --locked --root {}\n\

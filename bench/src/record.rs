@@ -88,8 +88,14 @@ fn size_text(size: u64) -> String {
 
 /// Larder's work per core beside each other server's, and what design section 9 wants of it.
 fn ratios(rows: &[Row]) -> String {
-    let goals: [(u64, &str, f64); 3] =
-        [(1 << 20, "nginx", 2.0), (1 << 20, "bare hyper", 0.9), (4 << 10, "bare hyper", 0.8)];
+    let goals: [(u64, &str, f64); 6] = [
+        (1 << 20, "nginx", 2.0),
+        (1 << 20, "bare hyper", 0.9),
+        (1 << 20, "varnish", 1.0),
+        (1 << 20, "cachey", 1.0),
+        (4 << 10, "bare hyper", 0.8),
+        (4 << 10, "cachey", 1.0),
+    ];
     let mut text = String::new();
     for larder in rows.iter().filter(|row| row.server == "larder") {
         for other in rows.iter().filter(|row| row.size == larder.size && row.server != "larder") {

@@ -73,7 +73,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         client_core: bench.client_core,
         larder: larder_binary(settings.larder.as_deref())?,
         cachey: match wanted(&"cachey") {
-            true => cachey_binary(settings.cachey.as_deref(), &duckdb::cache_home()?)?,
+            true => cachey_binary(settings.cachey.as_deref())?,
             false => PathBuf::new(),
         },
         python: if wanted(&"duckdb") { duckdb::python()? } else { PathBuf::new() },

@@ -34,6 +34,8 @@ pub(crate) struct Server {
     pub(crate) endpoint: String,
     /// Whether requests to it are signed.
     pub(crate) signed: bool,
+    /// A header that it wants of every request.
+    pub(crate) header: Option<&'static str>,
     /// The port of its admin API, if it is Larder.
     admin: u16,
     child: Child,
@@ -183,7 +185,7 @@ impl Launcher<'_> {
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("starting {name} ({:?})", command.get_program()))?;
         let endpoint = format!("http://127.0.0.1:{port}");
-        let mut server = Server { name, url, endpoint, signed, admin: 0, child };
+        let mut server = Server { name, url, endpoint, signed, header: None, admin: 0, child };
         let deadline = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             if server.child.try_wait()?.is_some() || Instant::now() > deadline {

@@ -1,8 +1,8 @@
 //! Replays a history of reads with several policies side by side: what would each have saved?
 //!
 //! [`generate`] makes a seeded workload or [`trace`] reads one, [`replay`] lives through it day by day, [`online`] and
-//! [`lrfu`] are the policies that decide at each read. The first 30 days warm caches and logs up; the rest is measured. Everything is decided from the trace alone, so that the same settings
-//! give the same figures to the bit.
+//! [`lrfu`] are the policies that decide at each read. The first 30 days warm caches and logs up; the rest is measured.
+//! Everything is decided from the trace alone, so that the same settings give the same figures to the bit.
 
 mod generate;
 mod lrfu;

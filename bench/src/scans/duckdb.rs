@@ -6,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use crate::client::cache_home;
+
 /// The DuckDB that is measured, as the requirements pin it.
 pub(crate) fn version() -> &'static str {
     let lines = include_str!("../../requirements.txt").lines();
@@ -31,14 +33,6 @@ pub(crate) fn python() -> anyhow::Result<PathBuf> {
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(requirements))?;
     fs::write(venv.join("complete"), "")?;
     Ok(python)
-}
-
-/// Where the tests, too, keep what they install.
-pub(crate) fn cache_home() -> anyhow::Result<PathBuf> {
-    if let Some(home) = std::env::var_os("LARDER_HOME") {
-        return Ok(home.into());
-    }
-    Ok(std::env::home_dir().context("neither LARDER_HOME nor HOME is set")?.join(".cache").join("larder"))
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::peers::CACHEY_HEADER;
 use crate::servers::{BUCKET, KEY};
 
 /// One measurement's work. Client `c`'s turn `t` runs statement `c + t` over file `c + t * stride`, each modulo how many
@@ -97,8 +98,8 @@ impl Job {
         let mut job = Self { endpoint: endpoint.into(), dialect, ..self.clone() };
         if dialect == Dialect::Fetch {
             job.path = format!("/fetch/{BUCKET}/");
-            // The origin is no Amazon, and is read in path style.
-            job.headers = BTreeMap::from([("C0-Config".to_owned(), "fps=true".to_owned())]);
+            let (name, value) = CACHEY_HEADER.split_once(": ").expect("a header has a name");
+            job.headers = BTreeMap::from([(name.to_owned(), value.to_owned())]);
         }
         job
     }
