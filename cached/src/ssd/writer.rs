@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use twox_hash::XxHash3_64;
 
 use super::Shared;
-use super::index::{Extent, Index, Share, room};
+use super::index::{Extent, Held, Index, Share, room};
 use super::journal::{Journal, Record};
 use super::pages::{PAGE, Pages};
 use crate::block::BlockKey;
@@ -23,6 +23,8 @@ use crate::block::BlockKey;
 const BATCH_BYTES_MAX: u64 = 8 << 20;
 /// How often the writer looks after the tier when there is nothing to write.
 const TICK: Duration = Duration::from_millis(500);
+/// Blocks of an earlier process that are taken up between two looks at what had to go.
+const TAKEN_UP_AT_ONCE: usize = 1024;
 /// The file system keeps at least so much, whatever the capacity says.
 const AVAILABLE_MIN: u64 = 16 << 20;
 
@@ -86,17 +88,26 @@ impl Writer {
             }
         }
         writer.set_room();
-        let index = &writer.shared.index;
-        let (resident, adaptive): (Vec<_>, Vec<_>) =
-            held.into_iter().partition(|(.., share)| matches!(share, Share::Resident(_)));
-        for (key, extent, share) in resident.into_iter().chain(adaptive) {
-            index.give_way(0);
-            index.insert(key, extent, share);
+        // Residents first: the adaptive share has what they leave.
+        let resident = |(.., share): &&Held| matches!(share, Share::Resident(_));
+        for some in held.chunks(TAKEN_UP_AT_ONCE) {
+            writer.take_up(some.iter().filter(resident));
         }
-        // The journal has them already.
-        let gone = index.take_changes().into_iter().filter(|record| matches!(record, Record::Gone(..))).collect();
-        writer.apply(gone);
+        for some in held.chunks(TAKEN_UP_AT_ONCE) {
+            writer.take_up(some.iter().filter(|held| !resident(held)));
+        }
         Ok(writer)
+    }
+
+    /// Puts blocks that the journal has into the index, and frees those that have no room any more.
+    fn take_up<'a>(&mut self, held: impl Iterator<Item = &'a Held>) {
+        let index = &self.shared.index;
+        for (key, extent, share) in held {
+            index.give_way(0);
+            index.insert(*key, *extent, *share);
+        }
+        let gone = index.take_changes().into_iter().filter(|record| matches!(record, Record::Gone(..))).collect();
+        self.apply(gone);
     }
 
     /// Carries orders out until it is told to close, or nobody can give any more.
