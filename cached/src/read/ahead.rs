@@ -77,8 +77,10 @@ mod tests {
 
     const SIZE: u64 = 1000;
 
+    type Ends = Option<(u64, u64)>;
+
     /// Notes a read, and that all is asked for that is to be read ahead.
-    fn note(scans: &mut Scans, start: u64, end: u64) -> (Option<(u64, u64)>, Option<(u64, u64)>) {
+    fn note(scans: &mut Scans, start: u64, end: u64) -> (Ends, Ends) {
         let noted = scans.note(ByteRange::new(start, end), SIZE, 40);
         if let Some(ahead) = noted.ahead {
             scans.asked(end, ahead);
