@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 use larder_model::ItemName;
 use larder_whitelist::Format;
+use larder_whitelist::simulate::Scenario;
 
 use crate::demo::DemoArgs;
 
@@ -214,12 +215,26 @@ pub(crate) struct SimulateArgs {
     /// Capacity, as a fraction of the bytes touched in 30 days.
     #[arg(long, default_value_t = 0.1, value_name = "FRACTION")]
     pub(crate) capacity: f64,
+    /// What happens in the generated workload beside the everyday.
+    #[arg(long, default_value = "stationary", value_name = "NAME", value_parser = scenario)]
+    pub(crate) scenario: Scenario,
+    /// Also replay the whitelist without each of its parts.
+    #[arg(long)]
+    pub(crate) ablations: bool,
     /// Replay this trace (time,object,bytes,size) instead of a generated workload.
     #[arg(long, value_name = "FILE.csv")]
     pub(crate) trace: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn scenario(name: &str) -> Result<Scenario, String> {
+    let found = Scenario::ALL.into_iter().find(|(_, known)| *known == name);
+    found.map(|(scenario, _)| scenario).ok_or_else(|| {
+        let names: Vec<&str> = Scenario::ALL.into_iter().map(|(_, name)| name).collect();
+        format!("there are {}", names.join(", "))
+    })
 }
 
 #[derive(Debug, Args)]

@@ -7,23 +7,57 @@ use super::table;
 use crate::cli::SimulateArgs;
 
 pub(super) async fn run(args: SimulateArgs) -> Result<()> {
-    let settings = SimulateSettings { seed: args.seed, capacity_fraction: args.capacity, trace: args.trace };
+    let settings = SimulateSettings {
+        seed: args.seed,
+        scenario: args.scenario,
+        capacity_fraction: args.capacity,
+        ablations: args.ablations,
+        trace: args.trace,
+    };
     let report = tokio::task::spawn_blocking(move || replay(&settings)).await??;
     if args.json {
         return table::json(&report);
     }
-    table::say(format!("capacity {}\n", table::size(report.capacity_bytes)));
+    table::say(format!(
+        "capacity {}; {} of IO time to be saved\n",
+        table::size(report.capacity_bytes),
+        table::seconds(report.io_time_possible)
+    ));
+    let percent = |share: f64| format!("{:.1}%", share * 100.0);
     let rows = report.policies.iter().map(|policy| {
         vec![
-            policy.lambda.map_or_else(|| policy.name.to_owned(), |lambda| format!("{} (lambda {lambda})", policy.name)),
+            policy.lambda.map_or_else(|| policy.name.clone(), |lambda| format!("{} (lambda {lambda})", policy.name)),
             table::seconds(policy.io_time_saved),
-            format!("{:.1}%", policy.byte_hit_ratio * 100.0),
-            format!("{:.1}%", policy.request_hit_ratio * 100.0),
+            percent(policy.io_time_saved / report.io_time_possible),
+            percent(policy.byte_hit_ratio),
+            percent(policy.request_hit_ratio),
             table::size(policy.origin_bytes),
             table::size(policy.written_bytes),
-            format!("{:.1}%", policy.regret_b0 * 100.0),
+            percent(policy.preload_wasted),
+            percent(policy.regret_b0),
+            percent(policy.regret_b2),
         ]
     });
-    table::print(&["POLICY", ">IO TIME SAVED", ">BYTE HITS", ">REQUEST HITS", ">ORIGIN", ">WRITTEN", ">REGRET"], rows);
+    table::print(
+        &[
+            "POLICY",
+            ">IO TIME SAVED",
+            ">OF ALL",
+            ">BYTE HITS",
+            ">REQUEST HITS",
+            ">ORIGIN",
+            ">WRITTEN",
+            ">WASTED",
+            ">REGRET B0",
+            ">REGRET B2",
+        ],
+        rows,
+    );
+    let bound = |saved: f64| format!("{} ({})", table::seconds(saved), percent(saved / report.io_time_possible));
+    table::say(format!(
+        "\nNo cache that fills on demand saves more than {}, none that loads ahead more than {}.",
+        bound(report.bounds.b1),
+        bound(report.bounds.b2)
+    ));
     Ok(())
 }

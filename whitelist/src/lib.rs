@@ -1,6 +1,7 @@
 //! The control path: query logs to accesses, value, choice, whitelist and preload, every night.
 //!
-//! Reading order: [`value`] says what an item is worth and [`choice`] which items are taken, both pure. [`logs`] takes
+//! Reading order: [`forecast`] says how often an item will be read, [`value`] what that is worth and [`choice`] which items
+//! are taken, all pure. [`logs`] takes
 //! query events in, [`accesses`] aggregates the logs of a day, [`speed`] measures, [`catalog`] lists the buckets;
 //! [`night`] strings them together and [`publish`] looks after the versions. [`store`] remembers, [`api`] shows.
 
@@ -8,8 +9,10 @@ pub mod accesses;
 pub mod api;
 pub mod catalog;
 pub mod choice;
+pub mod forecast;
 pub mod logs;
 pub mod night;
+mod partition_date;
 pub mod publish;
 pub mod schedule;
 pub mod settings;

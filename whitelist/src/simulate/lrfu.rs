@@ -21,7 +21,7 @@ pub(super) struct Lrfu {
     used_bytes: u64,
     /// References so far.
     now: u64,
-    held: HashMap<usize, Held>,
+    held: HashMap<u32, Held>,
     /// What is held, the least CRF first.
     order: BTreeSet<Place>,
 }
@@ -40,7 +40,7 @@ struct Place {
     log2_crf: f64,
     /// The last reference. Of two with the same CRF, the older goes first.
     at: u64,
-    item: usize,
+    item: u32,
 }
 
 impl Eq for Place {}
@@ -63,8 +63,16 @@ impl Lrfu {
         Self { capacity_bytes, lambda, used_bytes: 0, now: 0, held: HashMap::new(), order: BTreeSet::new() }
     }
 
+    /// Gives up what it holds of an item.
+    pub(super) fn forget(&mut self, item: u32) {
+        if let Some(held) = self.held.remove(&item) {
+            self.order.remove(&held.place);
+            self.used_bytes -= held.bytes;
+        }
+    }
+
     /// Reads an item, and holds it from then on; tells whether it was held. One larger than everything is not held.
-    pub(super) fn touch(&mut self, item: usize, bytes: u64) -> bool {
+    pub(super) fn touch(&mut self, item: u32, bytes: u64) -> bool {
         self.now += 1;
         let faded = self.lambda * self.now as f64;
         if let Some(held) = self.held.get_mut(&item) {
@@ -94,10 +102,13 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::super::online::{Online, OnlinePolicy};
+    use super::super::policy::{Answer, Policy};
+    use super::super::test_support::item_of;
+    use super::super::trace::{Item, Read};
     use super::*;
 
     /// Which of these touches of items of 10 bytes hit.
-    fn hits(lambda: f64, capacity_bytes: u64, items: &[usize]) -> Vec<bool> {
+    fn hits(lambda: f64, capacity_bytes: u64, items: &[u32]) -> Vec<bool> {
         let mut cache = Lrfu::new(capacity_bytes, lambda);
         items.iter().map(|item| cache.touch(*item, 10)).collect()
     }
@@ -107,11 +118,13 @@ mod tests {
         assert_eq!(hits(1.0, 20, &[1, 2, 1, 3, 2, 3, 1]), [false, false, true, false, false, true, false]);
         // However often something was read, one later reference outweighs it: 1/2 + 1/4 + ... < 1.
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let (lru, mut lrfu) = (Online::new(OnlinePolicy::Lru, 2000), Lrfu::new(2000, 1.0));
+        let items: Vec<Item> = (0..60).map(|item| item_of(10 + 40 * item)).collect();
+        let (mut lru, mut lrfu) = (Online::new(OnlinePolicy::Lru, &items, 2000), Lrfu::new(2000, 1.0));
         for step in 0..20_000 {
-            let item: usize = rng.random_range(0..60).min(rng.random_range(0..60));
-            let bytes = 10 + 40 * item as u64;
-            assert_eq!(lru.touch(item, bytes), lrfu.touch(item, bytes), "step {step}");
+            let item: u32 = rng.random_range(0..60).min(rng.random_range(0..60));
+            let bytes = 10 + 40 * u64::from(item);
+            let read = Read { at: step, item, requests: 1, bytes };
+            assert_eq!(lru.read(&read) == Answer::Hit, lrfu.touch(item, bytes), "step {step}");
         }
     }
 

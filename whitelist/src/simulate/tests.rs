@@ -1,0 +1,124 @@
+use super::test_support::{MB, replay, trace};
+use super::*;
+
+fn settings(seed: u64, capacity_fraction: f64) -> SimulateSettings {
+    SimulateSettings { seed, scenario: Scenario::Stationary, capacity_fraction, ablations: false, trace: None }
+}
+
+fn policy<'a>(report: &'a [PolicyReport], name: &str) -> &'a PolicyReport {
+    report.iter().find(|policy| policy.name == name).unwrap()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_figures_and_no_policy_beats_its_bound() {
+    let report = run(&settings(7, 0.05)).unwrap();
+    assert_eq!(report, run(&settings(7, 0.05)).unwrap());
+    let Bounds { b1, b2 } = report.bounds;
+    assert!(b1 <= b2 && b2 <= report.io_time_possible, "{report:?}");
+    for policy in &report.policies {
+        assert!(policy.io_time_saved > 0.0 && policy.io_time_saved <= b2, "{policy:?}");
+        assert!(policy.regret_b2 >= 0.0 && policy.regret_b2 < 1.0, "{policy:?}");
+    }
+    for name in ["lru", "fifo", "s3fifo", "sieve", "lfu", "lrfu", "gdsf", "second-hit", "yanxuan"] {
+        assert!(policy(&report.policies, name).io_time_saved <= b1, "{name} fills on demand: {report:?}");
+    }
+    let json = serde_json::to_value(&report).unwrap();
+    assert!(json["capacity_bytes"].as_u64().unwrap() > 0);
+    let names: Vec<&str> = json["policies"][0].as_object().unwrap().keys().map(String::as_str).collect();
+    for field in
+        ["name", "io_time_saved", "byte_hit_ratio", "request_hit_ratio", "origin_bytes", "written_bytes", "regret_b0"]
+    {
+        assert!(names.contains(&field), "{field}");
+    }
+}
+
+#[test]
+fn scenarios_are_other_workloads_and_seeds_as_well() {
+    let stationary = workload::workload(3, Scenario::Stationary);
+    assert_ne!(stationary, workload::workload(4, Scenario::Stationary));
+    for (scenario, name) in Scenario::ALL.into_iter().skip(1) {
+        let other = workload::workload(3, scenario);
+        assert!(other.reads != stationary.reads || other.rewrites != stationary.rewrites, "{name}");
+    }
+}
+
+#[test]
+fn impossible_capacities_are_refused() {
+    for capacity in [0.0, -1.0, f64::NAN, 11.0] {
+        assert!(run(&settings(1, capacity)).unwrap_err().to_string().contains("--capacity"));
+    }
+}
+
+#[test]
+fn each_policy_saves_what_was_computed_by_hand() {
+    // Room for one item, and a second for each read. Two days warm up; item 0 is the hot one then, item 1 on the last two days.
+    let trace = trace(&[&[0, 0, 0], &[0, 0, 0], &[0, 1, 1], &[1, 1, 1, 1]]);
+    let replay = replay(&trace, 8 * MB);
+    let reports = policies(&replay, Bounds::of(&replay), false);
+    // Whatever decides at each read: 0 hit, 1 miss, 1 hit, then four hits.
+    for name in ["lru", "fifo", "s3fifo", "sieve", "lfu", "lrfu", "gdsf"] {
+        let online = policy(&reports, name);
+        assert_eq!((online.io_time_saved, online.written_bytes), (6.0, 8 * MB), "{name}");
+        assert_eq!((online.request_hit_ratio, online.origin_bytes), (6.0 / 7.0, 8 * MB), "{name}");
+    }
+    // The first read of 1 is its first within a day, so it is held from the second on, and pushes 0 out.
+    assert_eq!(policy(&reports, "second-hit").io_time_saved, 5.0);
+    // By frequency 0 stays for good: it was read six times before day 2, and seven times before day 3, 1 twice.
+    assert_eq!(policy(&reports, "top-k").io_time_saved, 1.0);
+    // The future: on day 2 item 1 is worth two reads less a fifth for loading it, more than item 0's one; it stays on day 3.
+    let b0 = policy(&reports, "b0");
+    assert!((b0.io_time_saved - 5.8).abs() < 1e-9, "{b0:?}");
+    assert_eq!((b0.preload_bytes, b0.preload_wasted, b0.origin_bytes), (8 * MB, 0.0, 8 * MB + 8 * MB));
+    assert!((policy(&reports, "lru").regret_b0 - (1.0 - 6.0 / b0.io_time_saved)).abs() < 1e-12);
+    // Every read but the first of 1 follows one of the same item, and there is room for all of that: 6 on demand. With
+    // loading ahead the first of 1 is earned as well, for a fifth; that takes the room of two days and some minutes.
+    let Bounds { b1, b2 } = Bounds::of(&replay);
+    assert!((b1 - 6.0).abs() < 1e-9, "{b1}");
+    assert!(b2 < 6.8 && b2 > 6.79, "{b2}");
+}
+
+#[test]
+fn without_room_nothing_is_saved() {
+    let trace = trace(&[&[0], &[0], &[0], &[0]]);
+    let replay = replay(&trace, 5 * MB);
+    for report in policies(&replay, Bounds::of(&replay), true) {
+        assert_eq!((report.io_time_saved, report.byte_hit_ratio, report.written_bytes), (0.0, 0.0, 0), "{report:?}");
+        assert_eq!(report.origin_bytes, 16 * MB, "{report:?}");
+    }
+}
+
+#[test]
+fn what_is_written_anew_is_read_anew() {
+    let mut trace = trace(&[&[0], &[0], &[0], &[0, 0]]);
+    trace.rewrites.push(trace::Rewrite { at: 3 * trace::DAY_SECONDS + 3600, item: 0 });
+    let replay = replay(&trace, 16 * MB);
+    let reports = policies(&replay, Bounds::of(&replay), false);
+    // Day 2 hits; on day 3 the first read finds other bytes, the second the new ones.
+    assert_eq!(policy(&reports, "lru").io_time_saved, 2.0);
+    // The whitelist loads them as soon as they are there: three hits, less a fifth.
+    let whitelist = policy(&reports, "whitelist");
+    assert!((whitelist.io_time_saved - 2.8).abs() < 1e-9, "{whitelist:?}");
+}
+
+#[test]
+fn tomorrows_partition_is_there_before_its_first_read() {
+    // A table that is read by its newest partition, once a day at noon; each lands at four in the morning. Plenty of room.
+    let days = 20;
+    let items: Vec<trace::Item> = (0..days)
+        .map(|date| trace::Item {
+            date: Some(date - 1),
+            lands: i64::from(date) * i64::from(trace::DAY_SECONDS) + 2 * 3600,
+            ..test_support::item_of(8 * MB)
+        })
+        .collect();
+    let read = |day: u32| trace::Read { at: day * trace::DAY_SECONDS + 36_000, item: day, requests: 1, bytes: 8 * MB };
+    let trace = Trace { items, reads: (0..days as u32).map(read).collect(), rewrites: Vec::new(), days };
+    let replay = replay(&trace, 100 * MB);
+    let reports = policies(&replay, Bounds::of(&replay), true);
+    assert_eq!(policy(&reports, "lru").io_time_saved, 0.0, "every read is the first of its item");
+    let whitelist = policy(&reports, "whitelist");
+    assert!((whitelist.io_time_saved - 8.0).abs() < 1e-9, "ten hits, each for a fifth: {whitelist:?}");
+    assert_eq!((whitelist.first_day_hit_ratio, whitelist.preload_wasted), (Some(1.0), 0.0));
+    assert_eq!(policy(&reports, "whitelist without age").io_time_saved, 0.0);
+    assert_eq!(policy(&reports, "whitelist without preload").io_time_saved, 0.0);
+}
