@@ -323,7 +323,7 @@ async fn read(
     wanted: Option<Wanted>,
 ) -> Result<Answer, ReadError> {
     let conditions = Conditions::default();
-    let request = ReadRequest { key, range: wanted, conditions, principal: String::new(), engine: "".into() };
+    let request = ReadRequest { key, range: wanted, conditions, client: Arc::default() };
     let read = engine.read(origin, request).await?;
     let mut body = match read.body {
         ReadBody::Whole(bytes) => return Ok(Answer { bytes, error: None }),
