@@ -23,7 +23,7 @@ use self::faulty::FaultyOrigin;
 use crate::engine::{Engine, EngineParts};
 use crate::origin::{Origin, OriginError, Origins};
 use crate::read::{Conditions, ReadBody, ReadError, ReadRequest, Wanted};
-use crate::settings::{Admit, BucketSettings, CacheSettings, Consistency, SsdSettings};
+use crate::settings::{Admit, BucketSettings, CacheSettings, Consistency, SsdIo, SsdSettings};
 use crate::ssd::Disk;
 use crate::ssd::faulty::FaultyDisk;
 use crate::write::PutCondition;
@@ -254,10 +254,17 @@ async fn start(folder: &Path, origin: &Arc<FaultyOrigin>, seed: u64) -> (Arc<Eng
     for (name, _) in BUCKETS {
         origins.replace_store(name, origin.clone());
     }
+    // Each start reads from the SSD in one of the ways.
+    let io = if seed % 2 == 0 { SsdIo::Uring } else { SsdIo::Threads };
     let cache = CacheSettings {
         // Both tiers are too small for what is read, so that they evict all the time.
         memory: ByteSize::mib(1),
-        ssd: SsdSettings { path: folder.join("ssd"), capacity: SsdSettings::CAPACITY_MIN, ..SsdSettings::default() },
+        ssd: SsdSettings {
+            path: folder.join("ssd"),
+            capacity: SsdSettings::CAPACITY_MIN,
+            io,
+            ..SsdSettings::default()
+        },
         admit: Admit::All,
         block: ByteSize::kib(16),
         fill: ByteSize::kib(64),
