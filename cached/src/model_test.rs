@@ -255,7 +255,7 @@ async fn start(folder: &Path, origin: &Arc<FaultyOrigin>, seed: u64) -> (Arc<Eng
         origins.replace_store(name, origin.clone());
     }
     // Each start reads from the SSD in one of the ways.
-    let io = if seed % 2 == 0 { SsdIo::Uring } else { SsdIo::Threads };
+    let io = if seed.is_multiple_of(2) { SsdIo::Uring } else { SsdIo::Threads };
     let cache = CacheSettings {
         // Both tiers are too small for what is read, so that they evict all the time.
         memory: ByteSize::mib(1),

@@ -241,7 +241,7 @@ mod tests {
 
     fn origin() -> Arc<Origin> {
         let folder = tempfile::tempdir().expect("a folder");
-        let bucket = BucketSettings::new("lake", &format!("file://{}", folder.path().display()));
+        let bucket = BucketSettings::new("lake", format!("file://{}", folder.path().display()));
         Arc::clone(Origins::open(&[bucket]).expect("an origin").get("lake").expect("its bucket"))
     }
 
@@ -268,14 +268,14 @@ mod tests {
         let clients =
             ["alice", "bob"].map(|name| Some(Arc::new(Client { principal: name.to_owned(), engine: "trino".into() })));
         let access = |n: u64| AccessRecord {
-            kind: if n % 7 == 0 { AccessKind::Fill } else { AccessKind::Get },
-            route: if n % 3 == 0 { Route::Direct } else { Route::Cached },
+            kind: if n.is_multiple_of(7) { AccessKind::Fill } else { AccessKind::Get },
+            route: if n.is_multiple_of(3) { Route::Direct } else { Route::Cached },
             bytes_memory: n % 2,
             bytes_ssd: n,
             bytes_peer: 0,
             bytes_origin: 1 << (n % 40),
             seconds: n as f64 / 8.0,
-            client: if n % 7 == 0 { None } else { clients[(n / 10 % 2) as usize].clone() },
+            client: if n.is_multiple_of(7) { None } else { clients[(n / 10 % 2) as usize].clone() },
             ..AccessRecord::new(
                 AccessKind::Get,
                 &objects[(n / 5 % 3) as usize],
