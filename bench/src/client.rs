@@ -100,7 +100,13 @@ impl Bench {
 
     /// Starts servers on the object.
     pub(crate) fn launcher(&self) -> Launcher<'_> {
-        Launcher { folder: self.folder.path(), object: OBJECT, core: self.server_core, access_log: true }
+        Launcher {
+            folder: self.folder.path(),
+            object: OBJECT,
+            core: self.server_core,
+            access_log: true,
+            ssd_io: "threads",
+        }
     }
 }
 

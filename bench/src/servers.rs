@@ -68,6 +68,8 @@ pub(crate) struct Launcher<'a> {
     pub(crate) core: Option<usize>,
     /// Whether Larder logs what is read.
     pub(crate) access_log: bool,
+    /// `[cache] ssd = { io }` of Larder.
+    pub(crate) ssd_io: &'static str,
 }
 
 impl Launcher<'_> {
@@ -120,10 +122,11 @@ impl Launcher<'_> {
     pub(crate) async fn larder(&self, binary: &Path, tiers: &Tiers) -> anyhow::Result<Server> {
         let home = self.folder.join("larder");
         let cache = format!(
-            "memory = \"{}B\"\nssd = {{ path = \"{}/cache\", capacity = \"{}B\" }}\nblock = \"{}B\"\nadmit = \"all\"\n",
+            "memory = \"{}B\"\nssd = {{ path = \"{}/cache\", capacity = \"{}B\", io = \"{}\" }}\nblock = \"{}B\"\nadmit = \"all\"\n",
             tiers.memory_bytes,
             home.display(),
             tiers.ssd_bytes,
+            self.ssd_io,
             tiers.block_bytes
         );
         let bucket = format!(

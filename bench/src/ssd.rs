@@ -1,5 +1,6 @@
-//! The SSD tier: reads beside fio on the same disk, the first hit after a crash with many blocks, memory per block.
+//! The SSD tier: reads by threads and through io_uring beside fio on the same disk, the first hit after a crash with many blocks, memory per block.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -35,9 +36,12 @@ pub(crate) struct Settings {
 
 /// Far more than the memory tier holds.
 const OBJECT_BYTES: u64 = 1 << 30;
-/// Bytes per read.
-const READ_BYTES: u64 = 1 << 20;
-const TIERS: Tiers = Tiers { memory_bytes: 16 << 20, ssd_bytes: 3 << 30, block_bytes: 1 << 20 };
+/// Bytes per read when the tier is filled.
+const FILL_BYTES: u64 = 1 << 20;
+/// Bytes per read that is measured; blocks are as long.
+const READS_BYTES: [u64; 2] = [64 << 10, 1 << 20];
+/// The ways to read from the disk.
+const WAYS: [&str; 2] = ["threads", "uring"];
 /// With this block length the object has 131,072 of them.
 const SMALL_BLOCKS: Tiers = Tiers { memory_bytes: 16 << 20, ssd_bytes: 3 << 30, block_bytes: 8 << 10 };
 
@@ -52,7 +56,9 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     };
     let binary = larder_binary(settings.larder.as_deref())?;
 
-    let mut text = beside_fio(&settings, &launcher, &client, &binary, &bench.object).await?;
+    let other = Bench::new(settings.folder.as_deref(), OBJECT_BYTES)?;
+    let mut text = beside_fio(&settings, [&bench, &other], &client, &binary).await?;
+    drop(other);
     text.push_str(&restart(&settings, &launcher, &client, &binary, &bench.object).await?);
     progress("");
     println!("{text}");
@@ -71,40 +77,81 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 
 async fn beside_fio(
     settings: &Settings,
-    launcher: &Launcher<'_>,
+    benches: [&Bench; 2],
     client: &Client,
     binary: &Path,
-    object: &Path,
 ) -> anyhow::Result<String> {
-    let server = launcher.larder(binary, &TIERS).await?;
-    fill(&server, client, object).await?;
-    let (mut larder, mut fio) = (Vec::new(), Vec::new());
-    for round in 0..settings.rounds {
-        progress(&format!("round {} of {}", round + 1, settings.rounds));
-        fio.push(fio_mib_per_second(settings, launcher)?);
-        let (before, origin) = (server.stat("bytes_ssd").await?, server.stat("bytes_origin").await?);
-        let measured = client.measure(&server, READ_BYTES)?;
-        let from_ssd = server.stat("bytes_ssd").await? - before;
-        ensure!(from_ssd > measured.bytes / 10 * 9, "only {from_ssd} of {} bytes came from the SSD", measured.bytes);
-        ensure!(server.stat("bytes_origin").await? == origin, "the origin was read");
-        larder.push((measured.bytes >> 20) as f64 / measured.seconds);
+    let mut text = "| reads of | by | MiB/s | reads/s | CPU time each | of threads' reads/s | of threads' CPU time |\n\
+                    | --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
+        .to_owned();
+    let mut verdict = String::new();
+    for read_bytes in READS_BYTES {
+        // The client asks for 1024 different ranges, which is four times what the least memory holds, and more.
+        let tiers = Tiers { memory_bytes: 16 << 20, ssd_bytes: 3 << 30, block_bytes: read_bytes };
+        let mut servers = Vec::new();
+        for (bench, ssd_io) in benches.iter().zip(WAYS) {
+            let server = Launcher { ssd_io, ..bench.launcher() }.larder(binary, &tiers).await?;
+            fill(&server, client, &bench.object).await?;
+            servers.push(server);
+        }
+        let (mut samples, mut fio) = ([Vec::new(), Vec::new()], Vec::new());
+        for round in 0..settings.rounds {
+            progress(&format!("{read_bytes} bytes, round {} of {}", round + 1, settings.rounds));
+            fio.push(fio_mib_per_second(settings, &benches[0].launcher(), read_bytes)?);
+            for at in [round % 2, 1 - round % 2] {
+                samples[at].push(measure(&servers[at], client, read_bytes).await?);
+            }
+        }
+        for server in servers {
+            server.kill()?;
+        }
+        let size = if read_bytes >> 20 > 0 { "1 MiB".to_owned() } else { format!("{} KiB", read_bytes >> 10) };
+        let ratio = |of: fn(&(f64, f64)) -> f64| {
+            median(samples[1].iter().zip(&samples[0]).map(|(uring, threads)| of(uring) / of(threads)).collect())
+        };
+        let mib = |reads: f64| reads * read_bytes as f64 / f64::from(1 << 20);
+        for (way, samples) in WAYS.iter().zip(&samples) {
+            let reads = median(samples.iter().map(|sample| sample.0).collect());
+            let cpu = median(samples.iter().map(|sample| sample.1).collect());
+            let ratios = if *way == "uring" {
+                format!("{:.2} | {:.2}", ratio(|sample| sample.0), ratio(|sample| sample.1))
+            } else {
+                " | ".to_owned()
+            };
+            let _ =
+                writeln!(text, "| {size} | larder, {way} | {:.0} | {reads:.0} | {cpu:.0} us | {ratios} |", mib(reads));
+        }
+        let fio = median(fio);
+        let _ = writeln!(text, "| {size} | fio, io_uring | {fio:.0} | {:.0} | | | |", fio / mib(1.0));
+        if read_bytes == 1 << 20 {
+            let larder = median(samples[0].iter().map(|sample| sample.0).collect());
+            let ratio = mib(larder) / fio;
+            let reached = if ratio >= 0.85 { "reached" } else { "**missed**" };
+            verdict = format!("\n- Larder's SSD tier does {ratio:.2}x of fio at 1 MiB; to reach: 0.85, {reached}\n");
+        }
     }
-    let (larder, fio) = (median(larder), median(fio));
-    let ratio = larder / fio;
-    let verdict = if ratio >= 0.85 { "reached" } else { "**missed**" };
-    Ok(format!(
-        "| 1 MiB reads | MiB/s |\n| --- | ---: |\n| larder, from SSD, over S3 | {larder:.0} |\n| fio, direct IO | {fio:.0} |\n\n\
-         - Larder's SSD tier does {ratio:.2}x of fio; to reach: 0.85, {verdict}\n"
-    ))
+    Ok(text + &verdict)
 }
 
-fn fio_mib_per_second(settings: &Settings, launcher: &Launcher<'_>) -> anyhow::Result<f64> {
+/// Reads a second, and microseconds of the server's CPU time for each, of reads that the SSD answers.
+async fn measure(server: &Server, client: &Client, read_bytes: u64) -> anyhow::Result<(f64, f64)> {
+    let (before, origin) = (server.stat("bytes_ssd").await?, server.stat("bytes_origin").await?);
+    let cpu = server.cpu_seconds()?;
+    let measured = client.measure(server, read_bytes)?;
+    let cpu = server.cpu_seconds()? - cpu;
+    let from_ssd = server.stat("bytes_ssd").await? - before;
+    ensure!(from_ssd > measured.bytes / 10 * 9, "only {from_ssd} of {} bytes came from the SSD", measured.bytes);
+    ensure!(server.stat("bytes_origin").await? == origin, "the origin was read");
+    Ok((measured.requests as f64 / measured.seconds, cpu * 1e6 / measured.requests as f64))
+}
+
+fn fio_mib_per_second(settings: &Settings, launcher: &Launcher<'_>, read_bytes: u64) -> anyhow::Result<f64> {
     let mut command = pinned(launcher.core, "fio");
     command.args(["--name=read", "--rw=randread", "--direct=1", "--ioengine=io_uring", "--output-format=json"]);
     command.arg(format!("--filename={}", launcher.folder.join("fio.bin").display()));
     command.args([
         format!("--size={OBJECT_BYTES}"),
-        format!("--bs={READ_BYTES}"),
+        format!("--bs={read_bytes}"),
         format!("--iodepth={}", settings.depth),
     ]);
     command.args(["--time_based".to_owned(), format!("--runtime={}", settings.seconds)]);
@@ -158,7 +205,7 @@ async fn fill(server: &Server, client: &Client, object: &Path) -> anyhow::Result
     let deadline = Instant::now() + Duration::from_secs(120);
     while server.stat("ssd_used_bytes").await? < OBJECT_BYTES {
         ensure!(Instant::now() < deadline, "the SSD holds {} bytes only", server.stat("ssd_used_bytes").await?);
-        client.verify(server, READ_BYTES, object)?;
+        client.verify(server, FILL_BYTES, object)?;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     Ok(())

@@ -1,29 +1,29 @@
 //! The access log: what was read goes into a bounded list in memory and comes out as Parquet files, one folder a day.
 //!
 //! The read path never waits for it: when the list is full, an access is dropped and counted. Nobody is woken for an
-//! access, because at 4 KiB a read that would cost more than all else here. A file is written under a temporary name and
-//! renamed when it is whole, so a reader sees all of it or nothing. Here, off the read path, accesses are also summed up
-//! by table for `larder top`.
+//! access, because at 4 KiB a read that would cost more than all else here; and an access owns no memory, because what one
+//! thread allocates and another frees costs both. A file is written under a temporary name and renamed when it is whole,
+//! so a reader sees all of it or nothing. Here, off the read path, accesses are also summed up by table for `larder top`.
+
+mod batch;
+mod repeated;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, Float64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder, UInt64Builder};
 use chrono::{DateTime, NaiveDate, Utc};
-use larder_model::access::columns;
 use larder_model::admin::TableStat;
 use larder_model::{AccessKind, ByteRange, Route, TableName};
 use parking_lot::Mutex;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
+use parquet::errors::ParquetError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
+use self::batch::{Batch, Sums};
 use crate::metadata::ObjectMeta;
 use crate::metrics::Metrics;
 
@@ -33,8 +33,9 @@ const WAITING_MAX: usize = 65_536;
 const FILE_ACCESSES_MAX: usize = 50_000;
 /// No access waits longer than this; it is what a crash can lose.
 const FLUSH_EVERY: Duration = Duration::from_secs(5);
-/// How often accesses are taken from the list and summed up: at 50,000 a second it never fills up.
-const TAKE_EVERY: Duration = Duration::from_millis(500);
+/// How often accesses are taken from the list, put in columns and summed up: so often that those of a busy worker are in
+/// the processor's cache still. A list that fills up in this time takes more than a million of them a second.
+const TAKE_EVERY: Duration = Duration::from_millis(50);
 /// Tables that are summed up; others are not shown by `larder top`.
 const TABLES_MAX: usize = 100_000;
 
@@ -61,9 +62,16 @@ pub(crate) struct AccessRecord {
     pub(crate) bytes_origin: u64,
     /// From the request's arrival to the last byte, in seconds.
     pub(crate) seconds: f64,
-    /// The access key that signed the request; empty for fills and preloads.
+    /// Who read; nobody in fills and preloads.
+    pub(crate) client: Option<Arc<Client>>,
+}
+
+/// Who reads. One of these serves all reads of its kind.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// The access key that signs the requests.
     pub(crate) principal: String,
-    /// The engine, from the client's user agent; empty for fills and preloads.
+    /// The engine, from the client's user agent.
     pub(crate) engine: Cow<'static, str>,
 }
 
@@ -81,17 +89,8 @@ impl AccessRecord {
             bytes_peer: 0,
             bytes_origin: 0,
             seconds: 0.0,
-            principal: String::new(),
-            engine: Cow::Borrowed(""),
+            client: None,
         }
-    }
-
-    fn table(&self) -> Option<&TableName> {
-        self.object.attribution.as_ref().map(|attribution| &attribution.table)
-    }
-
-    fn partition(&self) -> &str {
-        self.object.attribution.as_ref().map_or("", |attribution| &attribution.partition)
     }
 }
 
@@ -125,7 +124,7 @@ impl AccessLog {
             waiting: Arc::clone(&waiting),
             tables: Arc::clone(&tables),
             spare: Vec::new(),
-            taken: Vec::new(),
+            days: BTreeMap::new(),
             written: Instant::now(),
             files: 0,
         };
@@ -179,8 +178,8 @@ struct Writer {
     tables: Arc<Mutex<HashMap<TableName, TableStat>>>,
     /// Empty; takes the place of the list that is taken.
     spare: Vec<AccessRecord>,
-    /// Summed up, and not written yet.
-    taken: Vec<AccessRecord>,
+    /// Taken, and not written yet.
+    days: BTreeMap<NaiveDate, Batch>,
     /// When a file was written last.
     written: Instant,
     files: u64,
@@ -189,6 +188,7 @@ struct Writer {
 impl Writer {
     async fn run(mut self, mut flushes: mpsc::Receiver<oneshot::Sender<()>>) {
         let mut every = tokio::time::interval(TAKE_EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let flush = tokio::select! {
                 flush = flushes.recv() => match flush {
@@ -198,7 +198,8 @@ impl Writer {
                 _ = every.tick() => None,
             };
             self.take();
-            if flush.is_some() || self.taken.len() >= FILE_ACCESSES_MAX || self.written.elapsed() >= FLUSH_EVERY {
+            let taken: usize = self.days.values().map(Batch::len).sum();
+            if flush.is_some() || taken >= FILE_ACCESSES_MAX || self.written.elapsed() >= FLUSH_EVERY {
                 self.write_taken().await;
             }
             if let Some(flush) = flush {
@@ -212,30 +213,33 @@ impl Writer {
 
     /// Takes what waits, and sums it up.
     fn take(&mut self) {
-        let from = self.taken.len();
         // The read path waits for an exchange at most, and goes on with a list that has grown already.
         std::mem::swap(&mut *self.waiting.lock(), &mut self.spare);
-        self.taken.append(&mut self.spare);
-        let mut tables = self.tables.lock();
-        for access in &self.taken[from..] {
-            sum_up(&mut tables, access);
+        // One day's accesses follow each other.
+        let mut accesses = self.spare.drain(..).peekable();
+        while let Some(first) = accesses.next() {
+            let day = first.time.date_naive();
+            let batch = self.days.entry(day).or_default();
+            batch.push(first);
+            while let Some(access) = accesses.next_if(|access| access.time.date_naive() == day) {
+                batch.push(access);
+            }
         }
+        drop(accesses);
+        let mut tables = self.tables.lock();
+        self.days.values_mut().for_each(|batch| batch.take_sums(|table, sums| sum_up(&mut tables, table, sums)));
     }
 
     async fn write_taken(&mut self) {
         self.written = Instant::now();
-        let mut days: HashMap<NaiveDate, Vec<AccessRecord>> = HashMap::new();
-        for access in self.taken.drain(..) {
-            days.entry(access.time.date_naive()).or_default().push(access);
-        }
-        for (day, accesses) in days {
+        for (day, batch) in std::mem::take(&mut self.days) {
             self.files += 1;
             // The time makes names unique across restarts, the count within one process.
-            let stamp = accesses[0].time.timestamp_micros();
+            let stamp = batch.begins_us();
             let name = format!("{}-{stamp}-{}-{}.parquet", self.worker, std::process::id(), self.files);
             let path = self.folder.join(format!("day={day}")).join(name);
             let worker = self.worker.clone();
-            let written = tokio::task::spawn_blocking(move || write_file(&path, &worker, &accesses)).await;
+            let written = tokio::task::spawn_blocking(move || write_file(&path, &worker, &batch)).await;
             match written {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(%error, "access log is not written, these accesses are lost"),
@@ -245,9 +249,8 @@ impl Writer {
     }
 }
 
-/// Adds an access to its table's sums.
-fn sum_up(tables: &mut HashMap<TableName, TableStat>, access: &AccessRecord) {
-    let (AccessKind::Get, Some(table)) = (access.kind, access.table()) else { return };
+/// Adds to a table's sums.
+fn sum_up(tables: &mut HashMap<TableName, TableStat>, table: &TableName, sums: Sums) {
     if !tables.contains_key(table) {
         if tables.len() >= TABLES_MAX {
             return;
@@ -256,73 +259,16 @@ fn sum_up(tables: &mut HashMap<TableName, TableStat>, access: &AccessRecord) {
         tables.insert(table.clone(), stat);
     }
     let stat = tables.get_mut(table).expect("it was inserted");
-    let hit = access.bytes_memory + access.bytes_ssd;
-    stat.requests += 1;
-    stat.bytes += hit + access.bytes_peer + access.bytes_origin;
-    stat.bytes_hit += hit;
-    stat.seconds += access.seconds;
+    stat.requests += sums.requests;
+    stat.bytes += sums.bytes;
+    stat.bytes_hit += sums.bytes_hit;
+    stat.seconds += sums.seconds;
 }
 
-fn write_file(path: &Path, worker: &str, accesses: &[AccessRecord]) -> Result<(), parquet::errors::ParquetError> {
+fn write_file(path: &Path, worker: &str, batch: &Batch) -> Result<(), ParquetError> {
     let folder = path.parent().expect("the path has a day's folder");
     std::fs::create_dir_all(folder)?;
     let temporary = path.with_extension("tmp");
-    let batch = to_batch(worker, accesses)?;
-    // What hardly ever repeats is not worth looking up for every row.
-    let unlike = [columns::TIME, columns::OFFSET, columns::SECONDS];
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(Default::default()));
-    let properties = unlike
-        .into_iter()
-        .fold(properties, |properties, column| properties.set_column_dictionary_enabled(column.into(), false));
-    let properties = properties.build();
-    let mut writer = ArrowWriter::try_new(std::fs::File::create(&temporary)?, batch.schema(), Some(properties))?;
-    writer.write(&batch)?;
-    writer.into_inner()?.sync_all()?;
+    batch.write(std::fs::File::create(&temporary)?, worker)?.sync_all()?;
     Ok(std::fs::rename(&temporary, path)?)
-}
-
-fn to_batch(worker: &str, accesses: &[AccessRecord]) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let text = |value: &dyn Fn(&AccessRecord) -> &str| -> ArrayRef {
-        let mut column = StringBuilder::new();
-        accesses.iter().for_each(|access| column.append_value(value(access)));
-        Arc::new(column.finish())
-    };
-    let number = |value: &dyn Fn(&AccessRecord) -> u64| -> ArrayRef {
-        let mut column = UInt64Builder::with_capacity(accesses.len());
-        accesses.iter().for_each(|access| column.append_value(value(access)));
-        Arc::new(column.finish())
-    };
-    let mut time = TimestampMicrosecondBuilder::with_capacity(accesses.len()).with_timezone("UTC");
-    let mut seconds = Float64Builder::with_capacity(accesses.len());
-    let (mut workers, mut tables) = (StringBuilder::new(), StringBuilder::new());
-    for access in accesses {
-        time.append_value(access.time.timestamp_micros());
-        seconds.append_value(access.seconds);
-        workers.append_value(worker);
-        match access.table() {
-            // What is written goes before what is appended.
-            Some(table) => write!(tables, "{table}").map(|()| tables.append_value("")).expect("memory takes it"),
-            None => tables.append_null(),
-        }
-    }
-    RecordBatch::try_from_iter_with_nullable([
-        (columns::TIME, Arc::new(time.finish()) as ArrayRef, false),
-        (columns::WORKER, Arc::new(workers.finish()) as ArrayRef, false),
-        (columns::KIND, text(&|a| a.kind.as_str()), false),
-        (columns::BUCKET, text(&|a| &a.object.name.bucket), false),
-        (columns::KEY, text(&|a| &a.object.name.key), false),
-        (columns::VERSION, text(&|a| a.object.state.version.as_str()), false),
-        (columns::OFFSET, number(&|a| a.range.start), false),
-        (columns::LENGTH, number(&|a| a.range.len()), false),
-        (columns::TABLE, Arc::new(tables.finish()) as ArrayRef, true),
-        (columns::PARTITION, text(&AccessRecord::partition), false),
-        (columns::ROUTE, text(&|a| a.route.as_str()), false),
-        (columns::BYTES_MEMORY, number(&|a| a.bytes_memory), false),
-        (columns::BYTES_SSD, number(&|a| a.bytes_ssd), false),
-        (columns::BYTES_PEER, number(&|a| a.bytes_peer), false),
-        (columns::BYTES_ORIGIN, number(&|a| a.bytes_origin), false),
-        (columns::SECONDS, Arc::new(seconds.finish()) as ArrayRef, false),
-        (columns::PRINCIPAL, text(&|a| &a.principal), false),
-        (columns::ENGINE, text(&|a| &a.engine), false),
-    ])
 }

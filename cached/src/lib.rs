@@ -34,7 +34,7 @@ pub use engine::{Engine, EngineParts, StartError};
 pub use origin::{OpenError, Origin, OriginError, Origins};
 pub use s3::{KeysError, ServeError, serve_s3};
 pub use settings::{
-    Access, Admit, BucketSettings, CacheSettings, Consistency, KeySettings, Policy, S3Settings, SsdSettings,
+    Access, Admit, BucketSettings, CacheSettings, Consistency, KeySettings, Policy, S3Settings, SsdIo, SsdSettings,
     TlsSettings,
 };
 pub use tiers::TiersError;

@@ -23,7 +23,7 @@ use self::faulty::FaultyOrigin;
 use crate::engine::{Engine, EngineParts};
 use crate::origin::{Origin, OriginError, Origins};
 use crate::read::{Conditions, ReadBody, ReadError, ReadRequest, Wanted};
-use crate::settings::{Admit, BucketSettings, CacheSettings, Consistency, SsdSettings};
+use crate::settings::{Admit, BucketSettings, CacheSettings, Consistency, SsdIo, SsdSettings};
 use crate::ssd::Disk;
 use crate::ssd::faulty::FaultyDisk;
 use crate::write::PutCondition;
@@ -254,10 +254,17 @@ async fn start(folder: &Path, origin: &Arc<FaultyOrigin>, seed: u64) -> (Arc<Eng
     for (name, _) in BUCKETS {
         origins.replace_store(name, origin.clone());
     }
+    // Each start reads from the SSD in one of the ways.
+    let io = if seed.is_multiple_of(2) { SsdIo::Uring } else { SsdIo::Threads };
     let cache = CacheSettings {
         // Both tiers are too small for what is read, so that they evict all the time.
         memory: ByteSize::mib(1),
-        ssd: SsdSettings { path: folder.join("ssd"), capacity: SsdSettings::CAPACITY_MIN, ..SsdSettings::default() },
+        ssd: SsdSettings {
+            path: folder.join("ssd"),
+            capacity: SsdSettings::CAPACITY_MIN,
+            io,
+            ..SsdSettings::default()
+        },
         admit: Admit::All,
         block: ByteSize::kib(16),
         fill: ByteSize::kib(64),
@@ -323,7 +330,7 @@ async fn read(
     wanted: Option<Wanted>,
 ) -> Result<Answer, ReadError> {
     let conditions = Conditions::default();
-    let request = ReadRequest { key, range: wanted, conditions, principal: String::new(), engine: "".into() };
+    let request = ReadRequest { key, range: wanted, conditions, client: Arc::default() };
     let read = engine.read(origin, request).await?;
     let mut body = match read.body {
         ReadBody::Whole(bytes) => return Ok(Answer { bytes, error: None }),

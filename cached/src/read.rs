@@ -5,7 +5,6 @@ mod body;
 mod conditions;
 mod redirect;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +17,7 @@ use thiserror::Error;
 pub(crate) use self::ahead::Scans;
 use self::body::CachedBody;
 pub(crate) use self::conditions::{Conditions, Tag, Unmet};
-use crate::access_log::AccessRecord;
+use crate::access_log::{AccessRecord, Client};
 use crate::engine::Engine;
 use crate::fill::FillError;
 use crate::metadata::ObjectMeta;
@@ -34,8 +33,7 @@ pub(crate) struct ReadRequest {
     pub(crate) key: String,
     pub(crate) range: Option<Wanted>,
     pub(crate) conditions: Conditions,
-    pub(crate) principal: String,
-    pub(crate) engine: Cow<'static, str>,
+    pub(crate) client: Arc<Client>,
 }
 
 /// A range as HTTP states it, before the object's size is known.
@@ -281,8 +279,7 @@ impl Served {
     ) -> Self {
         let access = AccessRecord {
             route,
-            principal: request.principal.clone(),
-            engine: request.engine.clone(),
+            client: Some(Arc::clone(&request.client)),
             ..AccessRecord::new(AccessKind::Get, object, range, engine.clock.now())
         };
         Self { engine: Arc::clone(engine), access: Some(access), begun }

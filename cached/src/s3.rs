@@ -3,6 +3,7 @@
 //! `s3s` parses and authenticates requests and writes answers; what is not implemented here answers `NotImplemented`.
 
 mod access;
+mod clients;
 mod copy;
 mod errors;
 mod get;
@@ -26,6 +27,7 @@ use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use self::access::Keys;
 pub use self::access::KeysError;
+use self::clients::Clients;
 pub use self::server::{ServeError, serve_s3};
 use crate::engine::Engine;
 use crate::origin::Origin;
@@ -34,6 +36,7 @@ use crate::origin::Origin;
 struct Api {
     engine: Arc<Engine>,
     keys: Arc<Keys>,
+    clients: Clients,
 }
 
 /// Travels with each request so that an error can name it.

@@ -138,6 +138,8 @@ pub struct SsdSettings {
     pub adaptive_percent: u8,
     /// What goes first when something comes into that share.
     pub policy: Policy,
+    /// How blocks are read.
+    pub io: SsdIo,
 }
 
 /// `[cache] ssd.policy`: which block of the adaptive share goes first.
@@ -169,8 +171,20 @@ impl Default for SsdSettings {
             capacity: ByteSize::gib(100),
             adaptive_percent: 10,
             policy: Policy::default(),
+            io: SsdIo::default(),
         }
     }
+}
+
+/// `[cache] ssd = { io }`: how blocks are read from the SSD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SsdIo {
+    /// By threads that wait for the disk.
+    #[default]
+    Threads,
+    /// Through io_uring where the kernel has it and lets it be used, else by threads.
+    Uring,
 }
 
 /// `[cache] admit`: what may enter the tiers.

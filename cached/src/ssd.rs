@@ -14,8 +14,13 @@ mod health;
 mod index;
 mod journal;
 mod pages;
+mod ring;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+#[path = "ssd/tests.rs"]
+#[expect(clippy::duplicate_mod, reason = "the same promises hold when threads read")]
+mod tests_with_threads;
 mod writer;
 
 use std::collections::{HashMap, HashSet};
@@ -111,7 +116,7 @@ impl Ssd {
             TryLockError::WouldBlock => io::Error::new(io::ErrorKind::ResourceBusy, "another process uses it"),
             TryLockError::Error(error) => error,
         })?;
-        let disk = through(Arc::new(Files::open(folder)?));
+        let disk = through(Arc::new(Files::open(folder, settings.io)?));
         let capacity = settings.capacity.as_u64();
         let shared = Arc::new(Shared {
             index: Index::new(settings.policy, capacity, 0),
@@ -168,13 +173,11 @@ impl Ssd {
             return None;
         }
         let extent = self.shared.index.find(key)?;
-        let (shared, key) = (Arc::clone(&self.shared), *key);
-        let read = tokio::task::spawn_blocking(move || shared.read(&key, &extent, len));
-        match read.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
+        match self.shared.read(key, &extent, len).await {
             Ok(bytes) => Some(bytes),
             Err(Unreadable::Replaced) => None,
             Err(Unreadable::Damaged) => {
-                self.remove(&key);
+                self.remove(key);
                 None
             }
         }
@@ -314,13 +317,12 @@ enum Unreadable {
 }
 
 impl Shared {
-    /// Blocks. A reader that comes after the block's room was freed finds zeros: no damage, just too late.
-    fn read(&self, key: &BlockKey, extent: &Extent, len: Option<u64>) -> Result<Bytes, Unreadable> {
-        let mut pages = self.spare.pages(extent.room());
-        let read = self.disk.read(extent.segment, extent.at(), &mut pages);
-        let bytes = pages.into_bytes(extent.len as usize);
-        let kind = match read {
-            Ok(()) if XxHash3_64::oneshot(&bytes) == extent.checksum => {
+    /// A reader that comes after the block's room was freed finds zeros: no damage, just too late.
+    async fn read(&self, key: &BlockKey, extent: &Extent, len: Option<u64>) -> Result<Bytes, Unreadable> {
+        let pages = self.spare.pages(extent.room());
+        let read = self.disk.read(extent.segment, extent.at(), pages).await;
+        let kind = match read.map(|pages| pages.into_bytes(extent.len as usize)) {
+            Ok(bytes) if XxHash3_64::oneshot(&bytes) == extent.checksum => {
                 self.health.worked();
                 if len.is_none_or(|len| len == bytes.len() as u64) {
                     return Ok(bytes);
@@ -328,7 +330,7 @@ impl Shared {
                 "length"
             }
             _ if self.index.find(key) != Some(*extent) => return Err(Unreadable::Replaced),
-            Ok(()) => "checksum",
+            Ok(_) => "checksum",
             Err(error) => {
                 self.failed("read", &error);
                 return Err(Unreadable::Damaged);

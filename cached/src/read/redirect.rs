@@ -22,7 +22,7 @@ impl Engine {
     /// What the URL gives is between client and origin: whether the object is there, whether conditions hold, what of it
     /// the range names. Larder asks for size and version only to log the read, by the bucket's freshness rule.
     pub(crate) async fn redirect(&self, origin: &Arc<Origin>, request: &ReadRequest) -> Result<Option<Url>, ReadError> {
-        if !origin.redirects(&request.engine) || self.route(origin.name(), &request.key) == Route::Cached {
+        if !origin.redirects(&request.client.engine) || self.route(origin.name(), &request.key) == Route::Cached {
             return Ok(None);
         }
         let Some(signed) = origin.signed_url(&request.key, EXPIRES_IN).await? else { return Ok(None) };
@@ -43,8 +43,7 @@ impl Engine {
         let access = AccessRecord {
             route: Route::Direct,
             bytes_origin: range.len(),
-            principal: request.principal.clone(),
-            engine: request.engine.clone(),
+            client: Some(Arc::clone(&request.client)),
             ..AccessRecord::new(AccessKind::Get, object, range, self.clock.now())
         };
         self.remember_cold(&access);

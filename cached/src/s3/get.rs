@@ -1,7 +1,5 @@
 //! GetObject and HeadObject.
 
-use std::borrow::Cow;
-
 use futures::StreamExt;
 use http::{HeaderValue, StatusCode};
 use http_body_util::StreamBody;
@@ -20,10 +18,10 @@ use crate::read::{Conditions, ReadBody, ReadRequest, Tag, Wanted};
 
 impl Api {
     pub(super) async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let engine = engine_of(&request.headers);
         // Who signs in headers sends them along, and storages refuse a presigned URL with headers that it did not sign.
         let signed_in_url = !request.headers.contains_key(http::header::AUTHORIZATION);
         let principal = request.credentials.map(|credentials| credentials.access_key).unwrap_or_default();
+        let client = self.clients.get(principal, request.headers.get(http::header::USER_AGENT));
         let input = request.input;
         let origin = self.origin(&input.bucket)?;
         refuse_version(input.version_id.as_deref())?;
@@ -35,7 +33,7 @@ impl Api {
         )?;
         let part = self.part(origin, &input.key, input.part_number, input.range.is_some()).await?;
         let wanted = part.or(input.range.map(wanted));
-        let read = ReadRequest { key: input.key, range: wanted, conditions, principal, engine };
+        let read = ReadRequest { key: input.key, range: wanted, conditions, client };
         // The URL that it would be sent to has no part number.
         if part.is_none()
             && signed_in_url
@@ -250,45 +248,9 @@ fn user_metadata(attributes: &Attributes) -> Option<Metadata> {
     (!pairs.is_empty()).then_some(pairs)
 }
 
-/// The engine behind a user agent, for the access log.
-fn engine_of(headers: &http::HeaderMap) -> Cow<'static, str> {
-    const KNOWN: [(&str, &str); 10] = [
-        ("trino", "trino"),
-        ("presto", "presto"),
-        ("spark", "spark"),
-        ("hadoop", "hadoop"),
-        ("impala", "impala"),
-        ("duckdb", "duckdb"),
-        ("aws-cli", "aws-cli"),
-        ("boto3", "boto3"),
-        ("object_store", "object_store"),
-        ("aws-sdk-cpp", "pyarrow"),
-    ];
-    let agent = headers.get(http::header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    let lower = agent.to_ascii_lowercase();
-    if let Some((_, engine)) = KNOWN.iter().find(|(part, _)| lower.contains(part)) {
-        return Cow::Borrowed(engine);
-    }
-    let name = lower.split(['/', ' ']).next().unwrap_or_default();
-    Cow::Owned(name.chars().take(32).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn engines_are_known_by_their_user_agent() {
-        let engine = |agent: &str| {
-            let mut headers = http::HeaderMap::new();
-            headers.insert(http::header::USER_AGENT, agent.parse().expect("a header"));
-            engine_of(&headers)
-        };
-        assert_eq!(engine("Boto3/1.40 md/Botocore#1.40"), "boto3");
-        assert_eq!(engine("aws-sdk-java/2.31 ... app/Trino"), "trino");
-        assert_eq!(engine("curl/8.5"), "curl");
-        assert_eq!(engine_of(&http::HeaderMap::new()), "");
-    }
 
     #[test]
     fn the_etag_tells_a_multipart_object() {

@@ -25,6 +25,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
 
 use super::access::{Authentication, Authorization, Keys, KeysError};
+use super::clients::Clients;
 use super::limits::{self, BUFFER_BYTES_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, Held, Patient};
 use super::{Api, RequestId};
 use crate::engine::Engine;
@@ -175,7 +176,7 @@ fn next_request_id() -> String {
 
 fn service(settings: &S3Settings, engine: Arc<Engine>) -> Result<S3Service, ServeError> {
     let keys = Arc::new(Keys::new(&settings.keys)?);
-    let mut builder = S3ServiceBuilder::new(Api { engine, keys: Arc::clone(&keys) });
+    let mut builder = S3ServiceBuilder::new(Api { engine, keys: Arc::clone(&keys), clients: Clients::default() });
     builder.set_auth(Authentication(Arc::clone(&keys)));
     builder.set_access(Authorization(keys));
     if let Some(domain) = &settings.domain {

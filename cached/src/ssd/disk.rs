@@ -10,15 +10,18 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 
 use super::pages::{PAGE, Pages};
+use super::ring::Ring;
+use crate::settings::SsdIo;
 
-/// Files by number. All calls block. This is where tests put a disk that fails.
+/// Files by number. All calls but reads block. This is where tests put a disk that fails.
 pub(crate) trait Disk: Debug + Send + Sync {
-    /// Reads whole pages from an offset that is one of a page.
-    fn read(&self, segment: u32, at: u64, pages: &mut Pages) -> io::Result<()>;
+    /// Fills whole pages from an offset that is one of a page. A read whose caller goes away goes on to its end.
+    fn read(&self, segment: u32, at: u64, pages: Pages) -> BoxFuture<'_, io::Result<Pages>>;
     /// Writes whole pages at an offset that is one of a page.
     fn write(&self, segment: u32, at: u64, pages: &Pages) -> io::Result<()>;
     /// Gives a stretch of whole pages back to the file system; it reads as zeros from then on.
@@ -44,7 +47,13 @@ pub(crate) struct Segment {
 /// A folder of files, read and written past the page cache where the file system allows it.
 #[derive(Debug)]
 pub(crate) struct Files {
-    folder: PathBuf,
+    folder: Arc<Folder>,
+    ring: Option<Ring>,
+}
+
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
     direct: bool,
     open: RwLock<HashMap<u32, Arc<File>>>,
 }
@@ -55,7 +64,7 @@ const OPEN_MAX: usize = 256;
 
 impl Files {
     /// Uses a folder that exists. Fails where parts of files cannot be freed.
-    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path, io: SsdIo) -> io::Result<Self> {
         let path = folder.join("probe");
         let direct = match options(true).open(&path) {
             Ok(_) => true,
@@ -65,25 +74,39 @@ impl Files {
             }
             Err(error) => return Err(error),
         };
-        let files = Self { folder: folder.to_owned(), direct, open: RwLock::default() };
+        let ring = match io {
+            SsdIo::Threads => None,
+            SsdIo::Uring => Ring::open()
+                .inspect_err(|error| tracing::info!(%error, "no io_uring here: threads read from the ssd"))
+                .ok(),
+        };
+        let folder = Arc::new(Folder { path: folder.to_owned(), direct, open: RwLock::default() });
+        let files = Self { folder, ring };
         files.probe()?;
         Ok(files)
     }
+}
 
-    fn path(&self, segment: u32) -> PathBuf {
-        self.folder.join(format!("{PREFIX}{segment:010}"))
+impl Folder {
+    fn segment(&self, segment: u32) -> PathBuf {
+        self.path.join(format!("{PREFIX}{segment:010}"))
+    }
+
+    /// The segment's file if it is open.
+    fn opened(&self, segment: u32) -> Option<Arc<File>> {
+        self.open.read().get(&segment).map(Arc::clone)
     }
 
     /// The segment's file. Only who writes it may make it: one that is read may have been removed just now.
     fn file(&self, segment: u32, create: bool) -> io::Result<Arc<File>> {
-        if let Some(file) = self.open.read().get(&segment) {
-            return Ok(Arc::clone(file));
+        if let Some(file) = self.opened(segment) {
+            return Ok(file);
         }
         let mut open = self.open.write();
         if let Some(file) = open.get(&segment) {
             return Ok(Arc::clone(file));
         }
-        let file = Arc::new(options(self.direct).create(create).open(self.path(segment))?);
+        let file = Arc::new(options(self.direct).create(create).open(self.segment(segment))?);
         if open.len() >= OPEN_MAX {
             open.clear();
         }
@@ -106,26 +129,40 @@ fn free(file: &File, at: u64, len: u64) -> io::Result<()> {
 }
 
 impl Disk for Files {
-    fn read(&self, segment: u32, at: u64, pages: &mut Pages) -> io::Result<()> {
-        self.file(segment, false)?.read_exact_at(pages, at)
+    fn read(&self, segment: u32, at: u64, mut pages: Pages) -> BoxFuture<'_, io::Result<Pages>> {
+        // Opening a file may wait for the disk: that is for a thread. So are reads beyond what the ring takes.
+        if let Some(ring) = &self.ring
+            && let Some(file) = self.folder.opened(segment)
+        {
+            match ring.read(file, at, pages) {
+                Ok(read) => return Box::pin(read),
+                Err(back) => pages = back,
+            }
+        }
+        let folder = Arc::clone(&self.folder);
+        let read = tokio::task::spawn_blocking(move || {
+            folder.file(segment, false)?.read_exact_at(&mut pages, at)?;
+            Ok(pages)
+        });
+        Box::pin(async { read.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) })
     }
 
     fn write(&self, segment: u32, at: u64, pages: &Pages) -> io::Result<()> {
-        self.file(segment, true)?.write_all_at(pages, at)
+        self.folder.file(segment, true)?.write_all_at(pages, at)
     }
 
     fn free(&self, segment: u32, at: u64, len: u64) -> io::Result<()> {
-        free(&*self.file(segment, false)?, at, len)
+        free(&*self.folder.file(segment, false)?, at, len)
     }
 
     fn remove(&self, segment: u32) -> io::Result<()> {
-        self.open.write().remove(&segment);
-        std::fs::remove_file(self.path(segment))
+        self.folder.open.write().remove(&segment);
+        std::fs::remove_file(self.folder.segment(segment))
     }
 
     fn segments(&self) -> io::Result<Vec<Segment>> {
         let mut segments = Vec::new();
-        for entry in std::fs::read_dir(&self.folder)? {
+        for entry in std::fs::read_dir(&self.folder.path)? {
             let entry = entry?;
             let number = entry.file_name().to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse().ok());
             if let Some(number) = number {
@@ -137,12 +174,12 @@ impl Disk for Files {
     }
 
     fn available(&self) -> io::Result<u64> {
-        fs4::available_space(&self.folder)
+        fs4::available_space(&self.folder.path)
     }
 
     fn probe(&self) -> io::Result<()> {
-        let path = self.folder.join("probe");
-        let file = options(self.direct).open(&path)?;
+        let path = self.folder.path.join("probe");
+        let file = options(self.folder.direct).open(&path)?;
         let mut pages = Pages::zeros(PAGE);
         pages.fill(0xa5);
         file.write_all_at(&pages, 0)?;
@@ -160,25 +197,29 @@ impl Disk for Files {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_freed_reads_as_zeros_and_takes_no_room() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let files = Files::open(folder.path()).expect("the disk is usable");
-        let mut pages = Pages::zeros(3 * PAGE);
-        pages.fill(7);
-        files.write(5, PAGE, &pages).expect("a write");
-        files.free(5, 2 * PAGE, PAGE).expect("a hole");
-        let mut back = Pages::zeros(3 * PAGE);
-        files.read(5, PAGE, &mut back).expect("a read");
-        assert!(back.iter().enumerate().all(|(i, byte)| *byte == if i / PAGE as usize == 1 { 0 } else { 7 }));
-        let segments = files.segments().expect("a listing");
-        assert_eq!(
-            segments.iter().map(|s| (s.number, s.len, s.allocated)).collect::<Vec<_>>(),
-            [(5, 4 * PAGE, 2 * PAGE)]
-        );
-        files.remove(5).expect("a removal");
-        assert!(files.segments().expect("a listing").is_empty());
-        assert!(files.read(5, 0, &mut Pages::zeros(PAGE)).is_err(), "reading does not make it again");
-        assert!(files.segments().expect("a listing").is_empty());
+    #[tokio::test]
+    async fn what_is_freed_reads_as_zeros_and_takes_no_room() {
+        for io in [SsdIo::Uring, SsdIo::Threads] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let files = Files::open(folder.path(), io).expect("the disk is usable");
+            assert_eq!(files.ring.is_some(), io == SsdIo::Uring && Ring::open().is_ok());
+            let mut pages = Pages::zeros(3 * PAGE);
+            pages.fill(7);
+            files.write(5, PAGE, &pages).expect("a write");
+            files.free(5, 2 * PAGE, PAGE).expect("a hole");
+            let back = files.read(5, PAGE, Pages::zeros(3 * PAGE)).await.expect("a read");
+            assert!(back.iter().enumerate().all(|(i, byte)| *byte == if i / PAGE as usize == 1 { 0 } else { 7 }));
+            let end = files.read(5, 3 * PAGE, Pages::zeros(3 * PAGE)).await.expect_err("it ends before");
+            assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof);
+            let segments = files.segments().expect("a listing");
+            assert_eq!(
+                segments.iter().map(|s| (s.number, s.len, s.allocated)).collect::<Vec<_>>(),
+                [(5, 4 * PAGE, 2 * PAGE)]
+            );
+            files.remove(5).expect("a removal");
+            assert!(files.segments().expect("a listing").is_empty());
+            assert!(files.read(5, 0, Pages::zeros(PAGE)).await.is_err(), "reading does not make it again");
+            assert!(files.segments().expect("a listing").is_empty());
+        }
     }
 }

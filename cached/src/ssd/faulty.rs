@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -55,9 +56,11 @@ impl FaultyDisk {
 }
 
 impl Disk for FaultyDisk {
-    fn read(&self, segment: u32, at: u64, pages: &mut Pages) -> io::Result<()> {
-        self.roll()?;
-        self.inner.read(segment, at, pages)
+    fn read(&self, segment: u32, at: u64, pages: Pages) -> BoxFuture<'_, io::Result<Pages>> {
+        match self.roll() {
+            Ok(()) => self.inner.read(segment, at, pages),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
     }
 
     fn write(&self, segment: u32, at: u64, pages: &Pages) -> io::Result<()> {

@@ -5,12 +5,17 @@ use rand_chacha::ChaCha8Rng;
 
 use super::faulty::FaultyDisk;
 use super::*;
-use crate::settings::Policy;
+use crate::settings::{Policy, SsdIo};
 
 const CAPACITY: u64 = 64 << 20;
 const BLOCK: u64 = 1 << 20;
 const ITEM: ItemId = ItemId(1);
 const OTHER: ItemId = ItemId(2);
+
+/// These tests are compiled twice.
+fn io() -> SsdIo {
+    if module_path!().ends_with("with_threads") { SsdIo::Threads } else { SsdIo::Uring }
+}
 
 struct Tier {
     ssd: Ssd,
@@ -33,6 +38,7 @@ fn begin(folder: &Path, prepare: impl FnOnce(&FaultyDisk)) -> (Tier, Opening) {
         capacity: larder_model::ByteSize(CAPACITY),
         adaptive_percent: 10,
         policy: Policy::default(),
+        io: io(),
     };
     let opened = Ssd::open(folder, &settings, BLOCK, Arc::clone(&metrics), |disk| {
         let disk = Arc::new(FaultyDisk::new(disk, 1));
