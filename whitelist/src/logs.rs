@@ -80,7 +80,7 @@ impl Format {
         choice.iter().copied().find(|format| format.name() == text).ok_or_else(|| {
             let names: Vec<&str> = choice.iter().map(|format| format.name()).collect();
             let (last, others) = names.split_last().expect("there are forms to choose from");
-            format!("`{text}` is not a query log format: write {} or {last}", others.join(", "))
+            format!("`{text}` is not among the query log formats: write {} or {last}", others.join(", "))
         })
     }
 }
@@ -125,7 +125,7 @@ pub struct Rest {
 /// An entry of a log that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BrokenEntry {
-    /// Its line, or its place in an array, from 1.
+    /// Its line, or its place in an array, from 1; 0 for the file as a whole.
     pub line: u64,
     /// What is wrong, and where in the entry.
     pub problem: String,

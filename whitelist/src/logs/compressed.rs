@@ -8,10 +8,11 @@ use twox_hash::XxHash32;
 const REFUSED: [(&[u8], &str); 4] =
     [(b"\x82SNAPPY\0", "snappy"), (b"ZV", "LZF"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz")];
 
-/// A log's text, and whether it was packed. The error names a form that is not read.
-pub(super) fn unpack<'a>(
-    mut log: impl BufRead + 'a,
-) -> std::io::Result<Result<(Box<dyn BufRead + 'a>, bool), &'static str>> {
+/// A log's text, and whether it was packed.
+pub(super) type Unpacked<'a> = (Box<dyn BufRead + 'a>, bool);
+
+/// Unpacks a log. The inner error names a form that is not read.
+pub(super) fn unpack<'a>(mut log: impl BufRead + 'a) -> std::io::Result<Result<Unpacked<'a>, &'static str>> {
     let first = log.fill_buf()?;
     if let Some((_, name)) = REFUSED.iter().find(|(magic, _)| first.starts_with(magic)) {
         return Ok(Err(name));

@@ -109,10 +109,11 @@ impl<R: BufRead> Entries<R> {
             let mut braces = Braces::default();
             braces.scan(payload);
             let first = self.number;
-            if payload.starts_with(b"{") && braces.is_open() {
-                if let Err(problem) = self.gather(adapter, braces)? {
-                    return Ok(Some((first, Err(problem))));
-                }
+            if payload.starts_with(b"{")
+                && braces.is_open()
+                && let Err(problem) = self.gather(adapter, braces)?
+            {
+                return Ok(Some((first, Err(problem))));
             }
             return Ok(Some((first, Ok(&self.text))));
         }

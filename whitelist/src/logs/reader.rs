@@ -142,7 +142,7 @@ fn checked(mut event: QueryEvent, now: DateTime<Utc>) -> Result<QueryEvent, Stri
 /// A partition is named as it stands in paths, and so is what attribution makes of an object: `k=v/k=v`, escapes and all.
 /// Names that no path can hold would be taken apart in the wrong place later.
 fn check_names(read: &mut TableRead) -> Result<(), String> {
-    let table = read.table.table();
+    let table = read.table.to_string();
     if table.contains('/') || table.chars().any(char::is_control) {
         return Err(format!("the table `{}` has a slash or a control character in its name", table.escape_debug()));
     }

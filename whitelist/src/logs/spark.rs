@@ -44,7 +44,9 @@ struct Execution {
     stages: Vec<i64>,
     jobs: Vec<i64>,
     failed: bool,
-    /// Read by tasks that report to no scan.
+    /// Read by tasks that failed: these do not report to scans.
+    failed_bytes: u64,
+    /// Read by tasks that ran no scan.
     unowned_bytes: u64,
 }
 
@@ -96,6 +98,7 @@ impl Spark {
             stages: Vec::new(),
             jobs: Vec::new(),
             failed: false,
+            failed_bytes: 0,
             unowned_bytes: 0,
         };
         execution.add_scans(&start)?;
@@ -129,16 +132,11 @@ impl Spark {
         let owners = info.accumulables.iter().filter_map(|accumulable| execution.owners.get(&accumulable.id));
         let owners: BTreeSet<usize> = owners.copied().collect();
         let bytes = task.task_metrics.as_ref().map_or(0, entries::TaskMetrics::bytes_read);
-        // Where a task ran several scans, their files' sizes say how its bytes are spread.
-        let sizes: Vec<f64> = owners.iter().map(|scan| execution.scans[*scan].files_bytes().max(1) as f64).collect();
-        let all: f64 = sizes.iter().sum();
-        let mut left = bytes;
-        for (scan, size) in owners.iter().zip(&sizes) {
-            let share = ((bytes as f64 * size / all).round() as u64).min(left);
-            execution.scans[*scan].task_says(share);
-            left -= share;
+        if info.failed {
+            execution.failed_bytes = execution.failed_bytes.saturating_add(bytes);
+        } else {
+            execution.spread(bytes, &Vec::from_iter(owners));
         }
-        execution.unowned_bytes = execution.unowned_bytes.saturating_add(left);
     }
 
     fn end_job(&mut self, job: &JobEnd) {
@@ -150,7 +148,7 @@ impl Spark {
 
     fn end(&mut self, end: &ExecutionEnd) -> Result<Option<QueryEvent>, String> {
         // The end of a query whose start is not in the log, or was broken.
-        let Some(execution) = self.open.remove(&end.execution_id) else { return Ok(None) };
+        let Some(mut execution) = self.open.remove(&end.execution_id) else { return Ok(None) };
         for stage in &execution.stages {
             self.stages.remove(stage);
         }
@@ -162,9 +160,11 @@ impl Spark {
                 "the log does not begin with SparkListenerApplicationStart: give the folder of all its parts".into()
             );
         };
+        let ran: Vec<usize> = (0..execution.scans.len()).filter(|at| execution.scans[*at].was_run()).collect();
+        execution.spread(execution.failed_bytes, &ran);
         let mut reads: Vec<TableRead> = Vec::new();
         let mut unattributed_bytes = execution.unowned_bytes;
-        for scan in execution.scans.iter().filter(|scan| scan.was_run()) {
+        for scan in ran.iter().map(|at| &execution.scans[*at]) {
             match scan.table_read(&self.places) {
                 Some(read) => reads.push(read),
                 None => unattributed_bytes = unattributed_bytes.saturating_add(scan.bytes()),
@@ -185,6 +185,22 @@ impl Spark {
 }
 
 impl Execution {
+    /// Gives bytes to some scans, in proportion to the files that the driver chose for each. Without scans they have no owner.
+    fn spread(&mut self, bytes: u64, scans: &[usize]) {
+        let sizes: Vec<f64> = scans.iter().map(|at| self.scans[*at].files_bytes().max(1) as f64).collect();
+        let all: f64 = sizes.iter().sum();
+        let mut left = bytes;
+        for (at, size) in scans.iter().zip(&sizes) {
+            let share = ((bytes as f64 * size / all).round() as u64).min(left);
+            self.scans[*at].task_says(share);
+            left -= share;
+        }
+        match scans.last() {
+            Some(last) => self.scans[*last].task_says(left),
+            None => self.unowned_bytes = self.unowned_bytes.saturating_add(left),
+        }
+    }
+
     /// Takes the scans of a plan that are not known yet.
     fn add_scans(&mut self, plan: &ExecutionPlan) -> Result<(), String> {
         let mut nodes = vec![&plan.spark_plan_info];

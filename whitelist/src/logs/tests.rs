@@ -89,7 +89,8 @@ fn broken_lines_are_named_and_the_rest_taken() {
     let no_table = good.replace("\"engine\"", "\"reads\": [{\"table\": \"nonsense\"}], \"engine\"");
     let no_id = good.replace("\"q\"", "\"\"");
     let far = good.replace("2026-11-19T07:00:00Z", "9026-11-19T07:00:00Z");
-    let text = [good, "{", no_time, "", &no_table, &no_id, &far, "\u{0}\u{ff}", &good.replace("\"q\"", "\"r\"")].join("\n");
+    let text =
+        [good, "{", no_time, "", &no_table, &no_id, &far, "\u{0}\u{ff}", &good.replace("\"q\"", "\"r\"")].join("\n");
     let parsed = parse(Format::Generic, text.as_bytes());
     assert_eq!(parsed.events.len(), 2);
     assert_eq!(parsed.rest.broken, 6);
@@ -267,6 +268,9 @@ fn spark_names_the_partitions_that_it_read_where_its_log_tells_them() {
         events.iter().filter(|event| !event.succeeded).map(|event| event.query_id.as_str()).collect();
     assert_eq!(failed, ["local-1795269113572/22"]);
     assert!(events.iter().all(|event| event.unattributed_bytes == 0));
+    let bytes: Vec<u64> = events.iter().map(|event| event.reads.iter().map(|read| read.bytes).sum()).collect();
+    let by_tasks = [2846, 11380, 11406, 15631, 10324, 4130, 3899, 5670, 2716, 42023, 33134, 2856, 0];
+    assert_eq!(bytes, by_tasks, "what the tasks of each query read, none lost and none twice");
 }
 
 #[test]

@@ -108,6 +108,8 @@ pub(super) struct TaskEnd {
 
 #[derive(Deserialize)]
 pub(super) struct TaskInfo {
+    #[serde(rename = "Failed", default)]
+    pub(super) failed: bool,
     #[serde(rename = "Accumulables", default)]
     pub(super) accumulables: Vec<Accumulable>,
 }
