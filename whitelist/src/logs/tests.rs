@@ -346,7 +346,7 @@ fn names_that_no_path_can_hold_are_refused() {
     assert_eq!(read("t", "/d=1/").events[0].reads[0].partitions, ["d=1"]);
     assert_eq!(read("odd.t$\u{2014} x", "d=").events.len(), 1);
     for (table, partition, problem) in [
-        ("t/u", "d=1", "reads[0]: the table `t/u` has a slash"),
+        ("t/u", "d=1", "reads[0]: the table `a.b.t/u` has a slash"),
         ("t\\n", "d=1", "a control character in its name"),
         ("t", "2026-11-19", "reads[0]: `2026-11-19` is not a partition: write key=value"),
         ("t", "", "is not a partition"),
