@@ -116,7 +116,7 @@ def test_the_logs_of_all_engines_make_tables(larder, tmp_path):
         text = "\ufeff" + "\r\n".join([json.dumps(entry) for entry in entries] + ["broken"])
         (folder / "log.gz").write_bytes(gzip.compress(text.encode()))
         (folder / "log.twice").write_text(text)
-        reports = json.loads(larder.command("ingest", form, tmp_path / form, "--json").stdout)
+        reports = json.loads(larder.command("ingest", form, tmp_path / form, "--catalog", "hive", "--json").stdout)
         shown = [(report["report"]["events"], report["report"]["duplicates"]) for report in reports]
         assert shown == [(1, 0), (0, 1)], (form, reports)
         assert [report["report"]["broken_entries"][0]["line"] for report in reports] == [len(entries) + 1] * 2
