@@ -65,8 +65,13 @@ Examples:
     #[command(after_help = "\
 Examples:
   larder ingest trino /var/log/trino/events.jsonl
-  zcat spark-*.jsonl.gz | larder ingest generic -
+  larder ingest presto query-infos.jsonl.gz
+  larder ingest spark /var/log/spark-events/
+  larder ingest impala /var/log/impalad/lineage/
+  grep -h LineageLogger /var/log/hive/hive.log* | larder ingest hive - --catalog hive
+  larder ingest generic events.jsonl
 
+Files may be packed with gzip, zstd or LZ4. How each engine is told to log: docs/query-events.md.
 Broken lines are left out, counted and shown with their numbers. A log may be read twice: each query counts once.")]
     Ingest(IngestArgs),
     /// Replay history: policies side by side.
@@ -198,10 +203,14 @@ pub(crate) struct DropArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct IngestArgs {
-    /// The log's form: `trino` (QueryCompletedEvent) or `generic` (docs/query-events.md).
+    /// The log's form: `trino`, `presto`, `spark`, `impala`, `hive` or `generic` (docs/query-events.md).
     pub(crate) format: Format,
-    /// A file, a folder of files, or `-` for standard input.
+    /// A file, a folder of files (and of folders), or `-` for standard input.
     pub(crate) path: PathBuf,
+    /// The catalog of tables that the engine names without one (spark, impala, hive). By default the buckets' own, where
+    /// all have the same.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) catalog: Option<String>,
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -294,6 +303,7 @@ mod tests {
             "preload hive.tpch.lineitem",
             "drop s3://bucket/prefix/",
             "ingest trino -",
+            "ingest hive lineage.log --catalog hive --json",
             "simulate --seed 7 --capacity 0.1 --trace reads.csv --json",
             "stat --count 3 --json",
             "top",

@@ -29,6 +29,9 @@ pub struct QueryEvent {
     /// What it read.
     #[serde(default)]
     pub reads: Vec<TableRead>,
+    /// Bytes it read of what belongs to no known table.
+    #[serde(default)]
+    pub unattributed_bytes: u64,
 }
 
 /// What one query read of one table.

@@ -26,7 +26,7 @@ pub mod value;
 pub use api::{ApiState, router};
 pub use catalog::CatalogBucket;
 pub use choice::{Candidate, Choice, Outcome, Ranking, Reason, Ruling, RulingKind, Verdict, choose};
-pub use logs::{Format, Spool, ingest_file};
+pub use logs::{Format, Spool};
 pub use night::{Night, NightError, NightReport, Progress};
 pub use publish::follow;
 pub use settings::{NightlySettings, StoreSettings};

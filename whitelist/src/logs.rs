@@ -1,23 +1,43 @@
 //! Query logs: what engines report of finished queries, read into [`QueryEvent`]s and kept as Parquet by day.
 //!
-//! Engines send what they send: lines that cannot be read are counted and named, and never cost the lines around them.
+//! Engines send what they send: entries that cannot be read are counted and named, and never cost those around them.
+//!
+//! Reading order: [`adapter`] is the seam, one file for each engine implements it ([`trino`], [`presto`], [`spark`],
+//! [`hive`] and [`impala`] over [`lineage`], [`generic`]). [`lines`] finds the entries of a log, [`compressed`] unpacks
+//! it, [`places`] says which table a URL belongs to. [`reader`] strings them together; [`ingest`] reads files,
+//! [`spool`] takes posts, [`files`] writes.
 
+mod adapter;
+mod compressed;
 mod files;
+mod folders;
 mod generic;
+mod hive;
+mod impala;
 mod ingest;
+mod lineage;
+mod lines;
+mod places;
+mod presto;
+mod reader;
+mod spark;
 mod spool;
 mod trino;
 
 use std::fmt;
 use std::str::FromStr;
 
-use larder_model::{QueryEvent, TableRead};
+use larder_model::QueryEvent;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::adapter::Adapter;
 pub(crate) use self::files::schema as event_schema;
 pub use self::files::{WriteError, columns, write_events};
-pub use self::ingest::{IngestError, IngestReport, ingest_file};
+pub use self::folders::{Log, logs_below};
+pub use self::ingest::{IngestError, IngestReport, ingest_log};
+pub use self::places::{Place, Places};
+pub use self::reader::LogReader;
 pub use self::spool::{Spool, SpoolFull};
 
 /// A form that query events come in.
@@ -25,28 +45,57 @@ pub use self::spool::{Spool, SpoolFull};
 pub enum Format {
     /// Trino's `QueryCompletedEvent`, as its HTTP event listener posts it.
     Trino,
+    /// PrestoDB's `QueryInfo`, `QueryCompletedEvent`, or OpenLineage `RunEvent`.
+    Presto,
+    /// Spark's event log.
+    Spark,
+    /// Impala's lineage log.
+    Impala,
+    /// What Hive's `LineageLogger` hook writes.
+    Hive,
     /// JSON Lines of [`QueryEvent`].
     Generic,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Trino, Self::Presto, Self::Spark, Self::Impala, Self::Hive, Self::Generic];
+
+    /// Those whose engines post events; the others leave files.
+    pub const POSTED: [Self; 3] = [Self::Trino, Self::Presto, Self::Generic];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Trino => "trino",
+            Self::Presto => "presto",
+            Self::Spark => "spark",
+            Self::Impala => "impala",
+            Self::Hive => "hive",
+            Self::Generic => "generic",
+        }
+    }
+
+    /// The form of this name, among some.
+    pub(crate) fn among(choice: &[Self], text: &str) -> Result<Self, String> {
+        choice.iter().copied().find(|format| format.name() == text).ok_or_else(|| {
+            let names: Vec<&str> = choice.iter().map(|format| format.name()).collect();
+            let (last, others) = names.split_last().expect("there are forms to choose from");
+            format!("`{text}` is not among the query log formats: write {} or {last}", others.join(", "))
+        })
+    }
 }
 
 impl FromStr for Format {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "trino" => Ok(Self::Trino),
-            "generic" => Ok(Self::Generic),
-            _ => Err(format!("`{text}` is not a query log format: write trino or generic")),
-        }
+        Self::among(&Self::ALL, text)
     }
 }
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Trino => "trino",
-            Self::Generic => "generic",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -64,6 +113,9 @@ pub struct Parsed {
 pub struct Rest {
     /// Entries that are in order but tell of no finished query.
     pub ignored: u64,
+    /// Events of queries that were told of before.
+    #[serde(default)]
+    pub duplicates: u64,
     /// Entries that could not be read.
     pub broken: u64,
     /// The first of those, at most 100.
@@ -73,19 +125,13 @@ pub struct Rest {
 /// An entry of a log that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BrokenEntry {
-    /// Its line, or its place in an array, from 1.
+    /// Its line, or its place in an array, from 1; 0 for the file as a whole.
     pub line: u64,
     /// What is wrong, and where in the entry.
     pub problem: String,
 }
 
 const BROKEN_ENTRIES_MAX: usize = 100;
-
-/// Rows that one event may make: one for each partition it names.
-const ROWS_PER_EVENT_MAX: usize = 100_000;
-
-/// Statements are cut to this length: they are kept to be recognised, not to be run.
-const QUERY_BYTES_MAX: usize = 8192;
 
 impl Rest {
     fn add_broken(&mut self, line: u64, problem: String) {
@@ -94,107 +140,17 @@ impl Rest {
             self.broken_entries.push(BrokenEntry { line, problem });
         }
     }
-}
 
-/// Reads a whole log: one event (over one line or several), an array of events, or a line for each.
-pub fn parse(format: Format, text: &[u8]) -> Parsed {
-    let mut parsed = Parsed::default();
-    let first = text.iter().position(|byte| !byte.is_ascii_whitespace());
-    match first.map(|at| text[at]) {
-        Some(b'[') => parse_array(format, text, &mut parsed),
-        Some(b'{') if is_one_value(text) => parse_entry(format, text, 1, &mut parsed),
-        _ => {
-            for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
-                parse_line(format, line, at as u64 + 1, &mut parsed);
-            }
-        }
-    }
-    parsed
-}
-
-/// Whether the text is one JSON value and not a line for each of several.
-fn is_one_value(text: &[u8]) -> bool {
-    serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
-}
-
-fn parse_array(format: Format, text: &[u8], parsed: &mut Parsed) {
-    match serde_json::from_slice::<Vec<serde_json::Value>>(text) {
-        Ok(entries) => {
-            for (at, entry) in entries.into_iter().enumerate() {
-                let entry = serde_json::to_vec(&entry).expect("a JSON value always serialises");
-                parse_entry(format, &entry, at as u64 + 1, parsed);
-            }
-        }
-        Err(error) => parsed.rest.add_broken(error.line() as u64, error.to_string()),
+    fn add(&mut self, other: Self) {
+        self.ignored += other.ignored;
+        self.duplicates += other.duplicates;
+        self.broken += other.broken;
+        let room = BROKEN_ENTRIES_MAX - self.broken_entries.len();
+        self.broken_entries.extend(other.broken_entries.into_iter().take(room));
     }
 }
 
-fn parse_line(format: Format, line: &[u8], number: u64, parsed: &mut Parsed) {
-    if !line.trim_ascii().is_empty() {
-        parse_entry(format, line, number, parsed);
-    }
-}
-
-fn parse_entry(format: Format, text: &[u8], line: u64, parsed: &mut Parsed) {
-    let event = match format {
-        Format::Trino => trino::parse(text),
-        Format::Generic => generic::parse(text).map(Some),
-    };
-    match event.and_then(|event| event.map(checked).transpose()) {
-        Ok(Some(event)) => parsed.events.push(event),
-        Ok(None) => parsed.rest.ignored += 1,
-        Err(problem) => parsed.rest.add_broken(line, problem),
-    }
-}
-
-/// Checks what the types cannot say, and joins reads of one table, so that a table stands once in an event.
-fn checked(mut event: QueryEvent) -> Result<QueryEvent, String> {
-    use chrono::Datelike;
-    if event.query_id.is_empty() {
-        return Err("the query id is empty".into());
-    }
-    if !(1970..=2999).contains(&event.created.year()) {
-        return Err(format!("the query was created in the year {}", event.created.year()));
-    }
-    let mut reads: Vec<TableRead> = Vec::with_capacity(event.reads.len());
-    for mut read in event.reads {
-        match reads.iter_mut().find(|known| known.table == read.table) {
-            Some(known) => {
-                known.partitions.append(&mut read.partitions);
-                known.columns.append(&mut read.columns);
-                known.bytes = known.bytes.saturating_add(read.bytes);
-            }
-            None => reads.push(read),
-        }
-    }
-    for read in &mut reads {
-        for list in [&mut read.partitions, &mut read.columns] {
-            list.sort();
-            list.dedup();
-        }
-    }
-    let rows: usize = reads.iter().map(|read| read.partitions.len().max(1)).sum();
-    if rows > ROWS_PER_EVENT_MAX {
-        return Err(format!("it names {rows} partitions; at most {ROWS_PER_EVENT_MAX} are taken"));
-    }
-    event.reads = reads;
-    if let Some(query) = &mut event.query {
-        query.truncate(query.floor_char_boundary(QUERY_BYTES_MAX));
-    }
-    Ok(event)
-}
-
-/// Reads a value, and says where in it something is wrong.
-fn from_json<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
-    let mut reader = serde_json::Deserializer::from_slice(text);
-    let value =
-        serde_path_to_error::deserialize(&mut reader).map_err(|error| match error.path().to_string().as_str() {
-            "." => error.inner().to_string(),
-            path => format!("{path}: {}", error.inner()),
-        })?;
-    reader.end().map_err(|error| error.to_string())?;
-    Ok(value)
-}
-
+#[cfg(test)]
+mod conformance;
 #[cfg(test)]
 mod tests;

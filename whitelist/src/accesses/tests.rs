@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use larder_model::AccessKind;
 
 use super::*;
-use crate::logs::{Format, parse, write_events};
+use crate::logs::{Format, LogReader, Places, write_events};
 use crate::store::tests::day;
-use crate::test_support::{AccessRecord, fill, get, hit, measurable, write_access};
+use crate::test_support::{AccessRecord, fill, get, hit, measurable, time, write_access};
 use crate::value::Reads;
 
 const DAY: &str = "2026-11-19";
@@ -70,7 +70,8 @@ async fn query_events_count_once_however_often_they_come() {
         )
         .replace('\n', "")
     };
-    let events = parse(Format::Generic, format!("{}\n{}", line("q1", 101), line("q2", 40)).as_bytes()).events;
+    let mut reader = LogReader::new(Format::Generic, Places::default(), time("2026-11-20T00:00:00Z")).unwrap();
+    let events = reader.parse(format!("{}\n{}", line("q1", 101), line("q2", 40)).as_bytes()).events;
     for _ in 0..3 {
         write_events(logs.path(), &events).unwrap();
     }

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{ApiState, Problem};
-use crate::logs::{Format, Rest, parse};
+use crate::logs::{Format, LogReader, Places, Rest};
 
 /// A body may be this long; split what is longer, or use `larder ingest`.
 const BODY_BYTES_MAX: usize = 32 << 20;
@@ -34,7 +34,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 /// Takes query events: one, an array of them, or a line for each. What cannot be read is counted and named, and the rest
 /// is taken; the status says whether anything was.
 #[utoipa::path(post, path = "/events/{format}", tag = "whitelist",
-    params(("format" = String, Path, description = "trino or generic")),
+    params(("format" = String, Path, description = "trino, presto or generic")),
     request_body(content = String, content_type = "application/json"), responses(
     (status = 202, description = "Taken", body = Taken),
     (status = 400, description = "Nothing in it could be read", body = Taken),
@@ -47,19 +47,20 @@ async fn take(
     Path(format): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let format: Format = format.parse().map_err(Problem::not_found)?;
+    let format = Format::among(&Format::POSTED, &format).map_err(Problem::not_found)?;
     let body = match body {
         Ok(body) => body,
         Err(rejection) => {
             return Ok((rejection.status(), Json(Problem::bad_request(rejection.body_text()))).into_response());
         }
     };
-    let parsed = parse(format, &body);
+    let mut reader = LogReader::new(format, Places::default(), state.clock.now()).map_err(Problem::bad_request)?;
+    let parsed = reader.parse(&body);
     let taken = Taken { events: parsed.events.len(), rest: parsed.rest };
     if taken.rest.broken > 0 {
         tracing::warn!(%format, broken = taken.rest.broken, first = ?taken.rest.broken_entries.first(), "query events could not be read");
     }
-    if taken.events == 0 && taken.rest.ignored == 0 {
+    if taken.events == 0 && taken.rest.ignored == 0 && taken.rest.duplicates == 0 {
         return Ok((StatusCode::BAD_REQUEST, Json(taken)).into_response());
     }
     state.spool.accept(parsed.events).map_err(Problem::unavailable)?;

@@ -165,7 +165,7 @@ async fn events_are_taken_and_what_is_broken_is_said() {
     assert_eq!(asked.post("/events/trino", "").await.0, StatusCode::BAD_REQUEST);
     let (status, body) = asked.post("/events/mystery", good).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    assert!(body["error"].as_str().unwrap().contains("write trino or generic"), "{body}");
+    assert!(body["error"].as_str().unwrap().contains("write trino, presto or generic"), "{body}");
     let long = "x".repeat(33 << 20);
     assert_eq!(asked.post("/events/generic", &long).await.0, StatusCode::PAYLOAD_TOO_LARGE);
     asked.state.spool.close().await.unwrap();

@@ -24,11 +24,11 @@ pub mod columns {
     pub const ENDED: &str = "ended";
     pub const SUCCEEDED: &str = "succeeded";
     pub const QUERY: &str = "query";
-    /// Null for a query that read no table.
+    /// Null for what a query read of no known table, and for a query that read nothing.
     pub const TABLE: &str = "table_name";
     /// Empty where the engine names none.
     pub const PARTITION: &str = "partition";
-    /// Separated by commas.
+    /// Separated by commas; a comma in a name is `%2C`, a percent sign `%25`.
     pub const COLUMNS: &str = "column_names";
     /// The bytes read of the table over the number of its partitions that the event names.
     pub const BYTES: &str = "bytes";
@@ -107,19 +107,22 @@ fn rows_of(event: &QueryEvent) -> Vec<LogRow<'_>> {
     for read in &event.reads {
         let partitions: Vec<&str> =
             if read.partitions.is_empty() { vec![""] } else { read.partitions.iter().map(String::as_str).collect() };
+        let columns = read.columns.iter().map(|name| name.replace('%', "%25").replace(',', "%2C"));
+        let columns = columns.collect::<Vec<_>>().join(",");
         let (share, rest) = (read.bytes / partitions.len() as u64, read.bytes % partitions.len() as u64);
         for (at, partition) in partitions.into_iter().enumerate() {
             rows.push(LogRow {
                 event,
                 table: Some(read.table.to_string()),
                 partition,
-                columns: read.columns.join(","),
+                columns: columns.clone(),
                 bytes: share + u64::from((at as u64) < rest),
             });
         }
     }
-    if rows.is_empty() {
-        rows.push(LogRow { event, table: None, partition: "", columns: String::new(), bytes: 0 });
+    if rows.is_empty() || event.unattributed_bytes > 0 {
+        let bytes = event.unattributed_bytes;
+        rows.push(LogRow { event, table: None, partition: "", columns: String::new(), bytes });
     }
     rows
 }

@@ -2,6 +2,12 @@
 
 use larder_model::QueryEvent;
 
-pub(super) fn parse(text: &[u8]) -> Result<QueryEvent, String> {
-    super::from_json(text)
+use super::adapter::{Adapter, from_json};
+
+pub(super) struct Generic;
+
+impl Adapter for Generic {
+    fn read(&mut self, entry: &[u8]) -> Result<Option<QueryEvent>, String> {
+        from_json(entry).map(Some)
+    }
 }

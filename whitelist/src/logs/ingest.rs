@@ -1,14 +1,16 @@
-//! `larder ingest`: reads a query log that an engine left in a file, of any length.
+//! `larder ingest`: reads a query log that an engine left in files, of any length, packed or not.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
 
-use super::{Format, Parsed, Rest, WriteError, parse, parse_line, write_events};
+use super::compressed::unpack;
+use super::{Log, LogReader, Parsed, Rest, WriteError, write_events};
 
 /// What was read of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -34,72 +36,104 @@ pub enum IngestError {
         #[source]
         source: std::io::Error,
     },
+    /// It is packed in a form that is not read: unpack it, or have the engine write another.
+    #[error("the query log {path} is packed with {form}: gzip, zstd and LZ4 are read, and text")]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// The form's name.
+        form: &'static str,
+    },
     /// It can be read but not kept.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
 
-/// Files up to this size are read at once, and may hold an array or one event over several lines.
-const WHOLE_BYTES_MAX: u64 = 256 << 20;
-
-/// A line that is longer is broken.
-const LINE_BYTES_MAX: u64 = 16 << 20;
-
 /// Events that are written together.
 const CHUNK_EVENTS: usize = 20_000;
 
-/// Reads a query log into `<logs>/queries/`. It blocks: call it where that does no harm. `progress` is told the bytes
-/// read so far. Reading a file twice does no harm: each query counts once.
-pub fn ingest_file(
-    format: Format,
-    path: &Path,
+/// Reads a query log into `<logs>/queries/`, and reports of each of its files. It blocks: call it where that does no harm.
+/// `progress` is told the bytes read of a file so far. Reading a log twice does no harm: each query counts once.
+pub fn ingest_log(
+    reader: &mut LogReader,
+    log: &Log,
     logs: &Path,
     mut progress: impl FnMut(u64),
+) -> Result<Vec<IngestReport>, IngestError> {
+    reader.begin_log();
+    log.iter().map(|file| ingest_file(reader, file, logs, &mut progress)).collect()
+}
+
+/// Why reading a file stopped.
+enum Stop {
+    Read(std::io::Error),
+    Write(WriteError),
+}
+
+impl From<std::io::Error> for Stop {
+    fn from(error: std::io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+fn ingest_file(
+    reader: &mut LogReader,
+    path: &Path,
+    logs: &Path,
+    progress: &mut impl FnMut(u64),
 ) -> Result<IngestReport, IngestError> {
     let failed = |source| IngestError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
+    let (read, fault) = (Cell::new(0), Cell::new(None));
+    let file = Watched { file: File::open(path).map_err(failed)?, read: &read, fault: &fault };
+    let (text, packed) = match unpack(BufReader::new(file)).map_err(failed)? {
+        Ok(unpacked) => unpacked,
+        Err(form) => return Err(IngestError::Packed { path: path.to_owned(), form }),
+    };
     let mut report = IngestReport::default();
-    if file.metadata().map_err(failed)?.len() <= WHOLE_BYTES_MAX {
-        let text = std::fs::read(path).map_err(failed)?;
-        progress(text.len() as u64);
-        keep(parse(format, &text), logs, &mut report)?;
-        return Ok(report);
-    }
-    let mut reader = BufReader::new(file);
-    let (mut parsed, mut line, mut number, mut bytes) = (Parsed::default(), Vec::new(), 0, 0);
-    loop {
-        line.clear();
-        let length = (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(failed)?;
-        if length == 0 {
-            break;
-        }
-        (number, bytes) = (number + 1, bytes + length as u64);
-        if length as u64 == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
-            parsed.rest.add_broken(number, format!("the line is longer than {LINE_BYTES_MAX} bytes"));
-            bytes += reader.skip_until(b'\n').map_err(failed)? as u64;
-        } else {
-            parse_line(format, &line, number, &mut parsed);
-        }
+    let mut parsed = Parsed::default();
+    let result = reader.read(text, &mut parsed, |parsed| {
         if parsed.events.len() >= CHUNK_EVENTS {
-            keep(std::mem::take(&mut parsed), logs, &mut report)?;
-            progress(bytes);
+            keep(std::mem::take(parsed), logs, &mut report).map_err(Stop::Write)?;
+            progress(read.get());
+        }
+        Ok(())
+    });
+    match result {
+        Ok(()) => {}
+        Err(Stop::Write(error)) => return Err(error.into()),
+        Err(Stop::Read(error)) => {
+            // A file that reads well and does not unpack was cut, or is damaged: what came before is taken.
+            if !packed || fault.take().is_some() {
+                return Err(failed(error));
+            }
+            parsed.rest.add_broken(0, format!("the file is damaged or cut, and what follows is lost: {error}"));
         }
     }
     keep(parsed, logs, &mut report)?;
-    progress(bytes);
+    progress(read.get());
     Ok(report)
 }
 
 fn keep(parsed: Parsed, logs: &Path, report: &mut IngestReport) -> Result<(), WriteError> {
-    for events in parsed.events.chunks(CHUNK_EVENTS) {
-        report.rows += write_events(logs, events)?;
-        report.events += events.len() as u64;
+    if !parsed.events.is_empty() {
+        report.rows += write_events(logs, &parsed.events)?;
+        report.events += parsed.events.len() as u64;
     }
-    report.rest.ignored += parsed.rest.ignored;
-    let listed = parsed.rest.broken_entries.len() as u64;
-    for entry in parsed.rest.broken_entries {
-        report.rest.add_broken(entry.line, entry.problem);
-    }
-    report.rest.broken += parsed.rest.broken - listed;
+    report.rest.add(parsed.rest);
     Ok(())
+}
+
+/// A file, what was read of it, and the kind of its own error: one that is not of what unpacks it.
+struct Watched<'a> {
+    file: File,
+    read: &'a Cell<u64>,
+    fault: &'a Cell<Option<std::io::ErrorKind>>,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(into).inspect_err(|error| self.fault.set(Some(error.kind())));
+        self.read.set(self.read.get() + *read.as_ref().unwrap_or(&0) as u64);
+        read
+    }
 }

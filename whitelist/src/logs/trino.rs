@@ -3,9 +3,18 @@
 //! Newer versions add fields, and what is optional there may be missing or null: only what is needed is named here, and
 //! nothing of the rest is refused. Events of queries that have not ended, which the same listener can send, are ignored.
 
-use chrono::{DateTime, Utc};
-use larder_model::{QueryEvent, TableName, TableRead};
+use larder_model::{QueryEvent, TableRead};
 use serde::Deserialize;
+
+use super::adapter::{Adapter, Time, bytes_of, from_json, table_name};
+
+pub(super) struct Trino;
+
+impl Adapter for Trino {
+    fn read(&mut self, entry: &[u8]) -> Result<Option<QueryEvent>, String> {
+        completed(entry, "trino")
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,6 +39,8 @@ struct Metadata {
 #[serde(rename_all = "camelCase")]
 struct Statistics {
     physical_input_bytes: Option<f64>,
+    /// What PrestoDB has instead.
+    total_bytes: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +60,8 @@ struct Input {
     schema: String,
     table: String,
     columns: Option<Vec<Column>>,
+    /// PrestoDB's, with types.
+    column_objects: Option<Vec<Column>>,
     connector_info: Option<ConnectorInfo>,
     physical_input_bytes: Option<f64>,
 }
@@ -56,7 +69,7 @@ struct Input {
 /// Versions differ: a name, or an object that holds one.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Column {
+pub(super) enum Column {
     Name(String),
     Object {
         #[serde(alias = "column", alias = "columnName")]
@@ -65,31 +78,53 @@ enum Column {
     Other(serde::de::IgnoredAny),
 }
 
+/// The names of columns.
+pub(super) fn column_names(columns: Option<Vec<Column>>) -> Vec<String> {
+    let name = |column| match column {
+        Column::Name(name) | Column::Object { name } => Some(name),
+        Column::Other(_) => None,
+    };
+    columns.unwrap_or_default().into_iter().filter_map(name).collect()
+}
+
 /// Each connector has its own; Hive's names partitions.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum ConnectorInfo {
+pub(super) enum ConnectorInfo {
     Hive {
         #[serde(rename = "partitionIds")]
         partition_ids: Vec<String>,
+        /// Whether the list was cut.
+        truncated: Option<bool>,
     },
     Other(serde::de::IgnoredAny),
-}
-
-/// Seconds since 1970, or ISO 8601.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Time {
-    Seconds(f64),
-    Text(String),
 }
 
 /// What Hive calls the one partition of a table without partitions.
 const UNPARTITIONED: &str = "<UNPARTITIONED>";
 
+/// The partitions that a connector names. Where it cut the list, the read is of the table as a whole.
+pub(super) fn partitions(info: Option<ConnectorInfo>) -> Vec<String> {
+    match info {
+        Some(ConnectorInfo::Hive { partition_ids, truncated }) if truncated != Some(true) => {
+            partition_ids.into_iter().filter(|id| id != UNPARTITIONED).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Some connectors report no bytes per table; where there is one table, the query's bytes are its own.
+pub(super) fn give_bytes_to_only_table(reads: &mut [TableRead], bytes: u64) {
+    if let [only] = reads
+        && only.bytes == 0
+    {
+        only.bytes = bytes;
+    }
+}
+
 /// Reads one event; `None` for an event that tells of no finished query.
-pub(super) fn parse(text: &[u8]) -> Result<Option<QueryEvent>, String> {
-    let event: Event = super::from_json(text)?;
+pub(super) fn completed(text: &[u8], engine: &str) -> Result<Option<QueryEvent>, String> {
+    let event: Event = from_json(text)?;
     let Some(ended) = event.end_time else {
         // Created and split events carry a create time and no end; anything else is not an event at all.
         return if event.create_time.is_some() {
@@ -101,55 +136,31 @@ pub(super) fn parse(text: &[u8]) -> Result<Option<QueryEvent>, String> {
     let metadata = event.metadata.ok_or("it has no metadata")?;
     let inputs = event.io_metadata.and_then(|io| io.inputs).unwrap_or_default();
     let mut reads = inputs.into_iter().enumerate().map(table_read).collect::<Result<Vec<_>, _>>()?;
-    if let [only] = reads.as_mut_slice()
-        && only.bytes == 0
-    {
-        // Some connectors report no bytes per table; where there is one table, the query's bytes are its own.
-        only.bytes = bytes_of(event.statistics.and_then(|statistics| statistics.physical_input_bytes));
-    }
-    let ended = time_of(&ended, "endTime")?;
+    give_bytes_to_only_table(
+        &mut reads,
+        bytes_of(event.statistics.and_then(|all| all.physical_input_bytes.or(all.total_bytes))),
+    );
+    let ended = ended.read("endTime")?;
     Ok(Some(QueryEvent {
         query_id: metadata.query_id,
-        engine: "trino".into(),
+        engine: engine.into(),
         user: event.context.and_then(|context| context.user).unwrap_or_default(),
-        created: event.create_time.map_or(Ok(ended), |time| time_of(&time, "createTime"))?,
+        created: event.create_time.map_or(Ok(ended), |time| time.read("createTime"))?,
         ended,
         succeeded: metadata.query_state.as_deref() == Some("FINISHED"),
         query: metadata.query,
         reads,
+        unattributed_bytes: 0,
     }))
 }
 
 fn table_read((at, input): (usize, Input)) -> Result<TableRead, String> {
-    let table = TableName::new(&input.catalog_name, &input.schema, &input.table)
+    let table = table_name(&input.catalog_name, &input.schema, &input.table)
         .map_err(|error| format!("ioMetadata.inputs[{at}]: {error}"))?;
-    let partitions = match input.connector_info {
-        Some(ConnectorInfo::Hive { partition_ids }) => partition_ids,
-        Some(ConnectorInfo::Other(_)) | None => Vec::new(),
-    };
-    let column_name = |column| match column {
-        Column::Name(name) | Column::Object { name } => Some(name),
-        Column::Other(_) => None,
-    };
     Ok(TableRead {
         table,
-        partitions: partitions.into_iter().filter(|id| id != UNPARTITIONED).collect(),
-        columns: input.columns.unwrap_or_default().into_iter().filter_map(column_name).collect(),
+        partitions: partitions(input.connector_info),
+        columns: column_names(input.columns.or(input.column_objects)),
         bytes: bytes_of(input.physical_input_bytes),
     })
-}
-
-/// Counts come as JSON numbers of any form; what is negative or no number counts as none.
-fn bytes_of(count: Option<f64>) -> u64 {
-    count.unwrap_or(0.0) as u64
-}
-
-fn time_of(time: &Time, field: &str) -> Result<DateTime<Utc>, String> {
-    match time {
-        Time::Seconds(seconds) => DateTime::from_timestamp_micros((seconds * 1e6).round() as i64)
-            .ok_or_else(|| format!("{field}: {seconds} is not a time in seconds since 1970")),
-        Time::Text(text) => DateTime::parse_from_rfc3339(text)
-            .map(|time| time.to_utc())
-            .map_err(|error| format!("{field}: `{text}` is not a time: {error}")),
-    }
 }
