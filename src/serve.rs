@@ -200,6 +200,7 @@ pub(crate) fn night(
         logs: config.logs.path.clone(),
         catalog: catalog.collect(),
         settings: config.nightly.clone(),
+        write_bytes_max: config.nightly.wear_bytes(config.cache.ssd.capacity),
         workers,
     }
 }

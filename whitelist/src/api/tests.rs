@@ -8,7 +8,8 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
-use crate::store::VersionStatus;
+use crate::choice::Factor;
+use crate::store::{CandidateRow, Verdicts, VersionStatus};
 use crate::store::tests::{document, scratch};
 use crate::test_support::time;
 use crate::value::Reads;
@@ -43,15 +44,19 @@ impl Asked {
             reads: Reads { requests: 4, bytes: 240 },
             queries: 2,
             value_seconds,
+            load_seconds: 60.0,
+            held: false,
+            factors: vec![Factor::new("requests", 4.0, "requests", "reads of it over the history")],
             taken: rank == 1,
             rank,
             reason: format!("reason {rank}"),
             ruling: None,
         };
-        let rows = [row("d=1", 1, 7200.0), row("d=2", 2, 3600.0)];
+        let rows = vec![row("d=1", 1, 7200.0), row("d=2", 2, 3600.0)];
+        let verdicts = Verdicts { budget_bytes: 100, cut_density: 119.0, caps: Caps::default(), rows };
         let mut first = document(&["a.b.t/d=1"]);
         first.items[0].value_seconds = 7200.0;
-        let first = asked.state.store.add_version(first, VersionStatus::Published, Some(&rows)).await.unwrap();
+        let first = asked.state.store.add_version(first, VersionStatus::Published, Some(&verdicts)).await.unwrap();
         asked.sender.send_replace(Some(Arc::new(first)));
         asked
     }
@@ -129,6 +134,34 @@ async fn tables_partitions_value_and_curve_agree() {
     assert_eq!((hours(50), hours(60), hours(100), hours(120), hours(200)), (0.0, 2.0, 2.0, 3.0, 3.0));
     let (_, explained) = asked.get("/whitelist/explain?item=a.b.t/d=2").await;
     assert_eq!((&explained["items"][0]["reason"], &explained["version"]), (&"reason 2".into(), &1.into()));
+}
+
+#[tokio::test]
+async fn explain_gives_every_factor_the_rank_the_cut_and_what_would_change_the_verdict() {
+    let asked = Asked::with_a_whitelist().await;
+    let (status, explained) = asked.get("/whitelist/explain?item=a.b.t/d=2").await;
+    assert_eq!(status, StatusCode::OK);
+    let choice = &explained["choice"];
+    assert_eq!(
+        (&choice["budget_bytes"], &choice["taken_bytes"], &choice["candidates"], &choice["cut_rank"]),
+        (&100.into(), &60.into(), &2.into(), &1.into())
+    );
+    let item = &explained["items"][0];
+    assert_eq!((&item["verdict"]["rank"], &item["verdict"]["load_seconds"]), (&2.into(), &60.0.into()));
+    assert_eq!(
+        (&item["verdict"]["factors"][0]["name"], &item["verdict"]["factors"][0]["value"]),
+        (&"requests".into(), &4.0.into())
+    );
+    let changes = item["changes"].as_array().unwrap();
+    let kinds: Vec<&str> = changes.iter().map(|change| change["change"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["more_budget", "more_value", "denial"]);
+    assert_eq!(
+        (&changes[0]["bytes"], &changes[0]["words"]),
+        (&20.into(), &"would be taken with 20 B more budget".into())
+    );
+    assert_eq!(changes[2]["item"], "a.b.t/d=1");
+    let (_, table) = asked.get("/whitelist/explain?item=a.b.t").await;
+    assert_eq!(table["items"][0]["changes"][0]["change"], "less_value", "{table}");
 }
 
 #[tokio::test]

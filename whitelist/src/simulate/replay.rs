@@ -197,6 +197,8 @@ impl Replay<'_> {
                 item: name_of(*item),
                 bytes: self.trace.item_bytes[*item],
                 value_seconds: *value,
+                load_seconds: 0.0,
+                held: false,
                 ruling: None,
             })
             .collect();
