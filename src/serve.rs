@@ -15,7 +15,7 @@ use larder_cached::{Engine, EngineParts, Origins};
 use larder_model::Clock;
 use larder_planner_hook::{ResolveBucket, ResolveState};
 use larder_whitelist::store::Worker;
-use larder_whitelist::{ApiState, CatalogBucket, Night, Spool, Store};
+use larder_whitelist::{ApiState, CatalogBucket, EventBucket, Landing, Night, Spool, Store, TouchedItems};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -91,7 +91,14 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         config.cache.admit == larder_cached::Admit::All,
         Arc::clone(&healthy),
     );
-    let state = ApiState { store: store.clone(), whitelist, spool: spool.clone(), clock: Arc::clone(&clock) };
+    let touched = TouchedItems::new(event_buckets(&origins));
+    let state = ApiState {
+        store: store.clone(),
+        whitelist,
+        spool: spool.clone(),
+        touched: touched.clone(),
+        clock: Arc::clone(&clock),
+    };
     let api = larder_cached::router(Arc::clone(&engine))
         .merge(larder_whitelist::router(state))
         .merge(larder_planner_hook::router(resolve));
@@ -140,6 +147,10 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
             stop.clone(),
         )),
     ));
+    if runs_nights {
+        let landing = Landing::new(night(&config, &store, &origins, &clock, None), touched);
+        tasks.push(("the look for landings", tokio::spawn(landing.run(stop.clone()))));
+    }
     if runs_nights && !config.nightly.schedule.is_empty() {
         let schedule = larder_whitelist::schedule::parse(&config.nightly.schedule)?;
         let night = night(&config, &store, &origins, &clock, None);
@@ -178,6 +189,16 @@ impl Daemon {
             tracing::warn!("the store's connections are still in use; what was committed is safe");
         }
     }
+}
+
+/// The buckets as the storages' own events name them.
+fn event_buckets(origins: &Origins) -> Vec<EventBucket> {
+    let of = |origin: &Arc<larder_cached::Origin>| {
+        let (_, path) = origin.url().split_once("://")?;
+        let origin_bucket = path.split('/').next().filter(|name| !name.is_empty())?.to_owned();
+        Some(EventBucket { origin_bucket, prefix: origin.prefix().to_string(), rules: origin.rules().clone() })
+    };
+    origins.iter().filter_map(of).collect()
 }
 
 /// The night that these parts would run. `workers` are admin URLs; `None` for those that the store has seen.

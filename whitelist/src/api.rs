@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 pub use self::answers::{Curve, CurvePoint, ItemAnswer, Problem, TableAnswer, ValueAnswer};
 use crate::choice::{Caps, Ranking};
 use crate::explain::{Explanation, explain};
+use crate::landing::TouchedItems;
 use crate::logs::Spool;
 use crate::publish::{WhitelistDiff, diff};
 use crate::store::{Decision, PreloadRun, Store, StoredNight, VersionRow, Worker};
@@ -35,6 +36,8 @@ pub struct ApiState {
     pub whitelist: watch::Receiver<Option<Arc<Whitelist>>>,
     /// Takes query events.
     pub spool: Spool,
+    /// Takes object events.
+    pub touched: TouchedItems,
     /// Tells which workers are recent.
     pub clock: Arc<dyn Clock>,
 }

@@ -23,11 +23,11 @@ use larder_model::ItemName;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use self::caps::Slots;
 pub use self::caps::{Cap, CapOf, Caps, TablePattern};
 pub use self::change::Change;
 pub use self::factor::Factor;
 pub use self::reason::Reason;
-use self::caps::Slots;
 
 /// An item that could be held.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,13 +2,15 @@
 //!
 //! Reading order: [`value`] says what an item is worth and [`choice`] which items are taken, both pure. [`logs`] takes
 //! query events in, [`accesses`] aggregates the logs of a day, [`speed`] measures, [`catalog`] lists the buckets;
-//! [`night`] strings them together and [`publish`] looks after the versions, [`explain`] says why. [`store`] remembers, [`api`] shows.
+//! [`night`] strings them together and [`publish`] looks after the versions, [`explain`] says why. [`landing`]
+//! looks for what comes between two nights. [`store`] remembers, [`api`] shows.
 
 pub mod accesses;
 pub mod api;
 pub mod catalog;
 pub mod choice;
 pub mod explain;
+pub mod landing;
 pub mod logs;
 pub mod night;
 pub mod publish;
@@ -23,7 +25,10 @@ pub mod value;
 
 pub use api::{ApiState, router};
 pub use catalog::CatalogBucket;
-pub use choice::{Candidate, Caps, Change, Choice, Factor, Outcome, Ranking, Reason, Ruling, RulingKind, Verdict, choose};
+pub use choice::{
+    Candidate, Caps, Change, Choice, Factor, Outcome, Ranking, Reason, Ruling, RulingKind, Verdict, choose,
+};
+pub use landing::{EventBucket, Landing, LandingReport, TouchedItems};
 pub use logs::{Format, Spool, ingest_file};
 pub use night::{Night, NightError, NightReport, Progress};
 pub use publish::follow;

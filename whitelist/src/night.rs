@@ -24,8 +24,8 @@ use futures::{FutureExt, StreamExt};
 use larder_model::{ByteSize, Clock, IoSpeed, ItemName, Location, Whitelist, WhitelistItem};
 use thiserror::Error;
 
-pub use self::report::{NightReport, PreloadSummary, WorkerReport};
 use self::decide::{Decided, Limits};
+pub use self::report::{NightReport, NotLoaded, PreloadSummary, WorkerReport};
 use self::weigh::weigh;
 use crate::accesses::{AccessError, DayFiles, aggregate};
 use crate::catalog::{BucketReport, CatalogBucket, list};

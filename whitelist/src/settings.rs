@@ -103,7 +103,9 @@ impl NightlySettings {
             return Err(format!("nightly.landing_poll must be 0s, for never, or at least {LANDING_POLL_MIN:?}"));
         }
         if !(self.wear.is_finite() && self.wear > 0.0 && self.wear <= WEAR_MAX) {
-            return Err(format!("nightly.wear must be above 0 and at most {WEAR_MAX}, in writes of the whole SSD a day"));
+            return Err(format!(
+                "nightly.wear must be above 0 and at most {WEAR_MAX}, in writes of the whole SSD a day"
+            ));
         }
         if self.caps.len() + self.owners.len() > CAPS_MAX {
             return Err(format!("nightly.caps and nightly.owners must be at most {CAPS_MAX} together"));

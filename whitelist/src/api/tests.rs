@@ -9,8 +9,9 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::choice::Factor;
-use crate::store::{CandidateRow, Verdicts, VersionStatus};
+use crate::landing::objects_tests;
 use crate::store::tests::{document, scratch};
+use crate::store::{CandidateRow, Verdicts, VersionStatus};
 use crate::test_support::time;
 use crate::value::Reads;
 
@@ -29,7 +30,8 @@ impl Asked {
         let (sender, whitelist) = watch::channel(None);
         let spool = Spool::start(logs.path().to_owned());
         let clock = Arc::new(ManualClock::new(time("2026-11-20T02:30:00Z")));
-        let state = ApiState { store, whitelist, spool, clock };
+        let touched = objects_tests::touched();
+        let state = ApiState { store, whitelist, spool, touched, clock };
         let router = router(state.clone()).split_for_parts().0;
         Self { _folder: folder, logs, state, router, sender }
     }
@@ -205,13 +207,34 @@ async fn events_are_taken_and_what_is_broken_is_said() {
     assert!(asked.logs.path().join("queries/day=2026-11-19").is_dir());
 }
 
+#[tokio::test]
+async fn object_events_are_taken_and_what_is_none_is_refused_in_words() {
+    let asked = Asked::new().await;
+    let event = |key: &str| objects_tests::event("s3:ObjectCreated:Put", "whole", key);
+    let (status, body) = asked.post("/events/objects", &event("db/t/dt%3D2026-11-20/f")).await;
+    assert_eq!((status, &body["taken"], &body["ignored"]), (StatusCode::ACCEPTED, &1.into(), &0.into()));
+    assert_eq!(asked.state.touched.drain().first().unwrap().to_string(), "hive.db.t/dt=2026-11-20");
+    let (status, body) = asked.post("/events/objects", r#"{"Records": 7}"#).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body["error"].as_str().unwrap().contains("no S3 event"), "{body}");
+    let many: Vec<serde_json::Value> = (0..10_001)
+        .map(|i| {
+            serde_json::from_str::<serde_json::Value>(&event(&format!("db/t/d={i}/f"))).unwrap()["Records"][0].clone()
+        })
+        .collect();
+    let (status, body) = asked.post("/events/objects", &serde_json::json!({"Records": many}).to_string()).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
+    assert!(asked.state.touched.drain().is_empty());
+}
+
 #[test]
 fn the_document_describes_every_route() {
     let rendered = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let asked = Asked::new().await;
         router(asked.state).split_for_parts().1.to_json().unwrap()
     });
-    for path in ["/whitelist", "/tables/{table}/partitions", "/events/{format}", "/nights/preloads"] {
+    for path in ["/whitelist", "/tables/{table}/partitions", "/events/{format}", "/events/objects", "/nights/preloads"]
+    {
         assert!(rendered.contains(&format!("\"{path}\"")), "{path}");
     }
 }

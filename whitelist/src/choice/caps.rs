@@ -169,7 +169,9 @@ mod tests {
         assert!(matches("hive.web.clicks", "hive.web.clicks") && !matches("hive.web.clicks", "hive.web.clicks2"));
         assert!(matches("hive.web.*", "hive.web.clicks") && !matches("hive.web.*", "hive.website.clicks"));
         assert!(matches("hive.web.cl*", "hive.web.clicks") && matches("*", "a.b.c"));
-        for wrong in ["clicks", "hive.web", "hive.*.clicks", "hive.w*b*", "hive.web.clicks/d=1", "hive.web.clicks/*", ""] {
+        for wrong in
+            ["clicks", "hive.web", "hive.*.clicks", "hive.w*b*", "hive.web.clicks/d=1", "hive.web.clicks/*", ""]
+        {
             let error = wrong.parse::<TablePattern>().unwrap_err();
             assert!(error.contains(&format!("`{wrong}`")) && error.contains("catalog.schema.table"), "{error}");
         }

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn wear_stays_within_the_rating_and_leaves_out_what_gains_least() {
-        let mut candidates: Vec<Candidate> = (0..10).map(|i| candidate(&format!("t{i}"), 10, f64::from(10 + i))).collect();
+        let mut candidates: Vec<Candidate> =
+            (0..10).map(|i| candidate(&format!("t{i}"), 10, f64::from(10 + i))).collect();
         candidates[0].held = true;
         let (free, price) = choose_within_wear(&mut candidates, &Caps::default(), 1000, 90);
         assert_eq!((free.loaded_bytes, price), (90, 0.0));

@@ -74,10 +74,7 @@ fn the_cut_is_the_price_of_space() {
     assert_eq!(choose(&candidates, 100).cut_density, 0.0, "everything of value fitted");
     assert_eq!(choose(&candidates, 10).cut_density, 3.0);
     assert_eq!(choose(&candidates, 0).cut_density, 3.0, "no room at all: dearer than the best left out");
-    assert_eq!(
-        choose(&[], 10),
-        Choice::default()
-    );
+    assert_eq!(choose(&[], 10), Choice::default());
     assert!(reason(&candidates, &choose(&candidates, 10), 2).starts_with("no value"));
 }
 
@@ -131,7 +128,11 @@ fn a_table_takes_no_more_than_its_cap_nor_an_owner_than_theirs() {
     assert_eq!(names, ["a.b.t1/d=1", "a.b.t2/d=1", "a.b.t1/d=3", "a.b.free"], "each table has its own cap");
     assert_eq!(choice.cut_density, 0.0, "a cap says nothing about the price of space");
     let reason = |at| capped_reason(&candidates, &choice, &caps, at);
-    assert!(reason(1).ends_with("but its table's cap of 50 B is full: 40 B do not fit into 10 B left"), "{}", reason(1));
+    assert!(
+        reason(1).ends_with("but its table's cap of 50 B is full: 40 B do not fit into 10 B left"),
+        "{}",
+        reason(1)
+    );
     assert!(reason(4).ends_with("but the cap of 60 B of its owner web is full: 30 B do not fit into 20 B left"));
 
     // A pin stands above the cap, and uses it up.

@@ -43,8 +43,7 @@ impl Decided {
             candidate.load_seconds = load_seconds(facts.objects, candidate.bytes, origin);
         }
         let Limits { budget_bytes, write_bytes_max, caps } = &limits;
-        let (choice, wear_price) =
-            choose_within_wear(&mut weighed.candidates, caps, *budget_bytes, *write_bytes_max);
+        let (choice, wear_price) = choose_within_wear(&mut weighed.candidates, caps, *budget_bytes, *write_bytes_max);
         Self { weighed, choice, limits, wear_price }
     }
 

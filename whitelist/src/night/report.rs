@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use larder_model::admin::{DropReport, PreloadState, PreloadStatus};
+use larder_model::admin::{DropReport, PreloadItemStatus, PreloadState, PreloadStatus};
 use larder_model::{ItemName, TableName, Whitelist};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -113,8 +113,17 @@ pub struct WorkerReport {
     pub problem: Option<String>,
 }
 
+/// An item that a preload did not load as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NotLoaded {
+    /// The item.
+    pub item: ItemName,
+    /// Why, in words.
+    pub why: String,
+}
+
 /// A preload in figures.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PreloadSummary {
     /// Bytes of all its items that were listed.
     pub bytes_total: u64,
@@ -128,6 +137,12 @@ pub struct PreloadSummary {
     pub items_failed: u64,
     /// Items for which there was no room or no time.
     pub items_left_out: u64,
+    /// The items that are not resident as a whole, and why; at most 1000 of them.
+    #[serde(default)]
+    pub not_loaded: Vec<NotLoaded>,
+    /// How long it held back for the sake of those who read, in seconds.
+    #[serde(default)]
+    pub held_back_seconds: f64,
     /// Why it ended before its last item, in words.
     pub stopped: Option<String>,
 }
@@ -135,7 +150,11 @@ pub struct PreloadSummary {
 impl From<&PreloadStatus> for PreloadSummary {
     fn from(status: &PreloadStatus) -> Self {
         let count = |state| status.items.iter().filter(|item| item.state == state).count() as u64;
+        let not_loaded = status.items.iter().filter(|item| item.state != PreloadState::Done).take(NAMES_MAX);
+        let why = |item: &PreloadItemStatus| item.message.clone().unwrap_or_else(|| "the run ended before".to_owned());
         Self {
+            not_loaded: not_loaded.map(|item| NotLoaded { item: item.item.clone(), why: why(item) }).collect(),
+            held_back_seconds: status.held_back_seconds,
             bytes_total: status.bytes_total,
             bytes_loaded: status.bytes_loaded,
             bytes_resident: status.bytes_resident,
@@ -239,7 +258,8 @@ impl NightReport {
         let percent = share * 100.0;
         let advised = format!("{:.0} to {:.0}% is advised", ADVISED_SHARE.0 * 100.0, ADVISED_SHARE.1 * 100.0);
         if share >= 1.0 {
-            self.warnings.push(format!("the budget of {budget} holds all that is worth holding ({wanted}): less would do"));
+            self.warnings
+                .push(format!("the budget of {budget} holds all that is worth holding ({wanted}): less would do"));
         } else if share > ADVISED_SHARE.1 {
             self.warnings.push(format!(
                 "the budget of {budget} holds {percent:.0}% of what is worth holding ({wanted}), {advised}: the last of it earns little"

@@ -92,6 +92,7 @@ async fn a_night_publishes_what_is_worth_holding_and_tells_the_worker() {
     assert!(report.workers[0].problem.is_none() && world.worker.dropped().is_empty());
     let request = world.worker.preloads.lock()[0].clone();
     assert_eq!((request.rate_bytes_per_second, request.window_seconds), (Some(200 << 20), Some(10_800)));
+    assert_eq!((request.version, request.written_bytes_per_day), (1, Some(u64::MAX)));
     assert!(steps.lock().unwrap().iter().any(|step| matches!(step, Progress::Preload { items_done: 1, .. })));
     let stored = world.night.store.nights(10).await.unwrap();
     assert_eq!(stored.len(), 1);

@@ -142,11 +142,7 @@ impl Store {
     }
 
     /// Publishes a document if the version that it was made from is still in force; `None` if another is.
-    pub(crate) async fn publish_over(
-        &self,
-        over: u64,
-        document: Whitelist,
-    ) -> Result<Option<Whitelist>, StoreError> {
+    pub(crate) async fn publish_over(&self, over: u64, document: Whitelist) -> Result<Option<Whitelist>, StoreError> {
         let failed = failed_to("add a whitelist version");
         let mut transaction = self.begin().await?;
         let row = sqlx::query(
