@@ -150,6 +150,18 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     if runs_nights {
         let landing = Landing::new(night(&config, &store, &origins, &clock, None), touched);
         tasks.push(("the look for landings", tokio::spawn(landing.run(stop.clone()))));
+        let (night, stopping, worker) =
+            (night(&config, &store, &origins, &clock, None), stop.clone(), admin_url.clone());
+        tasks.push((
+            "the preload to resume",
+            tokio::spawn(async move {
+                match stopping.run_until_cancelled(night.resume_preload(&worker)).await {
+                    Some(Ok(true)) => tracing::info!("goes on with the preload that was under way at the last end"),
+                    Some(Err(problem)) => tracing::warn!(problem, "an unfinished preload waits for the next night"),
+                    Some(Ok(false)) | None => {}
+                }
+            }),
+        ));
     }
     if runs_nights && !config.nightly.schedule.is_empty() {
         let schedule = larder_whitelist::schedule::parse(&config.nightly.schedule)?;

@@ -290,17 +290,16 @@ impl Preload {
         Ok(())
     }
 
-    /// Whether the SSD must not be written so much more today; then the run ends.
+    /// Whether the SSD must not be written so much more today; then the run ends. Else it is counted as written.
     fn is_worn(&self, bytes: u64) -> bool {
-        let Some(limit) = self.written_bytes_per_day else { return false };
-        let written = self.engine.written.within_a_day(self.engine.clock.now());
-        let worn = written.saturating_add(bytes) > limit;
-        if worn {
+        let limit = self.written_bytes_per_day.unwrap_or(u64::MAX);
+        let reserved = self.engine.written.reserve(self.engine.clock.now(), bytes, limit);
+        if let Err(written) = reserved {
             let why =
                 format!("preloads wrote {written} bytes within a day, and {limit} is the limit for the SSD's sake");
             stop(&self.run, &why);
         }
-        worn
+        reserved.is_err()
     }
 
     /// Pauses as long as the readers' sake asks for, after so much loading.
@@ -331,7 +330,6 @@ impl Preload {
 
     fn count_loaded(&self, i: usize, bytes: u64) {
         let before = self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.engine.written.add(self.engine.clock.now(), bytes);
         if before / KEEP_EVERY_BYTES != (before + bytes) / KEEP_EVERY_BYTES {
             self.engine.written.keep();
         }

@@ -54,14 +54,16 @@ impl Written {
         Self { path, ledger: Mutex::new(ledger) }
     }
 
-    /// Counts bytes that were written.
-    pub(crate) fn add(&self, now: DateTime<Utc>, bytes: u64) {
-        self.ledger.lock().add(now, bytes);
-    }
-
-    /// Bytes written within the last day, to the hour.
-    pub(crate) fn within_a_day(&self, now: DateTime<Utc>) -> u64 {
-        self.ledger.lock().within_a_day(now)
+    /// Counts bytes that are about to be written, if that makes no more than `limit` within a day, to the hour. Else
+    /// tells how many were.
+    pub(crate) fn reserve(&self, now: DateTime<Utc>, bytes: u64, limit: u64) -> Result<(), u64> {
+        let mut ledger = self.ledger.lock();
+        let written = ledger.within_a_day(now);
+        if written.saturating_add(bytes) > limit {
+            return Err(written);
+        }
+        ledger.add(now, bytes);
+        Ok(())
     }
 
     /// Keeps the count for the next process. Without, that one would allow more wear than it should, and no more.
@@ -87,14 +89,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("written");
         let written = Written::open(path.clone());
-        written.add(at("2026-11-20T02:10:00Z"), 70);
-        written.add(at("2026-11-20T02:50:00Z"), 30);
-        written.add(at("2026-11-20T09:00:00Z"), 5);
+        for (time, bytes) in [("02:10", 70), ("02:50", 30), ("09:00", 5)] {
+            written.reserve(at(&format!("2026-11-20T{time}:00Z")), bytes, 105).unwrap();
+        }
         written.keep();
         let again = Written::open(path);
-        assert_eq!(again.within_a_day(at("2026-11-20T23:00:00Z")), 105);
-        assert_eq!(again.within_a_day(at("2026-11-21T02:00:00Z")), 5);
-        assert_eq!(again.within_a_day(at("2026-11-19T00:00:00Z")), 0, "a clock that went back");
+        assert_eq!(again.reserve(at("2026-11-20T23:00:00Z"), 1, 105), Err(105));
+        assert_eq!(again.reserve(at("2026-11-21T02:00:00Z"), 101, 105), Err(5));
+        assert_eq!(again.reserve(at("2026-11-21T02:00:00Z"), 100, 105), Ok(()));
     }
 
     #[test]

@@ -339,6 +339,22 @@ async fn with_approval_a_night_proposes_once_and_changes_nothing_until_somebody_
 }
 
 #[tokio::test]
+async fn a_preload_that_a_worker_did_not_survive_is_resumed_when_it_starts() {
+    let world = World::new().await;
+    let url = world.night.workers.as_ref().unwrap()[0].clone();
+    assert_eq!(world.night.resume_preload(&url).await, Ok(false), "there was none");
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.run("2026-11-19").await;
+    assert_eq!(world.night.resume_preload(&url).await, Ok(false), "it came to its end");
+    let mut run = world.night.store.preload_runs(1).await.unwrap().remove(0);
+    run.status.running = true;
+    world.night.store.put_preload_run(&run).await.unwrap();
+    assert_eq!(world.night.resume_preload("http://another").await, Ok(false));
+    assert_eq!(world.night.resume_preload(&url).await, Ok(true));
+    assert_eq!((world.worker.preloads.lock().len(), world.worker.preloaded_last()), (2, vec!["hive.db.t/d=2".into()]));
+}
+
+#[tokio::test]
 async fn of_two_proposals_the_newer_may_follow_the_older_and_not_the_other_way() {
     let mut world = World::new().await;
     world.night.settings.approval = true;

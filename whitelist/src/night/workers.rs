@@ -86,6 +86,19 @@ impl Night {
         self.tell(whitelist, &Told::First(items)).await
     }
 
+    /// Tells a worker that has just started to go on with the preload that was under way when it ended, if one was. Says
+    /// whether there was; an error says why it could not be told.
+    pub async fn resume_preload(&self, worker_url: &str) -> Result<bool, String> {
+        let unfinished = self.store.has_unfinished_preload(worker_url).await.map_err(|error| error.to_string())?;
+        let in_force = self.store.whitelist_in_force().await.map_err(|error| error.to_string())?;
+        let Some(whitelist) = in_force.filter(|_| unfinished) else { return Ok(false) };
+        let all: BTreeSet<ItemName> = whitelist.items.iter().map(|item| item.item.clone()).collect();
+        let (client, told) = (client(), Told::First(&all));
+        let url = worker_url.to_owned();
+        WorkerCall { night: self, client: &client, told: &told, url, whitelist: &whitelist }.load_first(&all).await?;
+        Ok(true)
+    }
+
     async fn tell(&self, whitelist: &Whitelist, told: &Told<'_>) -> Result<Vec<WorkerReport>, StoreError> {
         let workers = match &self.workers {
             Some(workers) => workers.clone(),
@@ -94,8 +107,7 @@ impl Night {
                 seen.into_iter().map(|worker| worker.admin_url).collect()
             }
         };
-        let client = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build();
-        let client = client.expect("a client with nothing but a timeout can always be built");
+        let client = client();
         let tell = |url: String| {
             let worker = WorkerCall { night: self, client: &client, told, url, whitelist };
             async move { worker.tell().await }.boxed()
@@ -103,6 +115,11 @@ impl Night {
         let calls: Vec<BoxFuture<'_, WorkerReport>> = workers.into_iter().map(tell).collect();
         Ok(futures::stream::iter(calls).buffered(WORKERS_MAX).collect().await)
     }
+}
+
+fn client() -> reqwest::Client {
+    let client = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build();
+    client.expect("a client with nothing but a timeout can always be built")
 }
 
 /// What a worker is told to load.
