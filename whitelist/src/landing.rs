@@ -45,6 +45,9 @@ const REWRITES_LOOKED_AT: usize = 8;
 /// Events of one partition come file by file: so long after the first, they are looked at together.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// The interval of polls that nobody wants.
+const UNUSED: Duration = Duration::from_secs(86_400);
+
 /// What a look came to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LandingReport {
@@ -78,6 +81,9 @@ pub struct Landing {
 struct Seen {
     /// What each held item's listing last came to.
     fingerprints: HashMap<ItemName, u64>,
+    /// What landed and found no place: its listing and the version then, so that it is weighed anew only when one of them
+    /// has changed.
+    left_out: HashMap<ItemName, (u64, u64)>,
     /// The table that the next look begins with.
     next_table: usize,
 }
@@ -92,11 +98,14 @@ impl Landing {
     /// Looks until `shutdown`: every `landing_poll`, and when events arrive.
     pub async fn run(self, shutdown: CancellationToken) {
         let every = self.night.settings.landing_poll;
+        let polls = !every.is_zero();
+        // However many events come, the polls go on beside them.
+        let mut ticks = tokio::time::interval(if polls { every } else { UNUSED });
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let polls = !every.is_zero();
             let looked = tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(every), if polls => shutdown.run_until_cancelled(self.poll()).await,
+                _ = ticks.tick(), if polls => shutdown.run_until_cancelled(self.poll()).await,
                 () = self.touched.arrived() => {
                     if shutdown.run_until_cancelled(tokio::time::sleep(SETTLE)).await.is_none() {
                         return;
@@ -224,6 +233,9 @@ impl Landing {
                     }
                 }
                 Ok(listed) if listed.objects > 0 && !self.night.settings.approval => {
+                    if self.seen.lock().left_out.get(&place.item) == Some(&(listed.fingerprint, in_force.version)) {
+                        continue;
+                    }
                     fingerprints.push((place.item.clone(), listed.fingerprint));
                     found.insert(place.item.clone(), place.found(listed));
                 }
@@ -241,6 +253,14 @@ impl Landing {
         let (caps, budget) = (self.night.settings.caps(), self.night.settings.budget.as_u64());
         let fitted = fit(in_force, &found, &rulings, &caps, budget, self.night.clock.now());
         let Fitted { document, came, changed, left, left_out } = fitted;
+        if self.seen.lock().left_out.len() > LISTINGS_MAX {
+            self.seen.lock().left_out.clear();
+        }
+        for (item, fingerprint) in &fingerprints {
+            if left_out.iter().any(|(out, _)| out == item) {
+                self.seen.lock().left_out.insert(item.clone(), (*fingerprint, in_force.version));
+            }
+        }
         report.left_out = left_out;
         let publishes = !came.is_empty() || !changed.is_empty();
         let whitelist = if publishes && !self.night.settings.approval {

@@ -104,7 +104,6 @@ impl Lister {
         known: &KnownPartitions,
     ) -> Result<Vec<String>, String> {
         let newest = known.newest().unwrap_or_default().to_owned();
-        let newest_held = known.newest_held();
         let (mut folders, mut listed) = (vec![String::new()], 0);
         for level in 1..=levels {
             let mut below = Vec::new();
@@ -122,11 +121,8 @@ impl Lister {
                     }
                     let child = if folder.is_empty() { name } else { format!("{folder}/{name}") };
                     let holds_newest = newest.starts_with(&format!("{child}/"));
-                    let is_of_use = match level == levels {
-                        true => known.may_be_wanted(&child, newest_held),
-                        false => holds_newest || !known.has_below(&child),
-                    };
-                    if is_of_use {
+                    let is_new = if level == levels { !known.contains(&child) } else { !known.has_below(&child) };
+                    if is_new || holds_newest {
                         below.push(child);
                     }
                 }

@@ -169,6 +169,7 @@ async fn a_landed_partition_without_room_displaces_the_least_dense_which_is_drop
     let report = world.landing.poll().await.unwrap();
     assert_eq!((report.version, report.left_out.len()), (0, 1), "it alone is larger than the budget");
     assert!(report.left_out[0].1.contains("more than the whole budget"), "{report:?}");
+    assert_eq!(world.landing.poll().await.unwrap().left_out, [], "it is said once");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use larder_model::{ItemName, Location, Whitelist, WhitelistItem};
 
 use super::time::PartitionTime;
@@ -57,38 +57,24 @@ impl KnownPartitions {
         held.into_iter().map(|(_, name)| name.as_str()).collect()
     }
 
-    /// The value per byte that a partition is expected to have, where it is wanted: where the one right before it by its
-    /// time is held, and it is new, or newer than all that are held. What a night saw and left out among held ones stays
-    /// out.
+    /// Whether a night has seen the partition, or the whitelist holds it.
+    pub(super) fn contains(&self, partition: &str) -> bool {
+        self.0.contains_key(partition)
+    }
+
+    /// The value per byte that a partition is expected to have, where it is wanted: where it is new, and the one right
+    /// before it by its time is held. What a night has seen is the night's to choose.
     pub(super) fn expected_density(&self, partition: &str) -> Option<f64> {
-        let known = self.0.get(partition);
-        if known.is_some_and(|known| known.held_density.is_some()) {
+        if self.contains(partition) {
             return None;
         }
         let landed = PartitionTime::of(partition)?;
         let others = self.0.values().filter_map(|other| Some((other.time.as_ref()?, other.held_density)));
-        let others = || others.clone().filter(|(time, _)| time.rest == landed.rest);
-        if known.is_some() && others().any(|(time, held)| held.is_some() && time.at > landed.at) {
-            return None;
-        }
-        let mut before: Vec<_> = others().filter(|(time, _)| time.at < landed.at).collect();
+        let mut before: Vec<_> = others.filter(|(time, _)| time.rest == landed.rest && time.at < landed.at).collect();
         before.sort_by_key(|(time, _)| std::cmp::Reverse(time.at));
         before.first().filter(|(_, held)| held.is_some())?;
         let newest: Vec<f64> = before.iter().filter_map(|(_, held)| *held).take(NEWEST).collect();
         Some(newest.iter().sum::<f64>() / newest.len() as f64)
-    }
-
-    /// The time of the latest held partition.
-    pub(super) fn newest_held(&self) -> Option<NaiveDateTime> {
-        let held = self.0.values().filter(|known| known.held_density.is_some());
-        held.filter_map(|known| known.time.as_ref()).map(|time| time.at).max()
-    }
-
-    /// Whether there is any use in asking for [`Self::expected_density`]: most partitions that a listing shows are known,
-    /// and held or of the past.
-    pub(super) fn may_be_wanted(&self, partition: &str, newest_held: Option<NaiveDateTime>) -> bool {
-        let Some(known) = self.0.get(partition) else { return true };
-        known.held_density.is_none() && known.time.as_ref().map(|time| time.at) > newest_held
     }
 }
 
@@ -224,9 +210,7 @@ mod tests {
         assert_eq!(days.expected_density("country=de"), None, "it says no time");
         let gap = known(&[("dt=2026-11-17", 4.0)], &["dt=2026-11-18"]);
         assert_eq!(gap.expected_density("dt=2026-11-19"), None, "the one before it was left out");
-        assert_eq!(gap.expected_density("dt=2026-11-18"), Some(4.0), "it is newer than all that are held");
-        let between = known(&[("dt=2026-11-16", 4.0), ("dt=2026-11-18", 4.0)], &["dt=2026-11-17"]);
-        assert_eq!(between.expected_density("dt=2026-11-17"), None, "a night saw it and left it out");
+        assert_eq!(gap.expected_density("dt=2026-11-18"), None, "a night saw it and left it out");
         let late = known(&[("dt=2026-11-16", 4.0), ("dt=2026-11-18", 8.0)], &[]);
         assert_eq!(late.expected_density("dt=2026-11-17"), Some(4.0), "no night has seen it");
     }
