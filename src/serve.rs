@@ -15,7 +15,7 @@ use larder_cached::{Engine, EngineParts, Origins};
 use larder_model::Clock;
 use larder_planner_hook::{ResolveBucket, ResolveState};
 use larder_whitelist::store::Worker;
-use larder_whitelist::{ApiState, CatalogBucket, Night, Spool, Store};
+use larder_whitelist::{ApiState, CatalogBucket, EventBucket, Landing, Night, Spool, Store, TouchedItems};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -91,7 +91,14 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         config.cache.admit == larder_cached::Admit::All,
         Arc::clone(&healthy),
     );
-    let state = ApiState { store: store.clone(), whitelist, spool: spool.clone(), clock: Arc::clone(&clock) };
+    let touched = TouchedItems::new(event_buckets(&origins));
+    let state = ApiState {
+        store: store.clone(),
+        whitelist,
+        spool: spool.clone(),
+        touched: touched.clone(),
+        clock: Arc::clone(&clock),
+    };
     let api = larder_cached::router(Arc::clone(&engine))
         .merge(larder_whitelist::router(state))
         .merge(larder_planner_hook::router(resolve));
@@ -140,6 +147,22 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
             stop.clone(),
         )),
     ));
+    if runs_nights {
+        let landing = Landing::new(night(&config, &store, &origins, &clock, None), touched);
+        tasks.push(("the look for landings", tokio::spawn(landing.run(stop.clone()))));
+        let (night, stopping, worker) =
+            (night(&config, &store, &origins, &clock, None), stop.clone(), admin_url.clone());
+        tasks.push((
+            "the preload to resume",
+            tokio::spawn(async move {
+                match stopping.run_until_cancelled(night.resume_preload(&worker)).await {
+                    Some(Ok(true)) => tracing::info!("goes on with the preload that was under way at the last end"),
+                    Some(Err(problem)) => tracing::warn!(problem, "an unfinished preload waits for the next night"),
+                    Some(Ok(false)) | None => {}
+                }
+            }),
+        ));
+    }
     if runs_nights && !config.nightly.schedule.is_empty() {
         let schedule = larder_whitelist::schedule::parse(&config.nightly.schedule)?;
         let night = night(&config, &store, &origins, &clock, None);
@@ -180,6 +203,16 @@ impl Daemon {
     }
 }
 
+/// The buckets as the storages' own events name them.
+fn event_buckets(origins: &Origins) -> Vec<EventBucket> {
+    let of = |origin: &Arc<larder_cached::Origin>| {
+        let (_, path) = origin.url().split_once("://")?;
+        let origin_bucket = path.split('/').next().filter(|name| !name.is_empty())?.to_owned();
+        Some(EventBucket { origin_bucket, prefix: origin.prefix().to_string(), rules: origin.rules().clone() })
+    };
+    origins.iter().filter_map(of).collect()
+}
+
 /// The night that these parts would run. `workers` are admin URLs; `None` for those that the store has seen.
 pub(crate) fn night(
     config: &Config,
@@ -200,6 +233,7 @@ pub(crate) fn night(
         logs: config.logs.path.clone(),
         catalog: catalog.collect(),
         settings: config.nightly.clone(),
+        write_bytes_max: config.nightly.wear_bytes(config.cache.ssd.capacity),
         workers,
     }
 }

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::online::ColdReads;
 use crate::origin::Origins;
 use crate::preload::Preloads;
+use crate::preload::written::Written;
 use crate::residency::Residency;
 use crate::route::RouteTable;
 use crate::settings::CacheSettings;
@@ -93,6 +94,7 @@ pub struct Engine {
     pub(crate) listings: Listings,
     pub(crate) uploads: Uploads,
     pub(crate) preloads: Preloads,
+    pub(crate) written: Written,
     pub(crate) residency: Residency,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Arc<AccessLog>,
@@ -146,6 +148,7 @@ impl Engine {
             metadata,
             uploads,
             preloads: Preloads::default(),
+            written: Written::open(cache.ssd.path.join("preload-written")),
             residency: Residency::default(),
             origins,
             clock,

@@ -3,6 +3,7 @@
 //! The seam is `object_store`'s trait. An [`Origin`] adds what the S3 endpoint needs on top of it: keys relative to the
 //! bucket's URL prefix, listings in S3's order, and errors that name the caller's next step.
 
+mod demand;
 mod error;
 mod listing;
 mod open;
@@ -23,10 +24,12 @@ use object_store::{Attributes, GetOptions, GetResult, ObjectStore, ObjectStoreEx
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
+use self::demand::Readers;
 pub use self::error::OriginError;
 pub use self::listing::{ListEntry, ListPage, ListRequest};
 pub use self::open::OpenError;
 pub(crate) use self::pace::Pace;
+use crate::metrics::Cause;
 use crate::settings::{BucketSettings, Consistency};
 
 /// How long [`Origins::check`] waits for one origin.
@@ -103,6 +106,7 @@ pub struct Origin {
     /// Whether listings give ETags without the quotes that `If-Match` needs.
     lists_bare_etags: bool,
     pace: Arc<Pace>,
+    readers: Arc<Readers>,
     /// Requests of fills that may be under way at once.
     turns: Arc<Semaphore>,
     /// The folder of a local origin, which a walk cannot tell from an empty one when it is absent.
@@ -174,8 +178,17 @@ impl Origin {
         &self.pace
     }
 
+    /// How those fare who read from it.
+    pub(crate) fn readers(&self) -> &Readers {
+        &self.readers
+    }
+
     /// Waits until one more fill may ask.
-    pub(crate) async fn turn(&self) -> SemaphorePermit<'_> {
+    pub(crate) async fn turn(&self, cause: Cause) -> SemaphorePermit<'_> {
+        if let Ok(turn) = self.turns.try_acquire() {
+            return turn;
+        }
+        let _waiting = (cause == Cause::Demand).then(|| self.readers.waiting());
         self.turns.acquire().await.expect("the semaphore is never closed")
     }
 

@@ -1,5 +1,10 @@
-//! Preload: filling tiers with items ahead of the first read, the most valuable first, within a rate, a window and the
-//! capacity. Blocks that are resident are left alone, so a run that was cut short resumes when it is asked for again.
+//! Preload: filling tiers with items ahead of the first read, the most valuable first, within a rate, a window, the
+//! capacity and what the SSD may be written in a day; holding back while those who read suffer from it. Blocks that are
+//! resident are left alone, so a run that was cut short resumes when it is asked for again. An item is done when every
+//! block of it is found resident, whatever was read.
+
+pub(crate) mod restraint;
+pub(crate) mod written;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +21,8 @@ use crate::block::BlockKey;
 use crate::engine::Engine;
 use crate::metadata::note_key;
 use crate::metrics::Cause;
-use crate::origin::OriginError;
+use crate::origin::{Origin, OriginError};
+use crate::preload::restraint::Restraint;
 use crate::residency::LocatedObject;
 use crate::ssd::ItemId;
 
@@ -26,6 +32,14 @@ const OBJECT_OVERHEAD_BYTES: u64 = 12 << 10;
 const LISTINGS_AT_ONCE: usize = 16;
 /// Items read at once: small files cost more waiting than reading.
 const ITEMS_AT_ONCE: usize = 4;
+/// How long a run waits for the version that it fulfils: workers look for new ones every few seconds.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(15);
+/// How often it looks whether that is there.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The longest pause for the sake of those who read.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// After so many bytes what was written is put on disk, so that a crash forgets no more than that.
+const KEEP_EVERY_BYTES: u64 = 256 << 20;
 
 /// The run under way, or the last one.
 #[derive(Debug, Default)]
@@ -82,6 +96,7 @@ impl Engine {
             bytes_total: 0,
             bytes_loaded: 0,
             bytes_resident: 0,
+            held_back_seconds: 0.0,
             items: request.items.iter().map(waiting).collect(),
         };
         let next = Run { status: Arc::new(Mutex::new(status)), stop: CancellationToken::new() };
@@ -104,6 +119,7 @@ impl Engine {
             bytes_total: 0,
             bytes_loaded: 0,
             bytes_resident: 0,
+            held_back_seconds: 0.0,
             items: Vec::new(),
         })
     }
@@ -113,9 +129,12 @@ struct Preload {
     engine: Arc<Engine>,
     run: Run,
     begun: Instant,
+    version: u64,
     rate_bytes_per_second: Option<u64>,
     window: Option<Duration>,
+    written_bytes_per_day: Option<u64>,
     loaded_bytes: AtomicU64,
+    restraint: Mutex<Restraint>,
 }
 
 impl Preload {
@@ -124,9 +143,12 @@ impl Preload {
             engine,
             run,
             begun: Instant::now(),
+            version: request.version,
             rate_bytes_per_second: request.rate_bytes_per_second.filter(|rate| *rate > 0),
             window: request.window_seconds.map(Duration::from_secs),
+            written_bytes_per_day: request.written_bytes_per_day,
             loaded_bytes: AtomicU64::new(0),
+            restraint: Mutex::default(),
         }
     }
 
@@ -134,6 +156,8 @@ impl Preload {
     async fn run(self, items: Vec<PreloadItem>) {
         // After a start, until it is known what is held.
         self.engine.tiers.ssd().settle().await;
+        self.await_version().await;
+        let _preloading: Vec<_> = self.engine.origins.iter().map(|origin| origin.readers().preloading()).collect();
         let (this, room) = (&self, self.engine.tiers.ssd().resident_capacity());
         let listed = stream::iter(items).map(|item| async move { this.list(&item).await });
         let listed = listed.buffered(LISTINGS_AT_ONCE).enumerate();
@@ -147,9 +171,22 @@ impl Preload {
             .for_each_concurrent(ITEMS_AT_ONCE, |(i, objects)| async move { this.load_item(i, &objects).await })
             .await;
         self.engine.tiers.ssd().settle().await;
+        self.engine.written.keep();
         let mut status = self.run.status.lock();
         status.running = false;
         status.finished = Some(self.engine.clock.now());
+    }
+
+    /// Waits until the whitelist that this run fulfils is followed: before, what it loads would be held for no item.
+    async fn await_version(&self) {
+        let follows = || self.engine.whitelist().map_or(0, |whitelist| whitelist.version) >= self.version;
+        while !follows() && !self.ended() {
+            if self.begun.elapsed() >= FOLLOWED_WITHIN {
+                tracing::warn!(version = self.version, "the whitelist of a preload does not come into force");
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     async fn list(&self, item: &PreloadItem) -> Result<Vec<LocatedObject>, OriginError> {
@@ -236,9 +273,10 @@ impl Preload {
         self.claim(object, held.into_iter().map(|(key, _)| key));
         let missing = missing.into_iter().map(|(_, block)| block);
         for group in groups(missing, 2 * engine.fills.run_bytes_max()) {
-            if self.ended() {
+            if self.ended() || self.is_worn(group.iter().map(|block| block.len()).sum()) {
                 return Ok(());
             }
+            let begun = Instant::now();
             for (block, pending) in group.iter().zip(engine.fills.start(origin, &meta, &group, Cause::Preload)) {
                 let bytes = pending.await.map_err(|error| error.to_string())?;
                 // It may have come from memory, or from a fill that a reader began.
@@ -246,9 +284,42 @@ impl Preload {
                 engine.tiers.admit(&object.name, key, &bytes, Cause::Preload).await;
                 self.count_loaded(i, bytes.len() as u64);
             }
+            self.hold_back(origin, begun.elapsed()).await;
             self.keep_rate().await;
         }
         Ok(())
+    }
+
+    /// Whether the SSD must not be written so much more today; then the run ends. Else it is counted as written.
+    fn is_worn(&self, bytes: u64) -> bool {
+        let limit = self.written_bytes_per_day.unwrap_or(u64::MAX);
+        let reserved = self.engine.written.reserve(self.engine.clock.now(), bytes, limit);
+        if let Err(written) = reserved {
+            let why =
+                format!("preloads wrote {written} bytes within a day, and {limit} is the limit for the SSD's sake");
+            stop(&self.run, &why);
+        }
+        reserved.is_err()
+    }
+
+    /// Pauses as long as the readers' sake asks for, after so much loading.
+    async fn hold_back(&self, origin: &Origin, worked: Duration) {
+        let demand = origin.readers().demand(Instant::now());
+        let seconds = self.restraint.lock().pause_seconds(demand, worked.as_secs_f64());
+        let pause = Duration::from_secs_f64(seconds).min(PAUSE_MAX);
+        if !pause.is_zero() {
+            self.pause(pause).await;
+            self.run.status.lock().held_back_seconds += pause.as_secs_f64();
+        }
+    }
+
+    /// Waits, at most until the run ends.
+    async fn pause(&self, pause: Duration) {
+        let left = self.window.map_or(pause, |window| window.saturating_sub(self.begun.elapsed()));
+        tokio::select! {
+            () = tokio::time::sleep(pause.min(left)) => {}
+            () = self.run.stop.cancelled() => {}
+        }
     }
 
     /// Makes resident what the adaptive share holds of an object already.
@@ -258,7 +329,10 @@ impl Preload {
     }
 
     fn count_loaded(&self, i: usize, bytes: u64) {
-        self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before / KEEP_EVERY_BYTES != (before + bytes) / KEEP_EVERY_BYTES {
+            self.engine.written.keep();
+        }
         self.set(i, |status| status.bytes_loaded += bytes);
         self.run.status.lock().bytes_loaded += bytes;
     }
@@ -268,10 +342,7 @@ impl Preload {
         let Some(rate) = self.rate_bytes_per_second else { return };
         let due = Duration::from_secs_f64(self.loaded_bytes.load(Ordering::Relaxed) as f64 / rate as f64);
         if let Some(early) = due.checked_sub(self.begun.elapsed()) {
-            tokio::select! {
-                () = tokio::time::sleep(early) => {}
-                () = self.run.stop.cancelled() => {}
-            }
+            self.pause(early).await;
         }
     }
 

@@ -198,6 +198,8 @@ impl Engine {
             }
             Err(error) => return Err(error.into()),
         };
+        let answered = Instant::now();
+        origin.readers().answered(answered - begun, answered);
         let attributes = Some(answer.attributes.clone());
         let object = ObjectMeta::new(origin, &request.key, ObjectState::new(&answer.meta), attributes, begun);
         let object = Arc::new(object);

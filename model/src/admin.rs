@@ -10,7 +10,8 @@ use crate::table::{ItemName, TableName};
 use crate::whitelist::Location;
 
 /// `POST /api/v1/preload`: fill tiers with these items, in this order. A run that is under way is replaced; blocks that
-/// are resident are not read again, so asking twice is safe and asking after a crash resumes.
+/// are resident are not read again, so asking twice is safe and asking after a crash resumes. A run for a version that the
+/// worker does not follow yet waits for it, because what is held for no item may be pushed out again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PreloadRequest {
@@ -25,6 +26,9 @@ pub struct PreloadRequest {
     /// Stop this long after the start, whatever is left, in seconds; no limit when absent.
     #[serde(default)]
     pub window_seconds: Option<u64>,
+    /// Stop when preloads have written this many bytes to the SSD within the last 24 hours; no limit when absent.
+    #[serde(default)]
+    pub written_bytes_per_day: Option<u64>,
 }
 
 /// An item to preload.
@@ -58,6 +62,9 @@ pub struct PreloadStatus {
     pub bytes_loaded: u64,
     /// Bytes that were resident before this run came to them.
     pub bytes_resident: u64,
+    /// How long the run held back because those who read had to wait longer than they do without it, in seconds.
+    #[serde(default)]
+    pub held_back_seconds: f64,
     /// Each item, in the order of the request.
     pub items: Vec<PreloadItemStatus>,
 }

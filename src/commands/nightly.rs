@@ -87,6 +87,15 @@ pub(super) fn print(report: &NightReport) -> Result<()> {
         ),
         ("value", format!("{} of IO time over the history", table::seconds(report.value_seconds))),
         ("cut", table::density(report.cut_density)),
+        (
+            "worth holding",
+            match report.budget_share {
+                Some(share) => {
+                    format!("{}; the budget is {:.0}% of it", table::size(report.wanted_bytes), share * 100.0)
+                }
+                None => "nothing".to_owned(),
+            },
+        ),
         ("changes", format!("{} items came, {} left", report.added_count, report.removed_count)),
         ("realised", format!("{} of IO time saved on {}", table::seconds(report.realised_seconds), report.night)),
     ];

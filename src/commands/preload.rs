@@ -31,6 +31,8 @@ pub(super) async fn run(context: &Context, args: &PreloadArgs) -> Result<()> {
             .collect(),
         rate_bytes_per_second: Some(context.config()?.nightly.rate.bytes_per_second()),
         window_seconds: None,
+        // Whoever asks by hand has weighed the wear.
+        written_bytes_per_day: None,
     };
     let run = daemon.start_preload(&request).await?;
     let status = watch(&daemon, run).await?;

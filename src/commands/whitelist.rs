@@ -2,8 +2,9 @@
 
 use anyhow::{Context as _, Result, bail};
 use larder_model::{ItemName, Whitelist};
+use larder_whitelist::explain::{Explanation, ItemExplanation};
 use larder_whitelist::publish;
-use larder_whitelist::store::{Decision, VersionRow};
+use larder_whitelist::store::{Decision, VersionRow, VersionStatus};
 use larder_whitelist::{Ruling, RulingKind, Store};
 
 use super::nightly::{self, Shown};
@@ -25,7 +26,9 @@ pub(super) async fn run(context: &Context, command: WhitelistCommand) -> Result<
             show(&whitelist);
         }
         WhitelistCommand::Diff { from, to, json } => diff(&store, from, to, json).await?,
-        WhitelistCommand::History { json } => history(&store.versions(HISTORY_MAX).await?, json)?,
+        WhitelistCommand::History { json } => {
+            history(&store.versions(HISTORY_MAX).await?, store.version_in_force().await?, json)?;
+        }
         WhitelistCommand::Explain { item, json } => explain(&store, &item, json).await?,
         WhitelistCommand::Plan { date, json } => {
             let origins = Context::origins(&config)?;
@@ -38,15 +41,16 @@ pub(super) async fn run(context: &Context, command: WhitelistCommand) -> Result<
                 return table::json(&proposal);
             }
             nightly::print(&report)?;
-            table::say(format!("\n  larder whitelist approve {}", proposal.version));
+            let (from, to) = (store.version_in_force().await?.unwrap_or(0), proposal.version);
+            table::say(format!("\n  larder whitelist diff {from} {to}\n  larder whitelist approve {to}"));
         }
         WhitelistCommand::Approve { version } => {
             let published = publish::approve(&store, &*clock, version, &user()).await?;
-            table::say(format!("version {} is in force: {}", published.version, published.reason));
+            in_force(&published);
         }
         WhitelistCommand::Rollback { version } => {
             let published = publish::rollback(&store, &*clock, version, &user()).await?;
-            table::say(format!("version {} is in force: {}", published.version, published.reason));
+            in_force(&published);
         }
         WhitelistCommand::Pin(args) => decide(&store, RulingKind::Pin, args).await?,
         WhitelistCommand::Deny(args) => decide(&store, RulingKind::Deny, args).await?,
@@ -54,9 +58,17 @@ pub(super) async fn run(context: &Context, command: WhitelistCommand) -> Result<
     Ok(())
 }
 
+fn in_force(published: &Whitelist) {
+    table::say(format!("version {} is in force: {}", published.version, published.reason));
+    table::say("the next night drops what left and preloads what came; `larder preload` preloads it now");
+}
+
 async fn version_or_in_force(store: &Store, version: Option<u64>) -> Result<Whitelist> {
     match version {
-        Some(version) => store.whitelist(version).await?.with_context(|| format!("there is no version {version}")),
+        Some(version) => {
+            let absent = || format!("there is no version {version}, or its items were let go");
+            store.whitelist(version).await?.with_context(absent)
+        }
         None => store.whitelist_in_force().await?.context("there is no whitelist yet: run `larder nightly`"),
     }
 }
@@ -87,9 +99,13 @@ fn show(whitelist: &Whitelist) {
 async fn diff(store: &Store, from: Option<u64>, to: Option<u64>, json: bool) -> Result<()> {
     let to = version_or_in_force(store, to).await?;
     let from = match from {
-        Some(version) => Some(version_or_in_force(store, Some(version)).await?),
-        None if to.version > 1 => store.whitelist(to.version - 1).await?,
-        None => None,
+        Some(version) => Some(version),
+        None => store.published_before(to.version).await?,
+    };
+    // Zero is the empty whitelist before the first version.
+    let from = match from {
+        None | Some(0) => None,
+        from => Some(version_or_in_force(store, from).await?),
     };
     let diff = publish::diff(from.as_ref(), &to);
     if json {
@@ -107,14 +123,20 @@ async fn diff(store: &Store, from: Option<u64>, to: Option<u64>, json: bool) -> 
     Ok(())
 }
 
-fn history(versions: &[VersionRow], json: bool) -> Result<()> {
+fn history(versions: &[VersionRow], in_force: Option<u64>, json: bool) -> Result<()> {
     if json {
         return table::json(&versions);
     }
     let rows = versions.iter().map(|row| {
         vec![
             row.version.to_string(),
-            format!("{:?}", row.status).to_lowercase(),
+            match row.status {
+                VersionStatus::Published if in_force == Some(row.version) => "in force",
+                VersionStatus::Published => "published",
+                VersionStatus::Proposed if in_force.is_some_and(|in_force| in_force > row.version) => "overtaken",
+                VersionStatus::Proposed => "proposed",
+            }
+            .to_owned(),
             row.created.format("%Y-%m-%d %H:%M").to_string(),
             row.night.to_string(),
             row.items.to_string(),
@@ -129,14 +151,33 @@ fn history(versions: &[VersionRow], json: bool) -> Result<()> {
 
 async fn explain(store: &Store, item: &ItemName, json: bool) -> Result<()> {
     let in_force = store.whitelist_in_force().await?;
-    let explanation = publish::explain(store, in_force.as_ref(), item).await?;
+    let explanation = larder_whitelist::explain::explain(store, in_force.as_ref(), item).await?;
     if explanation.items.is_empty() {
         bail!("`{item}` is not known: no night has seen reads of it, nor objects of it in any bucket");
     }
     if json {
         return table::json(&explanation);
     }
-    table::say(format!("version {}: {}\n", explanation.version, explanation.version_reason));
+    print_explanation(&explanation);
+    Ok(())
+}
+
+fn print_explanation(explanation: &Explanation) {
+    table::say(format!("version {}: {}", explanation.version, explanation.version_reason));
+    if let Some(choice) = &explanation.choice {
+        table::say(format!(
+            "the last choice: {} of {}; cut at {}, rank {} of {}",
+            table::size(choice.taken_bytes),
+            table::size(choice.budget_bytes),
+            table::density(choice.cut_density),
+            choice.cut_rank,
+            choice.candidates
+        ));
+    }
+    table::say("");
+    if let [item] = explanation.items.as_slice() {
+        return print_item(item);
+    }
     let rows = explanation.items.iter().map(|item| {
         let figure = |figure: &dyn Fn(&larder_whitelist::store::CandidateRow) -> String| {
             item.verdict.as_ref().map(figure).unwrap_or_default()
@@ -153,7 +194,40 @@ async fn explain(store: &Store, item: &ItemName, json: bool) -> Result<()> {
         ]
     });
     table::print(&["", "ITEM", ">RANK", ">SIZE", ">READS", ">READ", ">VALUE", "WHY"], rows);
-    Ok(())
+}
+
+/// One item in every figure.
+fn print_item(item: &ItemExplanation) {
+    table::say(format!("{} is {}: {}", item.item, if item.whitelisted { "in" } else { "out" }, item.reason));
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut row = |name: &str, figure: String, words: &str| {
+        rows.push(vec![format!("  {name}"), figure, words.to_owned()]);
+    };
+    if let Some(verdict) = &item.verdict {
+        row("size", table::size(verdict.bytes), &format!("{} objects", verdict.objects));
+        row("queries", verdict.queries.to_string(), "that named it over the history");
+        for factor in &verdict.factors {
+            let figure = match factor.unit.as_str() {
+                "bytes" => table::size(factor.value as u64),
+                "seconds" => table::seconds(factor.value),
+                _ => format!("{:.3}", factor.value).trim_end_matches('0').trim_end_matches('.').to_owned(),
+            };
+            row(&factor.name, figure, &factor.words);
+        }
+        row("value", table::seconds(verdict.value_seconds), "what holding it saves");
+        let paid = if verdict.held { "not charged: it is held" } else { "what loading it costs" };
+        row("loading", table::seconds(verdict.load_seconds), paid);
+        let gain = verdict.value_seconds - if verdict.held { 0.0 } else { verdict.load_seconds };
+        row("density", table::density(gain / verdict.bytes.max(1) as f64), "what each GiB of it gains");
+        row("rank", verdict.rank.to_string(), "by density");
+    }
+    if let Some(ruling) = &item.ruling {
+        row("decided", ruling.kind.as_str().to_owned(), &format!("by {}: {}", ruling.by, ruling.because));
+    }
+    table::print(&["", ">", ""], rows);
+    for change in &item.changes {
+        table::say(format!("  {}", change.words));
+    }
 }
 
 async fn decide(store: &Store, kind: RulingKind, args: DecideArgs) -> Result<()> {

@@ -138,6 +138,15 @@ pub(super) fn everything() -> Config {
         prefix: "raw/clicks/".to_owned(),
         name: "hive.web.clicks".parse().expect("a table name"),
     }];
+    config.nightly.caps = vec![larder_whitelist::TableCap {
+        table: "hive.web.clicks".parse().expect("a table"),
+        bytes: larder_model::ByteSize::gib(10),
+    }];
+    config.nightly.owners = vec![larder_whitelist::Owner {
+        name: "growth".to_owned(),
+        tables: vec!["hive.ads.*".parse().expect("tables")],
+        cap: larder_model::ByteSize::gib(20),
+    }];
     config
 }
 

@@ -33,6 +33,7 @@ pub(crate) async fn preload(admin: &Admin) -> Result<()> {
             items: items.map(|item| PreloadItem { item: item.item, locations: item.locations }).collect(),
             rate_bytes_per_second: None,
             window_seconds: None,
+            written_bytes_per_day: None,
         })
         .await?;
     let status = tokio::time::timeout(PRELOAD_MAX, ended(admin)).await.context("the preload does not end")??;

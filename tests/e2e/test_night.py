@@ -141,6 +141,30 @@ def test_the_daemon_killed_during_a_preload_holds_it_after_the_next(larder, orig
         assert resident == total > 0, item
 
 
+def test_the_daemon_killed_during_a_preload_goes_on_with_it_when_it_starts(larder, origin):
+    # Slow enough that the kill comes in the middle.
+    larder.settings["nightly"]["rate"] = "256KiB/s"
+    read_day(larder, origin)
+    child = subprocess.Popen(
+        [binary(), "nightly", "--date", TODAY, "--config", str(larder.config)],
+        cwd=larder.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: larder.stat()["origin_bytes_preload"] > 0, what="the preload's first bytes")
+    wait_until(lambda: larder.get("nights/preloads"), what="what the night keeps of it")
+    larder.kill()
+    child.kill()
+    child.wait()
+    larder.start()
+
+    def all_resident():
+        found = residency(larder)
+        return found and all(resident == total > 0 for resident, total in found.values())
+
+    wait_until(all_resident, 90, "the rest of the preload")
+
+
 def test_pins_come_in_and_denied_items_stay_out(larder, origin):
     read_day(larder, origin)
     pinned, denied = "hive.tpch.orders/o_year=1994", "hive.tpch.lineitem/l_year=1997"

@@ -20,10 +20,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use self::answers::{Curve, CurvePoint, ItemAnswer, Problem, TableAnswer, ValueAnswer};
-use crate::choice::{Candidate, Ranking, Ruling};
+use crate::choice::{Caps, Ranking};
+use crate::explain::{Explanation, explain};
+use crate::landing::TouchedItems;
 use crate::logs::Spool;
-use crate::publish::{Explanation, WhitelistDiff, diff, explain};
-use crate::store::{CandidateRow, Decision, PreloadRun, Store, StoredNight, VersionRow, Worker};
+use crate::publish::{WhitelistDiff, diff};
+use crate::store::{Decision, PreloadRun, Store, StoredNight, VersionRow, Worker};
 
 /// What the routes need.
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ pub struct ApiState {
     pub whitelist: watch::Receiver<Option<Arc<Whitelist>>>,
     /// Takes query events.
     pub spool: Spool,
+    /// Takes object events.
+    pub touched: TouchedItems,
     /// Tells which workers are recent.
     pub clock: Arc<dyn Clock>,
 }
@@ -121,9 +125,9 @@ async fn history(
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct FromTo {
-    /// The version to compare from; the one before `to` when absent.
+    /// The version to compare from; the one published before `to` when absent.
     from: Option<u64>,
-    /// The version to compare to; the newest when absent.
+    /// The version to compare to, proposals too; the one in force when absent.
     to: Option<u64>,
 }
 
@@ -142,13 +146,14 @@ async fn version_diff(
     };
     let find = async |version| {
         let found = state.store.whitelist(version).await?;
-        found.ok_or_else(|| Problem::not_found(format!("there is no version {version}")))
+        found.ok_or_else(|| Problem::not_found(format!("there is no version {version}, or its items were let go")))
+    };
+    let from = match from {
+        Some(from) => from,
+        None => state.store.published_before(to).await?.unwrap_or(0),
     };
     // Zero is the empty whitelist before the first version.
-    let from = match from.unwrap_or(to.saturating_sub(1)) {
-        0 => None,
-        from => Some(find(from).await?),
-    };
+    let from = if from == 0 { None } else { Some(find(from).await?) };
     Ok(Json(diff(from.as_ref(), &find(to).await?)))
 }
 
@@ -235,11 +240,12 @@ async fn value(
 ))]
 async fn curve(State(state): State<ApiState>) -> Result<Json<Curve>, Problem> {
     let whitelist = state.in_force().ok_or_else(|| Problem::not_found("no whitelist is in force yet"))?;
-    let candidates: Vec<Candidate> = state.store.candidates().await?.into_iter().map(candidate_of).collect();
+    let candidates = state.store.weighed().await?;
+    let caps = state.store.last_choice().await?.map_or_else(Caps::default, |choice| choice.caps);
     let budget_bytes = whitelist.budget_bytes;
     // A million candidates under thirty budgets take a second: not on the threads that serve reads.
     let points = tokio::task::spawn_blocking(move || {
-        let ranking = Ranking::new(&candidates);
+        let ranking = Ranking::with_caps(&candidates, &caps);
         let point = |percent: u32| {
             let capacity = u128::from(budget_bytes) * u128::from(percent) / 100;
             let capacity_bytes = u64::try_from(capacity).unwrap_or(u64::MAX);
@@ -256,11 +262,6 @@ async fn curve(State(state): State<ApiState>) -> Result<Json<Curve>, Problem> {
     });
     let points = points.await.map_err(|error| Problem::internal(error.to_string()))?;
     Ok(Json(Curve { version: whitelist.version, budget_bytes, points }))
-}
-
-fn candidate_of(row: CandidateRow) -> Candidate {
-    let ruling = row.ruling.map(|kind| Ruling { kind, by: String::new(), because: String::new() });
-    Candidate { item: row.item, bytes: row.bytes, value_seconds: row.value_seconds, ruling }
 }
 
 /// The workers that were seen within a day.

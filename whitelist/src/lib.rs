@@ -3,13 +3,16 @@
 //! Reading order: [`forecast`] says how often an item will be read, [`value`] what that is worth and [`choice`] which items
 //! are taken, all pure. [`logs`] takes
 //! query events in, [`accesses`] aggregates the logs of a day, [`speed`] measures, [`catalog`] lists the buckets;
-//! [`night`] strings them together and [`publish`] looks after the versions. [`store`] remembers, [`api`] shows.
+//! [`night`] strings them together and [`publish`] looks after the versions, [`explain`] says why. [`landing`]
+//! looks for what comes between two nights. [`store`] remembers, [`api`] shows.
 
 pub mod accesses;
 pub mod api;
 pub mod catalog;
 pub mod choice;
+pub mod explain;
 pub mod forecast;
+pub mod landing;
 pub mod logs;
 pub mod night;
 mod partition_date;
@@ -25,10 +28,13 @@ pub mod value;
 
 pub use api::{ApiState, router};
 pub use catalog::CatalogBucket;
-pub use choice::{Candidate, Choice, Outcome, Ranking, Reason, Ruling, RulingKind, Verdict, choose};
+pub use choice::{
+    Candidate, Caps, Change, Choice, Factor, Outcome, Ranking, Reason, Ruling, RulingKind, Verdict, choose,
+};
+pub use landing::{EventBucket, Landing, LandingReport, TouchedItems};
 pub use logs::{Format, Spool};
 pub use night::{Night, NightError, NightReport, Progress};
 pub use publish::follow;
-pub use settings::{NightlySettings, StoreSettings};
+pub use settings::{NightlySettings, Owner, StoreSettings, TableCap};
 pub use store::{Store, StoreError};
 pub use value::{Reads, value_seconds};

@@ -9,6 +9,7 @@
 //! is resident. So a night may be killed anywhere and run again, and run twice. Two at once do not interleave: the
 //! second finds the first one's lease and says so.
 
+mod decide;
 mod report;
 mod weigh;
 mod workers;
@@ -20,20 +21,19 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use larder_model::whitelist::FORMAT;
 use larder_model::{ByteSize, Clock, IoSpeed, ItemName, Location, Whitelist, WhitelistItem};
 use thiserror::Error;
 
-pub use self::report::{NightReport, PreloadSummary, WorkerReport};
-use self::weigh::{Weighed, weigh};
+use self::decide::{Decided, Limits};
+pub use self::report::{NightReport, NotLoaded, PreloadSummary, WorkerReport};
+use self::weigh::weigh;
 use crate::accesses::{AccessError, DayFiles, aggregate};
 use crate::catalog::{BucketReport, CatalogBucket, list};
-use crate::choice::{Choice, Reason, choose};
 use crate::publish::diff;
 use crate::settings::NightlySettings;
 use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD, SpeedReport};
 use crate::store::decisions::Rulings;
-use crate::store::{CandidateRow, Lease, Store, StoreError, StoredNight, VersionStatus};
+use crate::store::{Lease, Store, StoreError, StoredNight, Verdicts, VersionStatus};
 
 /// Everything a night needs.
 #[derive(Debug, Clone)]
@@ -48,6 +48,8 @@ pub struct Night {
     pub catalog: Vec<CatalogBucket>,
     /// History, budget, window, rate.
     pub settings: NightlySettings,
+    /// What a worker's preloads may write to its SSD within a day, in bytes.
+    pub write_bytes_max: u64,
     /// Admin URLs of the workers to preload; `None` for those that the store has seen within a day.
     pub workers: Option<Vec<String>>,
 }
@@ -140,12 +142,12 @@ impl Night {
         mut report: NightReport,
         progress: OnProgress<'_>,
     ) -> Result<NightReport, NightError> {
-        let (draft, rows) = self.compute(&mut report, progress).await?;
+        let (draft, verdicts) = self.compute(&mut report, progress).await?;
         if !lease.is_held().await.map_err(at("check its lease"))? {
             return Err(NightError::TakenOver("publish"));
         }
         progress(Progress::Step("publish"));
-        let in_force = self.publish(draft, &rows, &mut report).await?;
+        let in_force = self.publish(draft, &verdicts, &mut report).await?;
         self.keep(&mut report).await?;
         if let Some(whitelist) = in_force {
             progress(Progress::Step("drop and preload"));
@@ -192,7 +194,7 @@ impl Night {
         &self,
         report: &mut NightReport,
         progress: OnProgress<'_>,
-    ) -> Result<(Whitelist, Vec<CandidateRow>), NightError> {
+    ) -> Result<(Whitelist, Verdicts), NightError> {
         progress(Progress::Step("ingest"));
         self.ingest(report, progress).await?;
         progress(Progress::Step("speed"));
@@ -216,10 +218,16 @@ impl Night {
         } else {
             None
         };
+        let in_force = self.in_force(report).await?;
         let weighed = weigh(history, catalog, &rulings, report.origin.speed, report.ssd.speed);
-        let choice = choose(&weighed.candidates, report.budget_bytes);
-        report.count(&weighed.candidates, &choice);
-        Ok((self.draft(report, &weighed, &choice), rows_of(&weighed, &choice)))
+        let limits = Limits {
+            budget_bytes: report.budget_bytes,
+            write_bytes_max: self.write_bytes_max,
+            caps: self.settings.caps(),
+        };
+        let decided = Decided::new(weighed, in_force.as_ref(), report.origin.speed, limits);
+        report.count(&decided, in_force.as_ref());
+        Ok((decided.draft(report, self.clock.now()), decided.verdicts()))
     }
 
     fn first_day(&self, night: NaiveDate) -> NaiveDate {
@@ -306,41 +314,15 @@ impl Night {
         Ok(())
     }
 
-    /// The document of a choice, still without its number.
-    fn draft(&self, report: &NightReport, weighed: &Weighed, choice: &Choice) -> Whitelist {
-        let of = weighed.candidates.len();
-        let item = |at: &usize| {
-            let (candidate, verdict) = (&weighed.candidates[*at], &choice.verdicts[*at]);
-            WhitelistItem {
-                item: candidate.item.clone(),
-                locations: weighed.facts[*at].locations.clone(),
-                bytes: candidate.bytes,
-                objects: weighed.facts[*at].objects,
-                value_seconds: candidate.value_seconds,
-                reason: Reason { candidate, verdict, of }.to_string(),
-            }
-        };
-        Whitelist {
-            format: FORMAT,
-            version: 1,
-            created: self.clock.now(),
-            night: report.night,
-            history_days: report.history_days,
-            budget_bytes: report.budget_bytes,
-            cut_density: choice.cut_density,
-            origin: report.origin.speed,
-            ssd: report.ssd.speed,
-            reason: format!("the night of {}", report.night),
-            items: choice.taken.iter().map(item).collect(),
-        }
-    }
-
     /// The whitelist in force. One that cannot be read is as good as none: the night replaces it.
     async fn in_force(&self, report: &mut NightReport) -> Result<Option<Whitelist>, NightError> {
         match self.store.whitelist_in_force().await {
             Ok(whitelist) => Ok(whitelist),
             Err(broken @ StoreError::Data { .. }) => {
-                report.warnings.push(format!("{broken}; it is replaced"));
+                let warning = format!("{broken}; it is replaced");
+                if !report.warnings.contains(&warning) {
+                    report.warnings.push(warning);
+                }
                 Ok(None)
             }
             Err(error) => Err(at("read the whitelist in force")(error)),
@@ -351,38 +333,63 @@ impl Night {
     async fn publish(
         &self,
         draft: Whitelist,
-        rows: &[CandidateRow],
+        verdicts: &Verdicts,
         report: &mut NightReport,
     ) -> Result<Option<Whitelist>, NightError> {
         let in_force = self.in_force(report).await?;
         report.compare(in_force.as_ref(), &draft);
-        let keeps = |document: &Whitelist| {
-            document.budget_bytes == draft.budget_bytes && {
-                let diff = diff(Some(document), &draft);
-                diff.added.is_empty() && diff.removed.is_empty() && diff.changed.is_empty()
-            }
-        };
-        let unchanged = if let Some(refusal) = report.refusal {
+        let refused = report.refusal.map(|refusal| {
             report.warnings.push(format!("nothing was published: {refusal}"));
-            Some(format!("nothing published: {refusal}"))
-        } else if in_force.as_ref().is_some_and(keeps) {
-            Some("nothing published: the items and the budget are those in force".to_owned())
-        } else {
-            None
+            format!("nothing published: {refusal}")
+        });
+        let unchanged = || {
+            let keeps = in_force.as_ref().is_some_and(|document| is_same(document, &draft));
+            keeps.then(|| "nothing published: the items and the budget are those in force".to_owned())
         };
-        if let Some(outcome) = unchanged {
-            self.store.set_candidates(rows).await.map_err(at("keep the verdicts"))?;
+        if let Some(outcome) = refused.or_else(unchanged) {
             report.version = in_force.as_ref().map_or(0, |whitelist| whitelist.version);
+            self.store.set_verdicts(verdicts, report.version).await.map_err(at("keep the verdicts"))?;
             report.outcome = outcome;
             return Ok(in_force);
         }
-        let published = self.store.add_version(draft, VersionStatus::Published, Some(rows)).await;
+        if self.settings.approval {
+            self.propose_once(draft, verdicts, report).await?;
+            return Ok(in_force);
+        }
+        let published = self.store.add_version(draft, VersionStatus::Published, Some(verdicts)).await;
         let published = published.map_err(at("publish"))?;
         report.version = published.version;
         report.published = true;
         report.outcome = format!("published version {}", published.version);
         tracing::info!(version = published.version, items = published.items.len(), "published a whitelist");
         Ok(Some(published))
+    }
+
+    /// Keeps the draft for a person to approve, unless that is what waits already.
+    async fn propose_once(
+        &self,
+        draft: Whitelist,
+        verdicts: &Verdicts,
+        report: &mut NightReport,
+    ) -> Result<(), NightError> {
+        let newest = self.store.versions(1).await.map_err(at("read the proposals"))?;
+        let waiting = newest.first().filter(|row| row.status == VersionStatus::Proposed).map(|row| row.version);
+        let proposed = match waiting {
+            Some(version) => self.store.whitelist(version).await.map_err(at("read the proposals"))?,
+            None => None,
+        };
+        if let Some(same) = proposed.filter(|document| is_same(document, &draft)) {
+            self.store.set_verdicts(verdicts, same.version).await.map_err(at("keep the verdicts"))?;
+            report.version = same.version;
+            report.outcome = format!("version {} proposes the same, and still waits to be approved", same.version);
+            return Ok(());
+        }
+        let draft = Whitelist { reason: format!("proposed by {}", draft.reason), ..draft };
+        let proposal = self.store.add_version(draft, VersionStatus::Proposed, Some(verdicts)).await;
+        report.version = proposal.map_err(at("keep the proposal"))?.version;
+        report.outcome = format!("proposed version {}; approve it to put it in force", report.version);
+        tracing::info!(version = report.version, "proposed a whitelist");
+        Ok(())
     }
 
     async fn keep(&self, report: &mut NightReport) -> Result<(), NightError> {
@@ -393,24 +400,10 @@ impl Night {
     }
 }
 
-fn rows_of(weighed: &Weighed, choice: &Choice) -> Vec<CandidateRow> {
-    let of = weighed.candidates.len();
-    let row = |(at, candidate): (usize, &crate::choice::Candidate)| {
-        let (facts, verdict) = (&weighed.facts[at], &choice.verdicts[at]);
-        CandidateRow {
-            item: candidate.item.clone(),
-            bytes: candidate.bytes,
-            objects: facts.objects,
-            reads: facts.reads,
-            queries: facts.queries,
-            value_seconds: candidate.value_seconds,
-            taken: verdict.is_taken(),
-            rank: verdict.rank as u64,
-            reason: Reason { candidate, verdict, of }.to_string(),
-            ruling: candidate.ruling.as_ref().map(|ruling| ruling.kind),
-        }
-    };
-    weighed.candidates.iter().enumerate().map(row).collect()
+/// Whether two documents hold the same items under the same budget.
+fn is_same(a: &Whitelist, b: &Whitelist) -> bool {
+    let diff = diff(Some(a), b);
+    a.budget_bytes == b.budget_bytes && diff.added.is_empty() && diff.removed.is_empty() && diff.changed.is_empty()
 }
 
 /// Locations by bucket, for dropping what left.

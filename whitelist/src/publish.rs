@@ -1,4 +1,4 @@
-//! Publishing: versions that come, go back and are compared, why an item is in or out, and how workers follow.
+//! Publishing: versions that come, go back and are compared, and how workers follow.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,9 +10,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use crate::choice::Ruling;
-use crate::store::decisions::Rulings;
-use crate::store::{CandidateRow, Store, StoreError, VersionStatus};
+use crate::store::versions::DOCUMENTS_MAX;
+use crate::store::{Store, StoreError, VersionStatus};
 
 /// What differs between two versions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -29,34 +28,6 @@ pub struct WhitelistDiff {
     pub changed: Vec<WhitelistItem>,
     /// How many items are the same in both.
     pub unchanged: u64,
-}
-
-/// Why an item, or each item of a table, is in or out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Explanation {
-    /// The name that was asked for.
-    pub asked: ItemName,
-    /// The version in force; zero for none.
-    pub version: u64,
-    /// Why that version exists.
-    pub version_reason: String,
-    /// The item; or, for a table with partitions, each of them, the densest first.
-    pub items: Vec<ItemExplanation>,
-}
-
-/// Why one item is in or out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ItemExplanation {
-    /// The item.
-    pub item: ItemName,
-    /// Whether the version in force holds it.
-    pub whitelisted: bool,
-    /// Why, in words: from the version in force where that holds it, else from the last night's verdict.
-    pub reason: String,
-    /// What the last night weighed, and how it decided.
-    pub verdict: Option<CandidateRow>,
-    /// What people decided by now; the next night obeys it.
-    pub ruling: Option<Ruling>,
 }
 
 /// What differs between two versions. A missing `from` is an empty one.
@@ -91,7 +62,11 @@ pub async fn rollback(store: &Store, clock: &dyn Clock, to: u64, by: &str) -> Re
     if row.status != VersionStatus::Published {
         return Err(refused("it was proposed and never published; approve it instead".into()));
     }
-    let document = store.whitelist(to).await?.ok_or_else(|| refused("its document is gone".into()))?;
+    if store.version_in_force().await? == Some(to) {
+        return Err(refused("it is in force".into()));
+    }
+    let gone = || refused(format!("its items were let go, as those of all but the newest {DOCUMENTS_MAX} versions"));
+    let document = store.whitelist(to).await?.ok_or_else(gone)?;
     let document =
         Whitelist { created: clock.now(), reason: format!("rolled back to version {to} by {by}"), ..document };
     store.add_version(document, VersionStatus::Published, None).await
@@ -104,7 +79,7 @@ pub async fn approve(store: &Store, clock: &dyn Clock, version: u64, by: &str) -
     if row.status != VersionStatus::Proposed {
         return Err(refused("it was published before"));
     }
-    let document = store.whitelist(version).await?.ok_or_else(|| refused("its document is gone"))?;
+    let document = store.whitelist(version).await?.ok_or_else(|| refused("its items were let go since; plan again"))?;
     let reason = format!("{}, approved by {by}", document.reason);
     let document = Whitelist { created: clock.now(), reason, ..document };
     if store.publish_proposal(&document).await? {
@@ -112,59 +87,6 @@ pub async fn approve(store: &Store, clock: &dyn Clock, version: u64, by: &str) -
     } else {
         Err(refused("a newer version was published since; plan again"))
     }
-}
-
-/// Items of one table that are explained at once.
-const EXPLAINED_MAX: u32 = 10_000;
-
-/// Why an item, or each item of a table, is in or out of the whitelist `in_force`.
-pub async fn explain(store: &Store, in_force: Option<&Whitelist>, asked: &ItemName) -> Result<Explanation, StoreError> {
-    let is_item = |item: &ItemName| item == asked || (asked.partition.is_empty() && item.table == asked.table);
-    let verdicts = if asked.partition.is_empty() {
-        store.candidates_of(&asked.table, EXPLAINED_MAX).await?
-    } else {
-        store.candidate(asked).await?.into_iter().collect()
-    };
-    let held: HashMap<&ItemName, &WhitelistItem> = in_force
-        .iter()
-        .flat_map(|whitelist| &whitelist.items)
-        .filter(|item| is_item(&item.item))
-        .map(|item| (&item.item, item))
-        .collect();
-    let version = in_force.map_or(0, |whitelist| whitelist.version);
-    let rulings = Rulings::new(store.decisions().await?);
-    let mut items: Vec<ItemExplanation> = Vec::with_capacity(verdicts.len());
-    for verdict in verdicts {
-        let held = held.get(&verdict.item);
-        let reason = match (held, verdict.taken) {
-            (Some(held), _) => held.reason.clone(),
-            (None, false) => verdict.reason.clone(),
-            (None, true) => {
-                format!("the last night chose it ({}), but version {version} does not hold it", verdict.reason)
-            }
-        };
-        items.push(ItemExplanation {
-            item: verdict.item.clone(),
-            whitelisted: held.is_some(),
-            reason,
-            ruling: rulings.of(&verdict.item).cloned(),
-            verdict: Some(verdict),
-        });
-    }
-    let explained: HashSet<ItemName> = items.iter().map(|known| known.item.clone()).collect();
-    for (name, held) in held {
-        if !explained.contains(name) && items.len() < EXPLAINED_MAX as usize {
-            let reason = held.reason.clone();
-            let ruling = rulings.of(name).cloned();
-            items.push(ItemExplanation { item: name.clone(), whitelisted: true, reason, verdict: None, ruling });
-        }
-    }
-    Ok(Explanation {
-        asked: asked.clone(),
-        version,
-        version_reason: in_force.map(|whitelist| whitelist.reason.clone()).unwrap_or_default(),
-        items,
-    })
 }
 
 /// Published versions that are tried, the newest first, until one can be read.

@@ -3,12 +3,13 @@
 //! SQLite in a file by default, PostgreSQL by URL for a fleet. One set of statements serves both, so they are written
 //! in what the two have in common: `$1` parameters, `ON CONFLICT`, text, integers and doubles.
 
+pub(crate) mod candidates;
 mod catalog;
 mod days;
 pub(crate) mod decisions;
 mod lease;
 mod nights;
-mod versions;
+pub(crate) mod versions;
 mod workers;
 
 use std::path::Path;
@@ -19,12 +20,13 @@ use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::{Any, AnyPool, Row, Transaction};
 use thiserror::Error;
 
+pub use self::candidates::{CandidateRow, LastChoice, TableRow, Verdicts};
 pub use self::catalog::CatalogItem;
 pub use self::days::{DayItem, DaySummary, ItemHistory, SkippedFile};
 pub use self::decisions::Decision;
 pub use self::lease::Lease;
 pub use self::nights::{PreloadRun, StoredNight};
-pub use self::versions::{CandidateRow, TableRow, VersionRow, VersionStatus};
+pub use self::versions::{VersionRow, VersionStatus};
 pub use self::workers::Worker;
 use crate::settings::StoreSettings;
 

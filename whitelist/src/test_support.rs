@@ -162,7 +162,14 @@ async fn start_preload(
 
 async fn preload_status(State(worker): State<NotingWorker>) -> Json<PreloadStatus> {
     let preloads = worker.preloads.lock();
-    let last = preloads.last().unwrap();
+    let none = PreloadRequest {
+        version: 0,
+        items: vec![],
+        rate_bytes_per_second: None,
+        window_seconds: None,
+        written_bytes_per_day: None,
+    };
+    let last = preloads.last().unwrap_or(&none);
     let item = |item: &larder_model::admin::PreloadItem| PreloadItemStatus {
         item: item.item.clone(),
         state: PreloadState::Done,
@@ -182,6 +189,7 @@ async fn preload_status(State(worker): State<NotingWorker>) -> Json<PreloadStatu
         bytes_total: items.len() as u64,
         bytes_loaded: items.len() as u64,
         bytes_resident: 0,
+        held_back_seconds: 0.0,
         items,
     })
 }

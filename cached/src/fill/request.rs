@@ -38,7 +38,7 @@ pub(super) struct FillTask {
 impl FillTask {
     /// Reads all of a run, or tells everyone who waits for it why not.
     pub(super) async fn run(&self, mut run: Run) {
-        let _turn = self.origin.turn().await;
+        let _turn = self.origin.turn(self.cause).await;
         let mut backoff = BACKOFF;
         for attempt in 1..=TRIES_MAX {
             let error = match self.read(&mut run).await {
@@ -75,6 +75,9 @@ impl FillTask {
         };
         let answer = self.in_time(self.ask(options)).await?.map_err(moved_or_failed)?;
         let answered = Instant::now();
+        if self.cause == Cause::Demand {
+            self.origin.readers().answered(answered - begun, answered);
+        }
         let found = ObjectState::new(&answer.meta);
         if found.version != self.meta.state.version || found.size != self.meta.state.size {
             return Err(FillError::VersionMoved);

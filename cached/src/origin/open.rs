@@ -118,6 +118,7 @@ impl Origin {
             list_cache: settings.list_cache,
             stall: settings.stall,
             pace: Arc::new(Pace::default()),
+            readers: Arc::default(),
             turns: Arc::new(Semaphore::new(settings.fills_max)),
         })
     }

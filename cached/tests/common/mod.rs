@@ -322,7 +322,13 @@ pub(crate) fn preload(prefixes: &[&str]) -> PreloadRequest {
             .expect("an item"),
         locations: vec![Location { bucket: "lake".into(), prefix: (*prefix).to_owned() }],
     });
-    PreloadRequest { version: 1, items: items.collect(), rate_bytes_per_second: None, window_seconds: None }
+    PreloadRequest {
+        version: 0,
+        items: items.collect(),
+        rate_bytes_per_second: None,
+        window_seconds: None,
+        written_bytes_per_day: None,
+    }
 }
 
 pub(crate) async fn preloaded(worker: &Worker, request: PreloadRequest) -> PreloadStatus {

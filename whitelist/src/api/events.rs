@@ -1,4 +1,5 @@
 //! `POST /events/{format}`: engines send query events here. They are taken at once and written a little later.
+//! `POST /events/objects`: storages send here what came, changed and went.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -12,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{ApiState, Problem};
+use crate::landing::{ObjectEvents, Refused};
 use crate::logs::{Format, LogReader, Places, Rest};
 
 /// A body may be this long; split what is longer, or use `larder ingest`.
@@ -28,7 +30,44 @@ struct Taken {
 }
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(take)).layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+    OpenApiRouter::new()
+        .routes(routes!(take))
+        .routes(routes!(take_objects))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
+/// What was taken of object events.
+#[derive(Debug, Serialize, ToSchema)]
+struct TakenObjects {
+    /// Events of objects of tables that came, changed or went.
+    taken: usize,
+    /// Events of another kind, of other buckets, or of no table.
+    ignored: usize,
+}
+
+/// Takes object events in the form of S3's notifications (`Records[].s3`), bare or wrapped by SNS. The partitions that they
+/// name are looked at soon: one that landed and is wanted is preloaded, one that was rewritten is loaded anew.
+#[utoipa::path(post, path = "/events/objects", tag = "whitelist",
+    request_body(content = String, content_type = "application/json"), responses(
+    (status = 202, description = "Taken", body = TakenObjects),
+    (status = 400, description = "It is no S3 event", body = Problem),
+    (status = 413, description = "The body is too long", body = Problem),
+    (status = 503, description = "Too many items wait to be looked at; send again later", body = Problem),
+))]
+async fn take_objects(State(state): State<ApiState>, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => {
+            return Ok((rejection.status(), Json(Problem::bad_request(rejection.body_text()))).into_response());
+        }
+    };
+    match state.touched.take_in(&body) {
+        Ok(ObjectEvents { taken, ignored }) => {
+            Ok((StatusCode::ACCEPTED, Json(TakenObjects { taken, ignored })).into_response())
+        }
+        Err(Refused::Unreadable(problem)) => Err(Problem::bad_request(problem)),
+        Err(Refused::Full) => Err(Problem::unavailable("too many items wait to be looked at; send again later")),
+    }
 }
 
 /// Takes query events: one, an array of them, or a line for each. What cannot be read is counted and named, and the rest

@@ -8,8 +8,10 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::*;
-use crate::store::VersionStatus;
+use crate::choice::Factor;
+use crate::landing::objects_tests;
 use crate::store::tests::{document, scratch};
+use crate::store::{CandidateRow, Verdicts, VersionStatus};
 use crate::test_support::time;
 use crate::value::Reads;
 
@@ -28,7 +30,8 @@ impl Asked {
         let (sender, whitelist) = watch::channel(None);
         let spool = Spool::start(logs.path().to_owned());
         let clock = Arc::new(ManualClock::new(time("2026-11-20T02:30:00Z")));
-        let state = ApiState { store, whitelist, spool, clock };
+        let touched = objects_tests::touched();
+        let state = ApiState { store, whitelist, spool, touched, clock };
         let router = router(state.clone()).split_for_parts().0;
         Self { _folder: folder, logs, state, router, sender }
     }
@@ -43,15 +46,19 @@ impl Asked {
             reads: Reads { requests: 4, bytes: 240 },
             queries: 2,
             value_seconds,
+            load_seconds: 60.0,
+            held: false,
+            factors: vec![Factor::new("requests", 4.0, "requests", "reads of it over the history")],
             taken: rank == 1,
             rank,
             reason: format!("reason {rank}"),
             ruling: None,
         };
-        let rows = [row("d=1", 1, 7200.0), row("d=2", 2, 3600.0)];
+        let rows = vec![row("d=1", 1, 7200.0), row("d=2", 2, 3600.0)];
+        let verdicts = Verdicts { budget_bytes: 100, cut_density: 119.0, caps: Caps::default(), rows };
         let mut first = document(&["a.b.t/d=1"]);
         first.items[0].value_seconds = 7200.0;
-        let first = asked.state.store.add_version(first, VersionStatus::Published, Some(&rows)).await.unwrap();
+        let first = asked.state.store.add_version(first, VersionStatus::Published, Some(&verdicts)).await.unwrap();
         asked.sender.send_replace(Some(Arc::new(first)));
         asked
     }
@@ -132,6 +139,34 @@ async fn tables_partitions_value_and_curve_agree() {
 }
 
 #[tokio::test]
+async fn explain_gives_every_factor_the_rank_the_cut_and_what_would_change_the_verdict() {
+    let asked = Asked::with_a_whitelist().await;
+    let (status, explained) = asked.get("/whitelist/explain?item=a.b.t/d=2").await;
+    assert_eq!(status, StatusCode::OK);
+    let choice = &explained["choice"];
+    assert_eq!(
+        (&choice["budget_bytes"], &choice["taken_bytes"], &choice["candidates"], &choice["cut_rank"]),
+        (&100.into(), &60.into(), &2.into(), &1.into())
+    );
+    let item = &explained["items"][0];
+    assert_eq!((&item["verdict"]["rank"], &item["verdict"]["load_seconds"]), (&2.into(), &60.0.into()));
+    assert_eq!(
+        (&item["verdict"]["factors"][0]["name"], &item["verdict"]["factors"][0]["value"]),
+        (&"requests".into(), &4.0.into())
+    );
+    let changes = item["changes"].as_array().unwrap();
+    let kinds: Vec<&str> = changes.iter().map(|change| change["change"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["more_budget", "more_value", "denial"]);
+    assert_eq!(
+        (&changes[0]["bytes"], &changes[0]["words"]),
+        (&20.into(), &"would be taken with 20 B more budget".into())
+    );
+    assert_eq!(changes[2]["item"], "a.b.t/d=1");
+    let (_, table) = asked.get("/whitelist/explain?item=a.b.t").await;
+    assert_eq!(table["items"][0]["changes"][0]["change"], "less_value", "{table}");
+}
+
+#[tokio::test]
 async fn versions_are_compared_and_wrong_questions_are_answered_in_words() {
     let asked = Asked::with_a_whitelist().await;
     asked.state.store.add_version(document(&["a.b.u"]), VersionStatus::Published, None).await.unwrap();
@@ -172,13 +207,34 @@ async fn events_are_taken_and_what_is_broken_is_said() {
     assert!(asked.logs.path().join("queries/day=2026-11-19").is_dir());
 }
 
+#[tokio::test]
+async fn object_events_are_taken_and_what_is_none_is_refused_in_words() {
+    let asked = Asked::new().await;
+    let event = |key: &str| objects_tests::event("s3:ObjectCreated:Put", "whole", key);
+    let (status, body) = asked.post("/events/objects", &event("db/t/dt%3D2026-11-20/f")).await;
+    assert_eq!((status, &body["taken"], &body["ignored"]), (StatusCode::ACCEPTED, &1.into(), &0.into()));
+    assert_eq!(asked.state.touched.drain().first().unwrap().to_string(), "hive.db.t/dt=2026-11-20");
+    let (status, body) = asked.post("/events/objects", r#"{"Records": 7}"#).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body["error"].as_str().unwrap().contains("no S3 event"), "{body}");
+    let many: Vec<serde_json::Value> = (0..10_001)
+        .map(|i| {
+            serde_json::from_str::<serde_json::Value>(&event(&format!("db/t/d={i}/f"))).unwrap()["Records"][0].clone()
+        })
+        .collect();
+    let (status, body) = asked.post("/events/objects", &serde_json::json!({"Records": many}).to_string()).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
+    assert!(asked.state.touched.drain().is_empty());
+}
+
 #[test]
 fn the_document_describes_every_route() {
     let rendered = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
         let asked = Asked::new().await;
         router(asked.state).split_for_parts().1.to_json().unwrap()
     });
-    for path in ["/whitelist", "/tables/{table}/partitions", "/events/{format}", "/nights/preloads"] {
+    for path in ["/whitelist", "/tables/{table}/partitions", "/events/{format}", "/events/objects", "/nights/preloads"]
+    {
         assert!(rendered.contains(&format!("\"{path}\"")), "{path}");
     }
 }

@@ -1,14 +1,17 @@
 //! What a night says about itself.
 
+use std::collections::{BTreeSet, HashSet};
+
 use chrono::{DateTime, NaiveDate, Utc};
-use larder_model::admin::{DropReport, PreloadState, PreloadStatus};
-use larder_model::{ItemName, Whitelist};
+use larder_model::admin::{DropReport, PreloadItemStatus, PreloadState, PreloadStatus};
+use larder_model::{ItemName, TableName, Whitelist};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::decide::Decided;
 use super::size;
 use crate::catalog::BucketReport;
-use crate::choice::{Candidate, Choice, Outcome};
+use crate::choice::{Candidate, Outcome};
 use crate::publish::diff;
 use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD, SpeedReport};
 use crate::store::SkippedFile;
@@ -64,6 +67,19 @@ pub struct NightReport {
     pub value_seconds: f64,
     /// Value per byte of the last item taken, in seconds per byte.
     pub cut_density: f64,
+    /// Items that a cap on their table or owner kept out.
+    #[serde(default)]
+    pub capped: u64,
+    /// The bytes of all that is worth holding: what is pinned, and what is not denied and saves more than loading it
+    /// costs.
+    #[serde(default)]
+    pub wanted_bytes: u64,
+    /// The budget as a share of those; 0.3 to 0.7 is advised. `None` where nothing is worth holding.
+    #[serde(default)]
+    pub budget_share: Option<f64>,
+    /// Tables that were read or are whitelisted and that no bucket holds now, at most 1000 by name.
+    #[serde(default)]
+    pub vanished_tables: Vec<TableName>,
     /// Items that came, at most 1000 by name.
     pub added: Vec<ItemName>,
     /// How many came.
@@ -97,8 +113,17 @@ pub struct WorkerReport {
     pub problem: Option<String>,
 }
 
+/// An item that a preload did not load as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NotLoaded {
+    /// The item.
+    pub item: ItemName,
+    /// Why, in words.
+    pub why: String,
+}
+
 /// A preload in figures.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PreloadSummary {
     /// Bytes of all its items that were listed.
     pub bytes_total: u64,
@@ -112,6 +137,12 @@ pub struct PreloadSummary {
     pub items_failed: u64,
     /// Items for which there was no room or no time.
     pub items_left_out: u64,
+    /// The items that are not resident as a whole, and why; at most 1000 of them.
+    #[serde(default)]
+    pub not_loaded: Vec<NotLoaded>,
+    /// How long it held back for the sake of those who read, in seconds.
+    #[serde(default)]
+    pub held_back_seconds: f64,
     /// Why it ended before its last item, in words.
     pub stopped: Option<String>,
 }
@@ -119,7 +150,11 @@ pub struct PreloadSummary {
 impl From<&PreloadStatus> for PreloadSummary {
     fn from(status: &PreloadStatus) -> Self {
         let count = |state| status.items.iter().filter(|item| item.state == state).count() as u64;
+        let not_loaded = status.items.iter().filter(|item| item.state != PreloadState::Done).take(NAMES_MAX);
+        let why = |item: &PreloadItemStatus| item.message.clone().unwrap_or_else(|| "the run ended before".to_owned());
         Self {
+            not_loaded: not_loaded.map(|item| NotLoaded { item: item.item.clone(), why: why(item) }).collect(),
+            held_back_seconds: status.held_back_seconds,
             bytes_total: status.bytes_total,
             bytes_loaded: status.bytes_loaded,
             bytes_resident: status.bytes_resident,
@@ -132,6 +167,13 @@ impl From<&PreloadStatus> for PreloadSummary {
 }
 
 const NAMES_MAX: usize = 1000;
+
+/// Names that a warning spells out.
+const NAMED_MAX: usize = 10;
+
+/// The budget as a share of what is worth holding: below, more space would pay; above, the last of it earns little. The
+/// span is what those advise who run such caches: see docs/configuration.md.
+const ADVISED_SHARE: (f64, f64) = (0.3, 0.7);
 
 impl NightReport {
     pub(super) fn new(id: String, night: NaiveDate, started: DateTime<Utc>, budget_bytes: u64) -> Self {
@@ -160,6 +202,10 @@ impl NightReport {
             bytes: 0,
             value_seconds: 0.0,
             cut_density: 0.0,
+            capped: 0,
+            wanted_bytes: 0,
+            budget_share: None,
+            vanished_tables: Vec::new(),
             added: Vec::new(),
             added_count: 0,
             removed: Vec::new(),
@@ -171,35 +217,84 @@ impl NightReport {
     }
 
     /// Notes what was chosen, and warns of what a person may not have meant.
-    pub(super) fn count(&mut self, candidates: &[Candidate], choice: &Choice) {
+    pub(super) fn count(&mut self, decided: &Decided, in_force: Option<&Whitelist>) {
+        let (candidates, choice) = (&decided.weighed.candidates, &decided.choice);
         self.candidates = candidates.len() as u64;
         self.items = choice.taken.len() as u64;
         self.bytes = choice.taken_bytes;
         self.value_seconds = choice.taken_value_seconds;
         self.cut_density = choice.cut_density;
-        let of_value = candidates.iter().filter(|candidate| candidate.value_seconds > 0.0);
-        let valued_bytes: u64 = of_value.clone().map(|candidate| candidate.bytes).sum();
-        if self.budget_bytes == 0 {
-            self.warnings.push("the budget is zero: nothing can be held".into());
-        } else if valued_bytes > 0 && valued_bytes <= self.budget_bytes {
-            self.warnings.push(format!(
-                "the budget of {} is more than all that has value ({}): less would do",
-                size(self.budget_bytes),
-                size(valued_bytes)
-            ));
+        self.count_wanted(decided.wanted_bytes());
+        self.count_vanished(candidates, in_force);
+        if decided.wear_price > 0.0 {
+            let limit = size(decided.limits.write_bytes_max);
+            self.warnings.push(format!("what is worth loading is more than the SSD may be written in a day ({limit})"));
         }
-        let gone = of_value.filter(|candidate| candidate.bytes == 0).count();
-        if gone > 0 {
-            self.warnings.push(format!("{gone} items were read but no bucket holds them now"));
-        }
-        let pinned_out = choice.verdicts.iter().filter(|v| matches!(v.outcome, Outcome::PinnedNoRoom(_))).count();
+        let out = |is: fn(&Outcome) -> bool| choice.verdicts.iter().filter(|verdict| is(&verdict.outcome)).count();
+        let pinned_out = out(|outcome| matches!(outcome, Outcome::PinnedNoRoom(_)));
         if pinned_out > 0 {
             self.warnings.push(format!("{pinned_out} pinned items do not fit into the budget"));
         }
+        self.capped = out(|outcome| matches!(outcome, Outcome::Capped { .. })) as u64;
         for (tier, speed) in [("origin", &self.origin), ("ssd", &self.ssd)] {
             if !speed.measured {
                 self.warnings.push(format!("the speed of the {tier} is {}", speed.basis));
             }
+        }
+    }
+
+    /// Notes which part of what is worth holding the budget holds, and warns outside of what is advised.
+    fn count_wanted(&mut self, wanted_bytes: u64) {
+        self.wanted_bytes = wanted_bytes;
+        let (budget, wanted) = (size(self.budget_bytes), size(wanted_bytes));
+        if self.budget_bytes == 0 {
+            self.warnings.push("the budget is zero: nothing can be held".into());
+        }
+        if wanted_bytes == 0 {
+            return;
+        }
+        let share = self.budget_bytes as f64 / wanted_bytes as f64;
+        self.budget_share = Some(share);
+        let percent = share * 100.0;
+        let advised = format!("{:.0} to {:.0}% is advised", ADVISED_SHARE.0 * 100.0, ADVISED_SHARE.1 * 100.0);
+        if share >= 1.0 {
+            self.warnings
+                .push(format!("the budget of {budget} holds all that is worth holding ({wanted}): less would do"));
+        } else if share > ADVISED_SHARE.1 {
+            self.warnings.push(format!(
+                "the budget of {budget} holds {percent:.0}% of what is worth holding ({wanted}), {advised}: the last of it earns little"
+            ));
+        } else if share < ADVISED_SHARE.0 && self.budget_bytes > 0 {
+            self.warnings.push(format!(
+                "the budget of {budget} holds {percent:.0}% of what is worth holding ({wanted}), {advised}: more would pay"
+            ));
+        }
+    }
+
+    /// Names the tables that were read or are held, and that no bucket holds now.
+    fn count_vanished(&mut self, candidates: &[Candidate], in_force: Option<&Whitelist>) {
+        let held = in_force.iter().flat_map(|whitelist| &whitelist.items).map(|item| &item.item.table);
+        let read = candidates.iter().filter(|candidate| candidate.value_seconds > 0.0).map(|it| &it.item.table);
+        let known: BTreeSet<&TableName> = held.chain(read).collect();
+        let there: HashSet<&TableName> =
+            candidates.iter().filter(|candidate| candidate.bytes > 0).map(|candidate| &candidate.item.table).collect();
+        let vanished: Vec<&TableName> = known.into_iter().filter(|table| !there.contains(table)).collect();
+        self.vanished_tables = vanished.iter().take(NAMES_MAX).map(|table| (*table).clone()).collect();
+        if !vanished.is_empty() {
+            let names: Vec<String> = vanished.iter().take(NAMED_MAX).map(|table| format!("`{table}`")).collect();
+            let more = if vanished.len() > NAMED_MAX { ", ..." } else { "" };
+            self.warnings.push(format!(
+                "{} tables were read but no bucket holds them now, dropped or renamed: {}{more}",
+                vanished.len(),
+                names.join(", ")
+            ));
+        }
+        let is_gone = |candidate: &&Candidate| {
+            candidate.value_seconds > 0.0 && candidate.bytes == 0 && there.contains(&candidate.item.table)
+        };
+        let gone = candidates.iter().filter(is_gone).count();
+        if gone > 0 {
+            self.warnings.push(format!("{gone} items were read but no bucket holds them now"));
         }
     }
 

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::choice::{Ruling, RulingKind};
-use crate::publish::{approve, explain, rollback};
+use crate::explain::explain;
+use crate::publish::{approve, rollback};
 use crate::store::Decision;
 use crate::store::tests::{day, scratch};
 use crate::test_support::{AccessRecord, NotingWorker, get, hit, measurable, time, write_access};
@@ -46,6 +47,7 @@ impl World {
                 rules: AttributionRules::new("hive", vec![]),
             }],
             settings: NightlySettings { budget: ByteSize(1_500_000), ..NightlySettings::default() },
+            write_bytes_max: u64::MAX,
             workers: Some(vec![worker.listen().await]),
         };
         Self { _folder: folder, logs, origin, worker, night }
@@ -90,6 +92,7 @@ async fn a_night_publishes_what_is_worth_holding_and_tells_the_worker() {
     assert!(report.workers[0].problem.is_none() && world.worker.dropped().is_empty());
     let request = world.worker.preloads.lock()[0].clone();
     assert_eq!((request.rate_bytes_per_second, request.window_seconds), (Some(200 << 20), Some(10_800)));
+    assert_eq!((request.version, request.written_bytes_per_day), (1, Some(u64::MAX)));
     assert!(steps.lock().unwrap().iter().any(|step| matches!(step, Progress::Preload { items_done: 1, .. })));
     let stored = world.night.store.nights(10).await.unwrap();
     assert_eq!(stored.len(), 1);
@@ -310,4 +313,174 @@ async fn a_partition_that_grew_is_published_with_its_new_size() {
     let report = world.run("2026-11-19").await;
     assert_eq!((report.items, report.removed_count), (0, 1));
     assert!(report.warnings.iter().any(|warning| warning.contains("no bucket holds them")), "{report:?}");
+}
+
+#[tokio::test]
+async fn with_approval_a_night_proposes_once_and_changes_nothing_until_somebody_approves() {
+    let mut world = World::new().await;
+    world.night.settings.approval = true;
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    let report = world.run("2026-11-19").await;
+    assert_eq!((report.version, report.published), (1, false));
+    assert!(report.outcome.contains("proposed version 1"), "{}", report.outcome);
+    assert!(world.in_force().await.is_empty() && world.worker.preloads.lock().is_empty());
+    let store = &world.night.store;
+    let explained = explain(store, None, &"hive.db.t/d=2".parse().unwrap()).await.unwrap();
+    let reason = &explained.items[0].reason;
+    assert!(reason.starts_with("version 1 proposes it") && reason.ends_with("waits to be approved"), "{reason}");
+
+    let again = world.run("2026-11-19").await;
+    assert!(again.outcome.contains("still waits to be approved"), "{}", again.outcome);
+    assert_eq!(store.versions(10).await.unwrap().len(), 1);
+    approve(store, &*world.night.clock, 1, "bo").await.unwrap();
+    let after = world.run("2026-11-19").await;
+    assert_eq!((after.version, world.in_force().await), (1, vec!["hive.db.t/d=2".to_owned()]));
+    assert_eq!(world.worker.preloaded_last(), ["hive.db.t/d=2"], "what was approved is preloaded the night after");
+}
+
+#[tokio::test]
+async fn a_preload_that_a_worker_did_not_survive_is_resumed_when_it_starts() {
+    let world = World::new().await;
+    let url = world.night.workers.as_ref().unwrap()[0].clone();
+    assert_eq!(world.night.resume_preload(&url).await, Ok(false), "there was none");
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.run("2026-11-19").await;
+    assert_eq!(world.night.resume_preload(&url).await, Ok(false), "it came to its end");
+    let mut run = world.night.store.preload_runs(1).await.unwrap().remove(0);
+    run.status.running = true;
+    world.night.store.put_preload_run(&run).await.unwrap();
+    assert_eq!(world.night.resume_preload("http://another").await, Ok(false));
+    assert_eq!(world.night.resume_preload(&url).await, Ok(true));
+    assert_eq!((world.worker.preloads.lock().len(), world.worker.preloaded_last()), (2, vec!["hive.db.t/d=2".into()]));
+}
+
+#[tokio::test]
+async fn of_two_proposals_the_newer_may_follow_the_older_and_not_the_other_way() {
+    let mut world = World::new().await;
+    world.night.settings.approval = true;
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.run("2026-11-19").await;
+    world.reads("2026-11-20", "a.parquet", "d=3", 90);
+    assert_eq!(world.run("2026-11-20").await.version, 2);
+    let (store, clock) = (&world.night.store, &*world.night.clock);
+    approve(store, clock, 2, "bo").await.unwrap();
+    let stale = approve(store, clock, 1, "bo").await.unwrap_err().to_string();
+    assert!(stale.contains("a newer version was published since"), "{stale}");
+    let twice = approve(store, clock, 2, "bo").await.unwrap_err().to_string();
+    assert!(twice.contains("published before"), "{twice}");
+    assert_eq!(world.in_force().await, ["hive.db.t/d=3"]);
+}
+
+#[tokio::test]
+async fn a_rollback_can_be_rolled_back_and_a_proposal_cannot() {
+    let world = World::new().await;
+    let (store, clock) = (&world.night.store, &*world.night.clock);
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.run("2026-11-19").await;
+    world.reads("2026-11-20", "a.parquet", "d=3", 90);
+    world.run("2026-11-20").await;
+    assert_eq!(world.in_force().await, ["hive.db.t/d=3"]);
+    rollback(store, clock, 1, "bo").await.unwrap();
+    assert_eq!(world.in_force().await, ["hive.db.t/d=2"]);
+    let back = rollback(store, clock, 2, "bo").await.unwrap();
+    assert_eq!((back.version, world.in_force().await), (4, vec!["hive.db.t/d=3".to_owned()]));
+    let in_force = rollback(store, clock, 4, "bo").await.unwrap_err().to_string();
+    assert!(in_force.contains("it is in force"), "{in_force}");
+    world.night.plan(Some(day("2026-11-20")), "ana", &|_| ()).await.unwrap();
+    let proposal = rollback(store, clock, 5, "bo").await.unwrap_err().to_string();
+    assert!(proposal.contains("never published; approve it instead"), "{proposal}");
+}
+
+#[tokio::test]
+async fn a_held_partition_is_not_replaced_for_a_gain_that_the_reload_eats() {
+    let mut world = World::new().await;
+    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.run("2026-11-19").await;
+    // One read more does not pay for reading a megabyte again; the night says so.
+    world.reads("2026-11-20", "a.parquet", "d=3", 40);
+    world.reads("2026-11-20", "b.parquet", "d=1", 1);
+    let report = world.run("2026-11-20").await;
+    assert_eq!((report.version, world.in_force().await), (1, vec!["hive.db.t/d=2".to_owned()]));
+    let store = &world.night.store;
+    let explained = explain(store, None, &"hive.db.t/d=3".parse().unwrap()).await.unwrap();
+    let verdict = explained.items[0].verdict.as_ref().unwrap();
+    assert!(!verdict.held && verdict.load_seconds > 0.0 && verdict.reason.contains("of loading"), "{verdict:?}");
+    assert_eq!(verdict.factors.len(), 4);
+    // With room for both, both are held.
+    world.night.settings.budget = ByteSize(2_500_000);
+    assert_eq!(world.run("2026-11-20").await.items, 2);
+}
+
+#[tokio::test]
+async fn caps_hold_for_a_night_and_are_named() {
+    let mut world = World::new().await;
+    world.night.settings.budget = ByteSize::gib(1);
+    world.night.settings.caps =
+        vec![crate::TableCap { table: "hive.db.*".parse().unwrap(), bytes: ByteSize(2_000_000) }];
+    for (partition, times) in [("d=1", 40), ("d=2", 30), ("d=3", 20)] {
+        world.reads("2026-11-19", &format!("{partition}.parquet"), partition, times);
+    }
+    let report = world.run("2026-11-19").await;
+    assert_eq!((report.items, report.capped), (2, 1));
+    let store = &world.night.store;
+    let explained = explain(store, None, &"hive.db.t/d=3".parse().unwrap()).await.unwrap();
+    let reason = &explained.items[0].reason;
+    assert!(reason.contains("its table's cap of 1.9 MiB is full"), "{reason}");
+    assert_eq!(explained.items[0].changes[0].words, "would be taken if its cap were 976.6 KiB higher");
+}
+
+#[tokio::test]
+async fn the_budget_is_compared_with_what_is_worth_holding() {
+    let mut world = World::new().await;
+    for partition in ["d=1", "d=2", "d=3"] {
+        world.reads("2026-11-19", &format!("{partition}.parquet"), partition, 40);
+    }
+    for (budget, share, warned) in [
+        (600_000, 0.2, Some("more would pay")),
+        (1_500_000, 0.5, None),
+        (2_700_000, 0.9, Some("the last of it earns little")),
+        (6_000_000, 2.0, Some("less would do")),
+        (0, 0.0, Some("the budget is zero")),
+    ] {
+        world.night.settings.budget = ByteSize(budget);
+        let report = world.run("2026-11-19").await;
+        assert_eq!(report.wanted_bytes, 3_000_000);
+        assert!((report.budget_share.unwrap() - share).abs() < 1e-9, "{budget}: {report:?}");
+        let warnings: Vec<&String> = report.warnings.iter().filter(|warning| warning.contains("budget")).collect();
+        assert_eq!(warnings.len(), usize::from(warned.is_some()), "{budget}: {warnings:?}");
+        assert!(warned.is_none_or(|words| warnings[0].contains(words)), "{budget}: {warnings:?}");
+    }
+}
+
+#[tokio::test]
+async fn tables_that_vanished_are_named() {
+    let world = World::new().await;
+    let mut records: Vec<AccessRecord> = (0..9).map(|_| get("hive.db.renamed", "d=1", 500_000)).collect();
+    records.extend((0..9).map(|_| get("hive.db.t", "d=2", 500_000)));
+    write_access(world.logs.path(), day("2026-11-19"), "a.parquet", &records);
+    let report = world.run("2026-11-19").await;
+    let names: Vec<String> = report.vanished_tables.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["hive.db.renamed"]);
+    assert!(report.warnings.iter().any(|warning| warning.contains("dropped or renamed: `hive.db.renamed`")));
+    // The table that is whitelisted goes too.
+    world.origin.delete(&ObjectPath::from("raw/db/t/d=1/f.parquet")).await.unwrap();
+    world.origin.delete(&ObjectPath::from("raw/db/t/d=2/f.parquet")).await.unwrap();
+    world.origin.delete(&ObjectPath::from("raw/db/t/d=3/f.parquet")).await.unwrap();
+    let report = world.run("2026-11-19").await;
+    assert_eq!((report.vanished_tables.len(), report.items), (2, 0));
+}
+
+#[tokio::test]
+async fn a_night_loads_no_more_than_the_ssd_may_be_written_in_a_day() {
+    let mut world = World::new().await;
+    world.night.settings.budget = ByteSize::gib(1);
+    for (partition, times) in [("d=1", 40), ("d=2", 30), ("d=3", 20)] {
+        world.reads("2026-11-19", &format!("{partition}.parquet"), partition, times);
+    }
+    world.night.write_bytes_max = 1_000_000;
+    for items in 1..=3 {
+        let report = world.run("2026-11-19").await;
+        assert_eq!(report.items, items, "a million bytes a night");
+        assert_eq!(report.warnings.iter().any(|warning| warning.contains("written in a day")), items < 3);
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use larder_model::{IoSpeed, ItemName, Location, TableName};
 
 use crate::accesses::WHOLE_TABLE;
-use crate::choice::Candidate;
+use crate::choice::{Candidate, Factor};
 use crate::store::decisions::Rulings;
 use crate::store::{CatalogItem, ItemHistory};
 use crate::value::{Reads, value_seconds};
@@ -25,6 +25,8 @@ pub(super) struct Facts {
     pub(super) locations: Vec<Location>,
     pub(super) reads: Reads,
     pub(super) queries: u64,
+    /// What the value is made of, for whoever asks why.
+    pub(super) factors: Vec<Factor>,
 }
 
 /// Every item that was read, is held by a bucket or is named by a decision, by name.
@@ -62,13 +64,30 @@ pub(super) fn weigh(
         }
     }
     let mut weighed = Weighed::default();
-    for (item, facts) in items {
+    for (item, mut facts) in items {
         let ruling = rulings.of(&item).cloned();
         let value_seconds = value_seconds(facts.reads, origin, ssd);
-        weighed.candidates.push(Candidate { item, bytes: facts.bytes, value_seconds, ruling });
+        facts.factors = factors(facts.reads, origin, ssd);
+        let bytes = facts.bytes;
+        // What is held, and what loading costs, the choice is told separately.
+        weighed.candidates.push(Candidate { item, bytes, value_seconds, load_seconds: 0.0, held: false, ruling });
         weighed.facts.push(facts);
     }
     weighed
+}
+
+/// What the value is made of. What was not read has no factors.
+fn factors(reads: Reads, origin: IoSpeed, ssd: IoSpeed) -> Vec<Factor> {
+    if reads.requests == 0 && reads.bytes == 0 {
+        return Vec::new();
+    }
+    let seconds = |speed: IoSpeed| speed.seconds(reads.requests, reads.bytes);
+    vec![
+        Factor::new("requests", reads.requests as f64, "requests", "reads of it over the history"),
+        Factor::new("read_bytes", reads.bytes as f64, "bytes", "what these reads asked for"),
+        Factor::new("origin_seconds", seconds(origin), "seconds", "what they take from the origin"),
+        Factor::new("ssd_seconds", seconds(ssd), "seconds", "what they take from the SSD"),
+    ]
 }
 
 /// The items of each table, as the catalog knows them.

@@ -2,19 +2,23 @@
 //!
 //! What left is dropped before anything is loaded, because a preload never goes beyond the tiers' capacity and would
 //! find it taken. A worker that cannot be reached is reported and told the next night.
+//!
+//! A preload takes the place of one that is under way. Between two nights workers are told to load what landed; where a
+//! night's preload goes on, they are told to load what landed first and then all the rest, and the night watches that.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use larder_model::Whitelist;
 use larder_model::admin::{DropReport, DropRequest, PreloadItem, PreloadRequest, PreloadState, PreloadStatus};
+use larder_model::{ItemName, Whitelist, WhitelistItem};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Night, NightError, NightReport, OnProgress, Progress, WorkerReport, at, locations_of};
-use crate::store::{PreloadRun, VersionStatus};
+use crate::store::{PreloadRun, StoreError, VersionStatus};
 
 /// Workers told at a time.
 const WORKERS_MAX: usize = 16;
@@ -52,43 +56,87 @@ impl Night {
         report: &mut NightReport,
         progress: OnProgress<'_>,
     ) -> Result<(), NightError> {
-        let workers = match &self.workers {
-            Some(workers) => workers.clone(),
-            None => {
-                let seen = self.store.workers(self.clock.now() - SEEN_WITHIN).await.map_err(at("read the workers"))?;
-                seen.into_iter().map(|worker| worker.admin_url).collect()
-            }
-        };
-        if workers.is_empty() {
+        let told = self.tell(whitelist, &Told::All { night_id: &report.id, progress }).await;
+        let told = told.map_err(at("read the workers"))?;
+        if told.is_empty() {
             report.warnings.push("no worker is known: nothing was dropped or preloaded".into());
         }
-        let client = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build();
-        let client = client.expect("a client with nothing but a timeout can always be built");
-        let (night_id, night) = (report.id.as_str(), self);
-        let tell = |url: String| {
-            let worker = WorkerCall { night, client: &client, night_id, url, whitelist, progress };
-            async move { worker.tell().await }.boxed()
-        };
-        let told: Vec<BoxFuture<'_, WorkerReport>> = workers.into_iter().map(tell).collect();
-        let told: Vec<WorkerReport> = futures::stream::iter(told).buffered(WORKERS_MAX).collect().await;
         for worker in &told {
             if let Some(problem) = &worker.problem {
                 report.warnings.push(format!("worker {}: {problem}", worker.worker));
+            }
+            if let Some(preload) = worker.preload.as_ref().filter(|preload| !preload.not_loaded.is_empty()) {
+                let (first, count) = (&preload.not_loaded[0], preload.items_failed + preload.items_left_out);
+                report.warnings.push(format!(
+                    "worker {}: {count} items are not resident as a whole, the first of them {}: {}",
+                    worker.worker, first.item, first.why
+                ));
             }
         }
         report.workers = told;
         Ok(())
     }
+
+    /// Tells the workers to drop what left, and to load some items ahead of anything else. Does not wait for the loading.
+    pub(crate) async fn tell_workers_of(
+        &self,
+        whitelist: &Whitelist,
+        items: &BTreeSet<ItemName>,
+    ) -> Result<Vec<WorkerReport>, StoreError> {
+        self.tell(whitelist, &Told::First(items)).await
+    }
+
+    /// Tells a worker that has just started to go on with the preload that was under way when it ended, if one was. Says
+    /// whether there was; an error says why it could not be told.
+    pub async fn resume_preload(&self, worker_url: &str) -> Result<bool, String> {
+        let unfinished = self.store.has_unfinished_preload(worker_url).await.map_err(|error| error.to_string())?;
+        let in_force = self.store.whitelist_in_force().await.map_err(|error| error.to_string())?;
+        let Some(whitelist) = in_force.filter(|_| unfinished) else { return Ok(false) };
+        let all: BTreeSet<ItemName> = whitelist.items.iter().map(|item| item.item.clone()).collect();
+        let (client, told) = (client(), Told::First(&all));
+        let url = worker_url.to_owned();
+        WorkerCall { night: self, client: &client, told: &told, url, whitelist: &whitelist }.load_first(&all).await?;
+        Ok(true)
+    }
+
+    async fn tell(&self, whitelist: &Whitelist, told: &Told<'_>) -> Result<Vec<WorkerReport>, StoreError> {
+        let workers = match &self.workers {
+            Some(workers) => workers.clone(),
+            None => {
+                let seen = self.store.workers(self.clock.now() - SEEN_WITHIN).await?;
+                seen.into_iter().map(|worker| worker.admin_url).collect()
+            }
+        };
+        let client = client();
+        let tell = |url: String| {
+            let worker = WorkerCall { night: self, client: &client, told, url, whitelist };
+            async move { worker.tell().await }.boxed()
+        };
+        let calls: Vec<BoxFuture<'_, WorkerReport>> = workers.into_iter().map(tell).collect();
+        Ok(futures::stream::iter(calls).buffered(WORKERS_MAX).collect().await)
+    }
+}
+
+fn client() -> reqwest::Client {
+    let client = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build();
+    client.expect("a client with nothing but a timeout can always be built")
+}
+
+/// What a worker is told to load.
+enum Told<'a> {
+    /// The whole whitelist, by a night that watches it.
+    All { night_id: &'a str, progress: OnProgress<'a> },
+    /// These items ahead of anything else.
+    First(&'a BTreeSet<ItemName>),
 }
 
 /// One worker, and what it is told.
 struct WorkerCall<'a> {
     night: &'a Night,
     client: &'a reqwest::Client,
-    night_id: &'a str,
+    told: &'a Told<'a>,
     url: String,
     whitelist: &'a Whitelist,
-    progress: OnProgress<'a>,
 }
 
 impl WorkerCall<'_> {
@@ -98,8 +146,15 @@ impl WorkerCall<'_> {
             Ok(dropped) => report.dropped = dropped,
             Err(problem) => report.problem = Some(format!("dropping what left failed: {problem}")),
         }
-        match self.preload().await {
-            Ok(status) => report.preload = Some((&status).into()),
+        let preloaded = match self.told {
+            Told::All { night_id, progress } => {
+                let watched = self.preload(night_id, *progress).await;
+                watched.map(|status| report.preload = Some((&status).into()))
+            }
+            Told::First(items) => self.load_first(items).await,
+        };
+        match preloaded {
+            Ok(()) => {}
             Err(problem) => {
                 let before = report.problem.take().map(|before| format!("{before}; ")).unwrap_or_default();
                 report.problem = Some(format!("{before}preloading failed: {problem}"));
@@ -117,7 +172,7 @@ impl WorkerCall<'_> {
         let delivered = store.delivered(&self.url).await.map_err(|error| error.to_string())?;
         let rows = store.versions(VERSIONS_MAX).await.map_err(|error| error.to_string())?;
         let kept = locations_of(self.whitelist.items.iter());
-        let mut left = std::collections::BTreeSet::new();
+        let mut left = BTreeSet::new();
         for row in rows {
             let is_between = row.version >= delivered && row.version < self.whitelist.version;
             if delivered == 0 || row.status != VersionStatus::Published || !is_between {
@@ -138,20 +193,31 @@ impl WorkerCall<'_> {
         Ok(dropped)
     }
 
-    async fn preload(&self) -> Result<PreloadStatus, String> {
+    /// Loads some items: alone, or ahead of all others where a preload is under way, which this takes the place of.
+    async fn load_first(&self, first: &BTreeSet<ItemName>) -> Result<(), String> {
+        let under_way = self.get::<PreloadStatus>("preload").await?.running;
+        let (ahead, rest): (Vec<_>, Vec<_>) = self.whitelist.items.iter().partition(|item| first.contains(&item.item));
+        let rest = rest.into_iter().filter(|_| under_way);
+        self.post::<Started>("preload", &self.request(ahead.into_iter().chain(rest))).await?;
+        Ok(())
+    }
+
+    fn request<'a>(&self, items: impl Iterator<Item = &'a WhitelistItem>) -> PreloadRequest {
         let settings = &self.night.settings;
-        let item = |item: &larder_model::WhitelistItem| PreloadItem {
-            item: item.item.clone(),
-            locations: item.locations.clone(),
-        };
-        let request = PreloadRequest {
+        PreloadRequest {
             version: self.whitelist.version,
-            items: self.whitelist.items.iter().map(item).collect(),
+            items: items
+                .map(|item| PreloadItem { item: item.item.clone(), locations: item.locations.clone() })
+                .collect(),
             rate_bytes_per_second: Some(settings.rate.bytes_per_second()),
             window_seconds: Some(settings.window.as_secs().max(1)),
-        };
-        let run = self.post::<Started>("preload", &request).await?.run;
-        let deadline = tokio::time::Instant::now() + settings.window + GRACE;
+            written_bytes_per_day: Some(self.night.write_bytes_max),
+        }
+    }
+
+    async fn preload(&self, night_id: &str, progress: OnProgress<'_>) -> Result<PreloadStatus, String> {
+        let mut run = self.post::<Started>("preload", &self.request(self.whitelist.items.iter())).await?.run;
+        let deadline = tokio::time::Instant::now() + self.night.settings.window + GRACE;
         let mut keep_at = tokio::time::Instant::now();
         let mut failed_looks = 0;
         loop {
@@ -159,12 +225,17 @@ impl WorkerCall<'_> {
                 Ok(status) => {
                     failed_looks = 0;
                     if status.run != run {
-                        return Err(format!("run {run} was replaced by run {}", status.run));
+                        // What landed meanwhile is loaded first, and then all of this.
+                        let goes_on = status.run > run && status.version >= self.whitelist.version;
+                        if !goes_on {
+                            return Err(format!("run {run} was replaced by run {}", status.run));
+                        }
+                        run = status.run;
                     }
-                    self.show(&status);
+                    self.show(&status, progress);
                     let now = tokio::time::Instant::now();
                     if !status.running || now >= keep_at {
-                        self.keep(&status).await;
+                        self.keep(&status, night_id).await;
                         keep_at = now + KEEP_EVERY;
                     }
                     if !status.running {
@@ -185,9 +256,9 @@ impl WorkerCall<'_> {
         }
     }
 
-    fn show(&self, status: &PreloadStatus) {
+    fn show(&self, status: &PreloadStatus, progress: OnProgress<'_>) {
         let is_done = |state| !matches!(state, PreloadState::Waiting | PreloadState::Loading);
-        (self.progress)(Progress::Preload {
+        progress(Progress::Preload {
             worker: self.url.clone(),
             bytes_done: status.bytes_loaded + status.bytes_resident,
             bytes_total: status.bytes_total,
@@ -197,9 +268,9 @@ impl WorkerCall<'_> {
     }
 
     /// Keeps how far the preload is. The preload itself does not depend on it.
-    async fn keep(&self, status: &PreloadStatus) {
+    async fn keep(&self, status: &PreloadStatus, night_id: &str) {
         let run = PreloadRun {
-            night_id: self.night_id.to_owned(),
+            night_id: night_id.to_owned(),
             worker_url: self.url.clone(),
             version: self.whitelist.version,
             updated: self.night.clock.now(),

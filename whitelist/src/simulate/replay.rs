@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::policy::{Answer, Policy};
 use super::trace::{DAY_SECONDS, Item, Read, Trace, day_of};
+use crate::choice::load::OFF_PEAK;
 use crate::value::{Reads, value_seconds};
 
 /// What one policy came to over the measured days.
@@ -56,9 +57,6 @@ pub(super) struct Prices {
     pub(super) origin: IoSpeed,
     pub(super) ssd: IoSpeed,
 }
-
-/// What a second of the origin costs off-peak, in seconds of a client's waiting.
-const OFF_PEAK: f64 = 0.2;
 
 impl Prices {
     pub(super) fn saved_seconds(&self, reads: Reads) -> f64 {

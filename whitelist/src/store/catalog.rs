@@ -67,30 +67,43 @@ impl Store {
 
     /// All that the buckets hold, by item.
     pub async fn catalog(&self) -> Result<Vec<CatalogItem>, StoreError> {
-        let read = failed_to("read the catalog");
         let rows = sqlx::query(
             "SELECT bucket, table_name, partition_name, bytes, objects, prefixes FROM catalog_item \
              ORDER BY table_name, partition_name, bucket",
         )
         .fetch_all(&self.pool)
         .await
-        .map_err(&read)?;
-        rows.iter()
-            .map(|row| {
-                let item = item_of(row)?;
-                let prefixes: String = row.try_get("prefixes").map_err(&read)?;
-                let prefixes = serde_json::from_str(&prefixes)
-                    .map_err(|error| bad_data(format!("the catalog's item `{item}`"), error))?;
-                Ok(CatalogItem {
-                    item,
-                    bucket: row.try_get("bucket").map_err(&read)?,
-                    bytes: count_of(row, "bytes").map_err(&read)?,
-                    objects: count_of(row, "objects").map_err(&read)?,
-                    prefixes,
-                })
-            })
-            .collect()
+        .map_err(failed_to("read the catalog"))?;
+        rows.iter().map(catalog_item).collect()
     }
+
+    /// What the buckets held of one table, by item.
+    pub(crate) async fn catalog_of(&self, table: &TableName) -> Result<Vec<CatalogItem>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT bucket, table_name, partition_name, bytes, objects, prefixes FROM catalog_item \
+             WHERE table_name = $1 ORDER BY partition_name, bucket",
+        )
+        .bind(table.to_string())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed_to("read a table's catalog"))?;
+        rows.iter().map(catalog_item).collect()
+    }
+}
+
+fn catalog_item(row: &AnyRow) -> Result<CatalogItem, StoreError> {
+    let read = failed_to("read the catalog");
+    let item = item_of(row)?;
+    let prefixes: String = row.try_get("prefixes").map_err(&read)?;
+    let prefixes =
+        serde_json::from_str(&prefixes).map_err(|error| bad_data(format!("the catalog's item `{item}`"), error))?;
+    Ok(CatalogItem {
+        item,
+        bucket: row.try_get("bucket").map_err(&read)?,
+        bytes: count_of(row, "bytes").map_err(&read)?,
+        objects: count_of(row, "objects").map_err(&read)?,
+        prefixes,
+    })
 }
 
 /// The item that a row's `table_name` and `partition_name` spell.

@@ -94,6 +94,22 @@ impl Store {
         Ok(())
     }
 
+    /// Whether the last that was heard of a worker's newest preload is that it goes on.
+    pub(crate) async fn has_unfinished_preload(&self, worker_url: &str) -> Result<bool, StoreError> {
+        let read = failed_to("read a worker's preload");
+        let row =
+            sqlx::query("SELECT status FROM preload_run WHERE worker_url = $1 ORDER BY updated DESC, night_id LIMIT 1")
+                .bind(worker_url.to_owned())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(&read)?;
+        let Some(row) = row else { return Ok(false) };
+        let status: String = row.try_get(0).map_err(&read)?;
+        let status: PreloadStatus = serde_json::from_str(&status)
+            .map_err(|error| bad_data(format!("the preload of worker {worker_url}"), error))?;
+        Ok(status.running)
+    }
+
     /// The newest preloads, the newest first.
     pub async fn preload_runs(&self, limit: u32) -> Result<Vec<PreloadRun>, StoreError> {
         let read = failed_to("read the preloads");

@@ -4,7 +4,9 @@ use larder_model::{IoSpeed, ItemName, Location, WhitelistItem};
 use larder_model::{Whitelist, whitelist::FORMAT};
 use sqlx::migrate::MigrateDatabase;
 
+use super::versions::DOCUMENTS_MAX;
 use super::*;
+use crate::choice::{Cap, CapOf, Caps, Factor};
 use crate::speed::Measured;
 use crate::value::Reads;
 
@@ -130,6 +132,35 @@ async fn versions_count_up_and_the_newest_published_is_in_force() {
 }
 
 #[tokio::test]
+async fn a_version_is_published_over_the_one_it_was_made_from_and_no_other() {
+    let (_folder, store) = scratch().await;
+    let none = store.publish_over(1, document(&["a.b.t"])).await.unwrap();
+    assert_eq!(none, None, "there is no version 1");
+    assert_eq!(store.publish_over(0, document(&["a.b.t"])).await.unwrap().unwrap().version, 1);
+    assert_eq!(store.publish_over(0, document(&["a.b.u"])).await.unwrap(), None);
+    store.add_version(document(&["a.b.v"]), VersionStatus::Proposed, None).await.unwrap();
+    let third = store.publish_over(1, document(&["a.b.u"])).await.unwrap().unwrap();
+    assert_eq!((third.version, store.published_before(3).await.unwrap()), (3, Some(1)), "2 is a proposal");
+    assert_eq!(store.published_before(1).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn items_of_old_versions_are_let_go_and_what_is_in_force_stays() {
+    let (_folder, store) = scratch().await;
+    store.add_version(document(&["a.b.t"]), VersionStatus::Published, None).await.unwrap();
+    for _ in 0..DOCUMENTS_MAX + 2 {
+        store.add_version(document(&["a.b.u"]), VersionStatus::Proposed, None).await.unwrap();
+    }
+    assert!(store.whitelist_in_force().await.unwrap().is_some(), "however many are proposed");
+    store.add_version(document(&["a.b.v"]), VersionStatus::Published, None).await.unwrap();
+    store.add_version(document(&["a.b.w"]), VersionStatus::Published, None).await.unwrap();
+    let newest = DOCUMENTS_MAX + 5;
+    assert_eq!(store.whitelist(newest - DOCUMENTS_MAX).await.unwrap(), None);
+    assert!(store.whitelist(newest - DOCUMENTS_MAX + 1).await.unwrap().is_some());
+    assert_eq!(store.versions(1000).await.unwrap().len() as u64, newest, "the history is whole");
+}
+
+#[tokio::test]
 async fn verdicts_are_kept_whole_and_summed_by_table() {
     let (_folder, store) = scratch().await;
     let row = |item: &str, rank| CandidateRow {
@@ -139,15 +170,26 @@ async fn verdicts_are_kept_whole_and_summed_by_table() {
         reads: Reads { requests: 2, bytes: 1 << 53 },
         queries: rank,
         value_seconds: 0.5,
+        load_seconds: 0.25,
+        held: rank == 3,
+        factors: (rank == 4).then(|| Factor::new("requests", 2.0, "requests", "so many")).into_iter().collect(),
         taken: rank == 1,
         rank,
         reason: "so".into(),
         ruling: (rank == 2).then_some(crate::choice::RulingKind::Deny),
     };
     let rows: Vec<CandidateRow> = (1..=1100).map(|rank| row(&format!("a.b.t/d={rank}"), rank)).collect();
-    store.set_candidates(&rows).await.unwrap();
-    store.set_candidates(&rows).await.unwrap();
+    assert_eq!(store.last_choice().await.unwrap(), None);
+    let cap = Cap { of: CapOf::Owner("web".into()), tables: vec!["a.b.*".parse().unwrap()], bytes: 7 };
+    let verdicts = Verdicts { budget_bytes: 90, cut_density: 0.1, caps: Caps(vec![cap]), rows };
+    store.set_verdicts(&verdicts, 3).await.unwrap();
+    store.set_verdicts(&verdicts, 3).await.unwrap();
+    let last = store.last_choice().await.unwrap().unwrap();
+    assert_eq!((last.version, last.budget_bytes, last.cut_density, &last.caps), (3, 90, 0.1, &verdicts.caps));
+    let rows = verdicts.rows;
     assert_eq!(store.candidates().await.unwrap(), rows);
+    let weighed = store.weighed().await.unwrap();
+    assert_eq!((weighed.len(), weighed[2].held, weighed[3].held, weighed[0].load_seconds), (1100, true, false, 0.25));
     assert_eq!(store.candidates_of(&"a.b.none".parse().unwrap(), 9).await.unwrap(), []);
     let table = "a.b.t".parse().unwrap();
     assert_eq!(store.candidates_of(&table, 9).await.unwrap(), rows[..9]);

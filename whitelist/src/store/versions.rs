@@ -1,17 +1,14 @@
-//! Whitelist versions, and the verdicts of the last choice.
+//! Whitelist versions.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use larder_model::{ItemName, TableName, Whitelist};
+use larder_model::Whitelist;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 use utoipa::ToSchema;
 
-use super::{
-    INSERT_ROWS_MAX, Store, StoreError, bad_data, count_of, day_of, failed_to, placeholders, time_of, time_text, to_sql,
-};
-use crate::choice::RulingKind;
-use crate::value::Reads;
+use super::candidates::{Verdicts, replace_verdicts};
+use super::{Store, StoreError, bad_data, count_of, day_of, failed_to, time_of, time_text, to_sql};
 
 /// How far a version has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -53,51 +50,8 @@ pub struct VersionRow {
     pub value_seconds: f64,
 }
 
-/// What the last choice weighed, and how it decided.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct CandidateRow {
-    /// The table and partition.
-    pub item: ItemName,
-    /// Its size at the origin.
-    pub bytes: u64,
-    /// Its objects.
-    pub objects: u64,
-    /// Requests and bytes read over the history.
-    #[serde(flatten)]
-    pub reads: Reads,
-    /// Queries that named it over the history.
-    pub queries: u64,
-    /// What holding it saves, in seconds.
-    pub value_seconds: f64,
-    /// Whether it was taken.
-    pub taken: bool,
-    /// Its place by density, from 1.
-    pub rank: u64,
-    /// Why it was taken or not, in words.
-    pub reason: String,
-    /// What people decided about it.
-    pub ruling: Option<RulingKind>,
-}
-
-/// The candidates of one table together.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct TableRow {
-    /// The table.
-    pub table: TableName,
-    /// Its partitions, or 1.
-    pub items: u64,
-    /// Its size at the origin.
-    pub bytes: u64,
-    /// Its objects.
-    pub objects: u64,
-    /// Requests and bytes read over the history.
-    #[serde(flatten)]
-    pub reads: Reads,
-    /// The most queries that named any one of its items over the history.
-    pub queries: u64,
-    /// What holding all of it saves, in seconds.
-    pub value_seconds: f64,
-}
+/// Versions whose items are kept, so that they can be compared and rolled back to. Of older ones the history is kept.
+pub(crate) const DOCUMENTS_MAX: u64 = 100;
 
 const VERSION_COLUMNS: &str = "version, status, created, night, reason, items, bytes, value_seconds";
 
@@ -121,7 +75,7 @@ impl Store {
         }
     }
 
-    /// A version's document.
+    /// A version's document; `None` where there is no such version, or it is so old that its items were let go.
     pub async fn whitelist(&self, version: u64) -> Result<Option<Whitelist>, StoreError> {
         let read = failed_to("read a whitelist");
         let row = sqlx::query("SELECT document FROM whitelist WHERE version = $1")
@@ -131,6 +85,9 @@ impl Store {
             .map_err(&read)?;
         let Some(row) = row else { return Ok(None) };
         let text: String = row.try_get(0).map_err(&read)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
         let document = Whitelist::parse(text.as_bytes());
         document.map(Some).map_err(|error| bad_data(format!("whitelist version {version}"), error))
     }
@@ -157,50 +114,50 @@ impl Store {
         row.as_ref().map(version_row).transpose()
     }
 
+    /// The published version before this one.
+    pub async fn published_before(&self, version: u64) -> Result<Option<u64>, StoreError> {
+        let read = failed_to("read the whitelist's history");
+        let row =
+            sqlx::query("SELECT MAX(version) AS version FROM whitelist WHERE status = 'published' AND version < $1")
+                .bind(to_sql(version))
+                .fetch_one(&self.pool)
+                .await
+                .map_err(&read)?;
+        let before: Option<i64> = row.try_get("version").map_err(&read)?;
+        Ok(before.and_then(|before| u64::try_from(before).ok()))
+    }
+
     /// Numbers a document one above the highest version, and keeps it. Together with a night's document its verdicts
     /// are kept, all at once.
     pub async fn add_version(
         &self,
-        mut document: Whitelist,
+        document: Whitelist,
         status: VersionStatus,
-        candidates: Option<&[CandidateRow]>,
+        verdicts: Option<&Verdicts>,
     ) -> Result<Whitelist, StoreError> {
-        let failed = failed_to("add a whitelist version");
         let mut transaction = self.begin().await?;
-        let row = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM whitelist")
-            .fetch_one(&mut *transaction)
-            .await
-            .map_err(&failed)?;
-        document.version = count_of(&row, "version").map_err(&failed)? + 1;
-        document.validate().map_err(|error| bad_data("a document about to be published", error))?;
-        sqlx::query(
-            "INSERT INTO whitelist (version, status, created, night, reason, items, bytes, value_seconds, document) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        )
-        .bind(to_sql(document.version))
-        .bind(status.as_str())
-        .bind(time_text(document.created))
-        .bind(document.night.to_string())
-        .bind(&document.reason)
-        .bind(to_sql(document.items.len() as u64))
-        .bind(to_sql(document.bytes()))
-        .bind(document.items.iter().map(|item| item.value_seconds).sum::<f64>())
-        .bind(String::from_utf8(document.to_json()).expect("JSON is UTF-8"))
-        .execute(&mut *transaction)
-        .await
-        .map_err(&failed)?;
-        if let Some(candidates) = candidates {
-            replace_candidates(&mut transaction, candidates).await?;
-        }
-        transaction.commit().await.map_err(&failed)?;
+        let document = insert_version(&mut transaction, document, status, verdicts).await?;
+        transaction.commit().await.map_err(failed_to("add a whitelist version"))?;
         Ok(document)
     }
 
-    /// Keeps the verdicts of a choice that changed nothing.
-    pub async fn set_candidates(&self, candidates: &[CandidateRow]) -> Result<(), StoreError> {
+    /// Publishes a document if the version that it was made from is still in force; `None` if another is.
+    pub(crate) async fn publish_over(&self, over: u64, document: Whitelist) -> Result<Option<Whitelist>, StoreError> {
+        let failed = failed_to("add a whitelist version");
         let mut transaction = self.begin().await?;
-        replace_candidates(&mut transaction, candidates).await?;
-        transaction.commit().await.map_err(failed_to("keep the verdicts"))
+        let row = sqlx::query(
+            "SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) AS version FROM whitelist WHERE status = 'published'",
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(&failed)?;
+        if count_of(&row, "version").map_err(&failed)? != over {
+            return Ok(None);
+        }
+        // Two that pass this at once want the same number, which only one of them gets.
+        let document = insert_version(&mut transaction, document, VersionStatus::Published, None).await?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(Some(document))
     }
 
     /// Puts a proposal in force, with the reason and time of its approval. Says whether it was still a proposal.
@@ -219,103 +176,50 @@ impl Store {
         .map_err(failed_to("publish a proposal"))?;
         Ok(done.rows_affected() > 0)
     }
-
-    /// All verdicts of the last choice, the densest first.
-    pub async fn candidates(&self) -> Result<Vec<CandidateRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM candidate ORDER BY place")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(failed_to("read the verdicts"))?;
-        rows.iter().map(candidate_row).collect()
-    }
-
-    /// The verdicts about one table's items, the densest first.
-    pub async fn candidates_of(&self, table: &TableName, limit: u32) -> Result<Vec<CandidateRow>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM candidate WHERE table_name = $1 ORDER BY place LIMIT $2")
-            .bind(table.to_string())
-            .bind(i64::from(limit))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(failed_to("read a table's verdicts"))?;
-        rows.iter().map(candidate_row).collect()
-    }
-
-    /// The verdict about one item.
-    pub async fn candidate(&self, item: &ItemName) -> Result<Option<CandidateRow>, StoreError> {
-        let row = sqlx::query("SELECT * FROM candidate WHERE table_name = $1 AND partition_name = $2")
-            .bind(item.table.to_string())
-            .bind(item.partition.clone())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failed_to("read an item's verdict"))?;
-        row.as_ref().map(candidate_row).transpose()
-    }
-
-    /// The candidates by table, the most valuable first.
-    pub async fn tables(&self, limit: u32) -> Result<Vec<TableRow>, StoreError> {
-        let read = failed_to("read the tables");
-        let rows = sqlx::query(
-            "SELECT table_name, '' AS partition_name, COUNT(*) AS items, CAST(SUM(bytes) AS BIGINT) AS bytes, \
-             CAST(SUM(objects) AS BIGINT) AS objects, SUM(CAST(requests AS DOUBLE PRECISION)) AS requests, \
-             SUM(CAST(read_bytes AS DOUBLE PRECISION)) AS read_bytes, MAX(queries) AS queries, \
-             SUM(value_seconds) AS value_seconds FROM candidate GROUP BY table_name \
-             ORDER BY value_seconds DESC, table_name LIMIT $1",
-        )
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(&read)?;
-        rows.iter()
-            .map(|row| {
-                Ok(TableRow {
-                    table: super::catalog::item_of(row)?.table,
-                    items: count_of(row, "items").map_err(&read)?,
-                    bytes: count_of(row, "bytes").map_err(&read)?,
-                    objects: count_of(row, "objects").map_err(&read)?,
-                    // Summed as doubles: broken logs may hold counts whose sum no integer can.
-                    reads: Reads {
-                        requests: row.try_get::<f64, _>("requests").map_err(&read)? as u64,
-                        bytes: row.try_get::<f64, _>("read_bytes").map_err(&read)? as u64,
-                    },
-                    queries: count_of(row, "queries").map_err(&read)?,
-                    value_seconds: row.try_get("value_seconds").map_err(&read)?,
-                })
-            })
-            .collect()
-    }
 }
 
-async fn replace_candidates(
+async fn insert_version(
     transaction: &mut sqlx::Transaction<'static, sqlx::Any>,
-    candidates: &[CandidateRow],
-) -> Result<(), StoreError> {
-    let failed = failed_to("keep the verdicts");
-    sqlx::query("DELETE FROM candidate").execute(&mut **transaction).await.map_err(&failed)?;
-    for chunk in candidates.chunks(INSERT_ROWS_MAX) {
-        let statement = format!(
-            "INSERT INTO candidate (table_name, partition_name, bytes, objects, requests, read_bytes, queries, \
-             value_seconds, taken, place, reason, ruling) VALUES {}",
-            placeholders(chunk.len(), 12)
-        );
-        let mut insert = sqlx::query(AssertSqlSafe(statement));
-        for row in chunk {
-            insert = insert
-                .bind(row.item.table.to_string())
-                .bind(&row.item.partition)
-                .bind(to_sql(row.bytes))
-                .bind(to_sql(row.objects))
-                .bind(to_sql(row.reads.requests))
-                .bind(to_sql(row.reads.bytes))
-                .bind(to_sql(row.queries))
-                .bind(row.value_seconds)
-                .bind(i64::from(row.taken))
-                .bind(to_sql(row.rank))
-                .bind(&row.reason)
-                .bind(row.ruling.map(|ruling| ruling.as_str().to_owned()));
-        }
-        insert.execute(&mut **transaction).await.map_err(&failed)?;
+    mut document: Whitelist,
+    status: VersionStatus,
+    verdicts: Option<&Verdicts>,
+) -> Result<Whitelist, StoreError> {
+    let failed = failed_to("add a whitelist version");
+    let row = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM whitelist")
+        .fetch_one(&mut **transaction)
+        .await
+        .map_err(&failed)?;
+    document.version = count_of(&row, "version").map_err(&failed)? + 1;
+    document.validate().map_err(|error| bad_data("a document about to be published", error))?;
+    sqlx::query(
+        "INSERT INTO whitelist (version, status, created, night, reason, items, bytes, value_seconds, document) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(to_sql(document.version))
+    .bind(status.as_str())
+    .bind(time_text(document.created))
+    .bind(document.night.to_string())
+    .bind(&document.reason)
+    .bind(to_sql(document.items.len() as u64))
+    .bind(to_sql(document.bytes()))
+    .bind(document.items.iter().map(|item| item.value_seconds).sum::<f64>())
+    .bind(String::from_utf8(document.to_json()).expect("JSON is UTF-8"))
+    .execute(&mut **transaction)
+    .await
+    .map_err(&failed)?;
+    // What is in force stays, however many were proposed since.
+    sqlx::query(
+        "UPDATE whitelist SET document = '' WHERE version <= $1 AND document <> '' \
+         AND version < (SELECT MAX(version) FROM whitelist WHERE status = 'published')",
+    )
+    .bind(to_sql(document.version.saturating_sub(DOCUMENTS_MAX)))
+    .execute(&mut **transaction)
+    .await
+    .map_err(&failed)?;
+    if let Some(verdicts) = verdicts {
+        replace_verdicts(transaction, verdicts, document.version).await?;
     }
-    Ok(())
+    Ok(document)
 }
 
 fn version_row(row: &AnyRow) -> Result<VersionRow, StoreError> {
@@ -336,29 +240,5 @@ fn version_row(row: &AnyRow) -> Result<VersionRow, StoreError> {
         items: count_of(row, "items").map_err(&read)?,
         bytes: count_of(row, "bytes").map_err(&read)?,
         value_seconds: row.try_get("value_seconds").map_err(&read)?,
-    })
-}
-
-fn candidate_row(row: &AnyRow) -> Result<CandidateRow, StoreError> {
-    let read = failed_to("read a verdict");
-    let ruling: Option<String> = row.try_get("ruling").map_err(&read)?;
-    Ok(CandidateRow {
-        item: super::catalog::item_of(row)?,
-        bytes: count_of(row, "bytes").map_err(&read)?,
-        objects: count_of(row, "objects").map_err(&read)?,
-        reads: Reads {
-            requests: count_of(row, "requests").map_err(&read)?,
-            bytes: count_of(row, "read_bytes").map_err(&read)?,
-        },
-        queries: count_of(row, "queries").map_err(&read)?,
-        value_seconds: row.try_get("value_seconds").map_err(&read)?,
-        taken: count_of(row, "taken").map_err(&read)? > 0,
-        rank: count_of(row, "place").map_err(&read)?,
-        reason: row.try_get("reason").map_err(&read)?,
-        ruling: match ruling.as_deref() {
-            Some("pin") => Some(RulingKind::Pin),
-            Some("deny") => Some(RulingKind::Deny),
-            _ => None,
-        },
     })
 }

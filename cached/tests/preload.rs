@@ -1,0 +1,145 @@
+//! What a preload keeps to: its window, its rate, the wear of the SSD, the readers' sake. Each test is named after a
+//! promise.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use chrono::TimeDelta;
+use common::{CountingOrigin, Worker, content, preload, preloaded, put, read};
+use futures::future::join_all;
+use larder_cached::{Admit, Consistency};
+use larder_model::Clock;
+use larder_model::admin::{PreloadRequest, PreloadState, PreloadStatus};
+
+const MIB: usize = 1 << 20;
+
+/// Three partitions of 2 MiB.
+async fn lake() -> Arc<CountingOrigin> {
+    let origin = Arc::new(CountingOrigin::default());
+    for day in 1..4 {
+        put(&origin, &format!("db/t/dt={day}/f"), &content(2 * MIB, day)).await;
+    }
+    origin
+}
+
+fn all() -> PreloadRequest {
+    preload(&["db/t/dt=1/", "db/t/dt=2/", "db/t/dt=3/"])
+}
+
+fn states(status: &PreloadStatus) -> Vec<PreloadState> {
+    status.items.iter().map(|item| item.state).collect()
+}
+
+#[tokio::test]
+async fn a_preload_ends_with_its_window_says_what_is_left_and_is_resumed_where_it_was() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), lake().await);
+    let worker = Worker::start(folder.path(), origin.clone(), Consistency::Immutable).await;
+    // A byte a second: after the first stretch of each item it would wait for days.
+    let request = PreloadRequest { rate_bytes_per_second: Some(1), window_seconds: Some(1), ..all() };
+    let status = preloaded(&worker, request).await;
+    assert_eq!(status.stopped.as_deref(), Some("its window has closed"));
+    assert_eq!(states(&status), [PreloadState::LeftOut; 3]);
+    assert!(status.items.iter().all(|item| item.message.as_deref().is_some_and(|why| why.contains("the run ended"))));
+    assert!((1..6 << 20).contains(&status.bytes_loaded), "the rate was kept: {status:?}");
+    worker.stop().await;
+
+    // As after a kill: another process takes up what is there.
+    let worker = Worker::start(folder.path(), origin.clone(), Consistency::Immutable).await;
+    let resumed = preloaded(&worker, all()).await;
+    assert_eq!(states(&resumed), [PreloadState::Done; 3]);
+    assert_eq!(resumed.bytes_resident, status.bytes_loaded, "nothing is read twice");
+    assert_eq!(origin.bytes_read(), 6 << 20);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn wear_preloads_write_no_more_in_a_day_than_they_may_also_over_a_restart() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), lake().await);
+    let limited = || PreloadRequest { written_bytes_per_day: Some(3 << 20), ..all() };
+    let worker = Worker::start(folder.path(), origin.clone(), Consistency::Immutable).await;
+    let status = preloaded(&worker, limited()).await;
+    assert!(status.stopped.as_deref().is_some_and(|why| why.contains("for the SSD's sake")), "{status:?}");
+    assert!(status.bytes_loaded <= 3 << 20 && states(&status).contains(&PreloadState::LeftOut), "{status:?}");
+    worker.stop().await;
+
+    let worker = Worker::start(folder.path(), origin.clone(), Consistency::Immutable).await;
+    let again = preloaded(&worker, limited()).await;
+    assert!(status.bytes_loaded + again.bytes_loaded <= 3 << 20, "{again:?}");
+    worker.clock.set(worker.clock.now() + TimeDelta::hours(25));
+    let next_day = preloaded(&worker, limited()).await;
+    assert!(next_day.bytes_loaded > 0 && next_day.bytes_loaded <= 3 << 20, "{next_day:?}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_preload_holds_back_while_readers_suffer() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), lake().await);
+    for n in 0..28 {
+        put(&origin, &format!("db/read/dt={n}/f"), &content(1000, n)).await;
+    }
+    let worker = Worker::start(folder.path(), origin.clone(), Consistency::Immutable).await;
+    worker.whitelist(1, &[("hive.db.t/dt=1", "db/t/dt=1/")]).await;
+    for n in 0..20 {
+        read(&worker.s3, &format!("db/read/dt={n}/f")).await;
+    }
+    // From now on the storage answers late, as one that a preload overruns does.
+    origin.delay_ms.store(100, Ordering::SeqCst);
+    let run = worker.engine.preload(PreloadRequest { rate_bytes_per_second: Some(4 << 20), ..all() });
+    loop {
+        let status = worker.engine.preload_status();
+        assert_eq!(status.run, run);
+        if !status.running {
+            assert!(status.held_back_seconds > 0.0, "{status:?}");
+            assert_eq!(states(&status), [PreloadState::Done; 3], "it ends all the same");
+            break;
+        }
+        let keys: Vec<String> = (20..28).map(|n| format!("db/read/dt={n}/f")).collect();
+        join_all(keys.iter().map(|key| read(&worker.s3, key))).await;
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_preload_nobody_suffers_from_does_not_hold_back() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), lake().await);
+    let worker = Worker::start(folder.path(), origin.clone(), Consistency::Immutable).await;
+    let status = preloaded(&worker, all()).await;
+    assert_eq!((status.held_back_seconds, states(&status)), (0.0, vec![PreloadState::Done; 3]));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_preloaded_for_a_version_to_come_is_held_for_its_items() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), lake().await);
+    for n in 0..12 {
+        put(&origin, &format!("db/scan/dt={n}/f"), &content(16 * MIB, 10 + n)).await;
+    }
+    let worker = Worker::start_with(folder.path(), origin.clone(), Consistency::Immutable, Admit::All).await;
+    worker.engine.preload(PreloadRequest { version: 1, ..preload(&["db/t/dt=1/"]) });
+    tokio::task::yield_now().await;
+    assert_eq!(worker.engine.preload_status().bytes_loaded, 0, "it waits for the version that it fulfils");
+    worker.whitelist(1, &[("hive.db.t/dt=1", "db/t/dt=1/")]).await;
+    while worker.engine.preload_status().running {
+        tokio::task::yield_now().await;
+    }
+    for n in 0..12 {
+        read(&worker.s3, &format!("db/scan/dt={n}/f")).await;
+    }
+    let residency = worker.engine.residency().await;
+    assert_eq!(residency.items[0].resident_bytes, 2 << 20, "no scan pushes it out");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn an_item_that_cannot_be_read_is_reported_and_the_others_are_loaded() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), lake().await);
+    let worker = Worker::start(folder.path(), origin.clone(), Consistency::Immutable).await;
+    let mut request = all();
+    request.items[1].locations[0].bucket = "elsewhere".into();
+    let status = preloaded(&worker, request).await;
+    assert_eq!(states(&status), [PreloadState::Done, PreloadState::Failed, PreloadState::Done]);
+    assert!(status.items[1].message.as_deref().is_some_and(|why| why.contains("`elsewhere` is not served")));
+    worker.stop().await;
+}
