@@ -14,6 +14,7 @@ use anyhow::Result;
 use larder_cached::{Engine, EngineParts, Origins};
 use larder_model::Clock;
 use larder_planner_hook::{ResolveBucket, ResolveState};
+use larder_whitelist::night::Demand;
 use larder_whitelist::store::Worker;
 use larder_whitelist::{ApiState, CatalogBucket, EventBucket, Landing, Night, Spool, Store, TouchedItems};
 use tokio::task::JoinHandle;
@@ -234,6 +235,10 @@ pub(crate) fn night(
         catalog: catalog.collect(),
         settings: config.nightly.clone(),
         write_bytes_max: config.nightly.wear_bytes(config.cache.ssd.capacity),
+        demand: Demand {
+            fills: config.cache.admit == larder_cached::Admit::All,
+            ssd_bytes: config.cache.ssd.capacity.as_u64(),
+        },
         workers,
     }
 }

@@ -69,7 +69,7 @@ impl ColdReads {
 
     /// Whether an object earns more per byte and day than the whitelist's least valuable item.
     pub(crate) fn worth_admitting(&self, name: ObjectId, whitelist: &Whitelist, now: DateTime<Utc>) -> bool {
-        let price = whitelist.cut_density / whitelist.history_days.max(1) as f64;
+        let price = whitelist.cut_density / whitelist.horizon_days.max(1) as f64;
         self.objects.get(&name).is_some_and(|heat| heat.seconds_per_day(now) > price)
     }
 }
@@ -86,7 +86,7 @@ mod tests {
         let (reads, now) = (ColdReads::new(), DateTime::UNIX_EPOCH);
         let mut list = whitelist();
         // The cut's item earns a second per day and byte.
-        (list.cut_density, list.history_days) = (30.0, 30);
+        (list.cut_density, list.horizon_days) = (30.0, 30);
         for second in 0..50 {
             reads.record(1, 10, 100.0, now + TimeDelta::seconds(second));
         }
@@ -108,7 +108,7 @@ mod tests {
     fn what_is_read_no_more_loses_its_place() {
         let (reads, now) = (ColdReads::new(), DateTime::UNIX_EPOCH);
         let mut list = whitelist();
-        (list.cut_density, list.history_days) = (30.0, 30);
+        (list.cut_density, list.horizon_days) = (30.0, 30);
         for day in 0..3 {
             reads.record(1, 1, 2.0, now + DAY * day);
         }

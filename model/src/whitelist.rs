@@ -29,9 +29,9 @@ pub struct Whitelist {
     pub created: DateTime<Utc>,
     /// The last day of logs it was computed from.
     pub night: NaiveDate,
-    /// The days of history that had reads. Values stand for as many days to come.
-    #[serde(default = "history_days_default")]
-    pub history_days: u64,
+    /// The days to come that values stand for.
+    #[serde(default = "horizon_days_default", alias = "history_days")]
+    pub horizon_days: u64,
     /// The bytes the items may take together.
     pub budget_bytes: u64,
     /// Value per byte of the last item taken by its value: the price of space. Zero when everything of value fitted.
@@ -47,7 +47,7 @@ pub struct Whitelist {
 }
 
 /// Of documents that do not say.
-fn history_days_default() -> u64 {
+fn horizon_days_default() -> u64 {
     30
 }
 
@@ -188,7 +188,7 @@ pub(crate) mod tests {
             created: DateTime::UNIX_EPOCH,
             night: NaiveDate::MIN,
             budget_bytes: 1 << 30,
-            history_days: 30,
+            horizon_days: 30,
             cut_density: 0.0,
             origin: speed,
             ssd: speed,

@@ -146,7 +146,7 @@ pub(crate) mod tests {
             created: Default::default(),
             night: Default::default(),
             budget_bytes: 1,
-            history_days: 30,
+            horizon_days: 30,
             cut_density: 0.0,
             origin: speed,
             ssd: speed,

@@ -184,7 +184,7 @@ mod tests {
             created: Default::default(),
             night: Default::default(),
             budget_bytes: 10,
-            history_days: 30,
+            horizon_days: 30,
             cut_density: 0.0,
             origin: IoSpeed { overhead_seconds: 0.0, bytes_per_second: 1.0 },
             ssd: IoSpeed { overhead_seconds: 0.0, bytes_per_second: 1.0 },

@@ -163,7 +163,7 @@ mod tests {
             created: chrono::DateTime::UNIX_EPOCH,
             night: chrono::NaiveDate::default(),
             budget_bytes: 100,
-            history_days: 30,
+            horizon_days: 30,
             cut_density: 0.0,
             origin: speed,
             ssd: speed,

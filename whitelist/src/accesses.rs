@@ -243,6 +243,7 @@ fn access_rows_of(batch: &RecordBatch) -> Vec<AccessRow> {
         hit_requests: integer(batch, 5, row),
         hit_bytes: double(batch, 6, row),
         hit_seconds: double(batch, 7, row),
+        bursts: integer(batch, 8, row),
     };
     (0..batch.num_rows()).map(row_of).collect()
 }

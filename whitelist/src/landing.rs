@@ -10,7 +10,6 @@
 
 mod list;
 mod objects;
-mod time;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

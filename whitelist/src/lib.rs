@@ -15,7 +15,7 @@ pub mod forecast;
 pub mod landing;
 pub mod logs;
 pub mod night;
-mod partition_date;
+mod partition_time;
 pub mod publish;
 pub mod schedule;
 pub mod settings;

@@ -10,6 +10,7 @@
 //! second finds the first one's lease and says so.
 
 mod decide;
+mod foresee;
 mod report;
 mod weigh;
 mod workers;
@@ -25,6 +26,8 @@ use larder_model::{ByteSize, Clock, IoSpeed, ItemName, Location, Whitelist, Whit
 use thiserror::Error;
 
 use self::decide::{Decided, Limits};
+pub use self::foresee::Demand;
+use self::foresee::Foresight;
 pub use self::report::{NightReport, NotLoaded, PreloadSummary, WorkerReport};
 use self::weigh::weigh;
 use crate::accesses::{AccessError, DayFiles, aggregate};
@@ -33,7 +36,7 @@ use crate::publish::diff;
 use crate::settings::NightlySettings;
 use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD, SpeedReport};
 use crate::store::decisions::Rulings;
-use crate::store::{Lease, Store, StoreError, StoredNight, Verdicts, VersionStatus};
+use crate::store::{CatalogItem, Lease, Store, StoreError, StoredNight, Verdicts, VersionStatus};
 
 /// Everything a night needs.
 #[derive(Debug, Clone)]
@@ -50,6 +53,8 @@ pub struct Night {
     pub settings: NightlySettings,
     /// What a worker's preloads may write to its SSD within a day, in bytes.
     pub write_bytes_max: u64,
+    /// What the room that the whitelist leaves is used for.
+    pub demand: Demand,
     /// Admin URLs of the workers to preload; `None` for those that the store has seen within a day.
     pub workers: Option<Vec<String>>,
 }
@@ -219,7 +224,8 @@ impl Night {
             None
         };
         let in_force = self.in_force(report).await?;
-        let weighed = weigh(history, catalog, &rulings, report.origin.speed, report.ssd.speed);
+        let foresight = self.foresee(report, &catalog, in_force.as_ref()).await?;
+        let weighed = weigh(history, catalog, &rulings, &foresight);
         let limits = Limits {
             budget_bytes: report.budget_bytes,
             write_bytes_max: self.write_bytes_max,
@@ -228,6 +234,25 @@ impl Night {
         let decided = Decided::new(weighed, in_force.as_ref(), report.origin.speed, limits);
         report.count(&decided, in_force.as_ref());
         Ok((decided.draft(report, self.clock.now()), decided.verdicts()))
+    }
+
+    /// Learns the history day by day.
+    async fn foresee(
+        &self,
+        report: &NightReport,
+        catalog: &[CatalogItem],
+        in_force: Option<&Whitelist>,
+    ) -> Result<Foresight, NightError> {
+        let sizes = catalog.iter().filter(|item| !item.prefixes.is_empty());
+        let sizes = sizes.map(|item| (item.item.clone(), item.objects, item.bytes));
+        let mut foresight = Foresight::new(sizes, report.origin.speed, report.ssd.speed, self.demand);
+        let whitelisted = in_force.iter().flat_map(|list| &list.items).map(|item| &item.item).collect();
+        let first = self.first_day(report.night);
+        for day in self.store.days(first, report.night).await.map_err(at("read the days"))? {
+            let items = self.store.day_items(day.day).await.map_err(at("read the history"))?;
+            foresight.observe(day.day, &items, &whitelisted);
+        }
+        Ok(foresight)
     }
 
     fn first_day(&self, night: NaiveDate) -> NaiveDate {

@@ -275,7 +275,7 @@ pub(crate) fn whitelist(version: u64, items: &[(&str, &str)]) -> Whitelist {
         created: Default::default(),
         night: Default::default(),
         budget_bytes: 1 << 30,
-        history_days: 30,
+        horizon_days: 30,
         cut_density: 0.0,
         origin: speed,
         ssd: IoSpeed { overhead_seconds: 0.0001, bytes_per_second: 2e9 },

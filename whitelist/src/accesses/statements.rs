@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use larder_model::access::columns as c;
 
 /// Reads by clients, by table and partition. A read that memory and SSD answered alone is a hit; its seconds tell what
-/// it really took.
+/// it really took. Half-hours of the day with reads stand for bursts.
 pub(super) const ACCESSES: &str = "
     SELECT
         table_name,
@@ -16,9 +16,11 @@ pub(super) const ACCESSES: &str = "
         SUM(CASE WHEN kind = 'get' THEN sent ELSE 0 END) AS bytes,
         SUM(CASE WHEN kind = 'get' AND hit = sent AND sent > 0 THEN 1 ELSE 0 END) AS hit_requests,
         SUM(CASE WHEN kind = 'get' AND hit = sent THEN sent ELSE 0 END) AS hit_bytes,
-        SUM(CASE WHEN kind = 'get' AND hit = sent AND sent > 0 THEN seconds ELSE 0 END) AS hit_seconds
+        SUM(CASE WHEN kind = 'get' AND hit = sent AND sent > 0 THEN seconds ELSE 0 END) AS hit_seconds,
+        COUNT(DISTINCT CASE WHEN kind = 'get' THEN half_hour END) AS bursts
     FROM (
         SELECT
+            FLOOR(EXTRACT(EPOCH FROM time) / 1800) AS half_hour,
             table_name,
             partition,
             kind,

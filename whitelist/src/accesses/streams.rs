@@ -19,6 +19,9 @@ use crate::value::Reads;
 /// Engines merge neighbouring reads up to about this size, so a query that read more must have sent more requests.
 const REQUEST_BYTES_MAX: f64 = 8.0 * 1024.0 * 1024.0;
 
+/// Events come without their times of day, so queries stand for bursts; there are no more half-hours than these.
+const BURSTS_PER_DAY_MAX: u64 = 48;
+
 /// Stands for a partition in the aggregates where engines named a table and the access log was silent about it.
 pub(crate) const WHOLE_TABLE: &str = "*";
 
@@ -33,6 +36,7 @@ pub(super) struct AccessRow {
     pub(super) hit_requests: u64,
     pub(super) hit_bytes: f64,
     pub(super) hit_seconds: f64,
+    pub(super) bursts: u64,
 }
 
 /// One row of the query events' answer.
@@ -52,6 +56,7 @@ impl AccessRow {
         self.hit_requests += row.hit_requests;
         self.hit_bytes += row.hit_bytes;
         self.hit_seconds += row.hit_seconds;
+        self.bursts = self.bursts.max(row.bursts);
     }
 }
 
@@ -142,6 +147,7 @@ fn join_table(table: &TableName, partitions: BTreeMap<String, Both>) -> impl Ite
         hit_requests: access.hit_requests,
         hit_bytes: access.hit_bytes as u64,
         hit_seconds: access.hit_seconds,
+        bursts: access.bursts.max(event.queries.min(BURSTS_PER_DAY_MAX)),
     })
 }
 

@@ -60,6 +60,7 @@ impl World {
             catalog: vec![bucket],
             settings,
             write_bytes_max: u64::MAX,
+            demand: crate::night::Demand { fills: false, ssd_bytes: 100_000_000 },
             workers: Some(vec![worker.listen().await]),
         };
         let landing = Landing::new(night, TouchedItems::new([events]));

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use larder_model::{ItemName, Location, Whitelist, WhitelistItem};
 
-use super::time::PartitionTime;
 use crate::choice::load::load_seconds;
 use crate::choice::{Candidate, Caps, Ranking, Reason};
+use crate::partition_time::PartitionTime;
 use crate::store::decisions::Rulings;
 
 /// A partition is worth, byte for byte, what the newest held ones before it are: so many of them.

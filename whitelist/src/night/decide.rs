@@ -11,6 +11,7 @@ use super::weigh::Weighed;
 use crate::choice::load::{choose_within_wear, load_seconds};
 use crate::choice::{Caps, Choice, Outcome, Reason, RulingKind};
 use crate::store::{CandidateRow, Verdicts};
+use crate::value::HORIZON_DAYS;
 
 /// What a choice has to keep to.
 #[derive(Debug, Clone)]
@@ -76,7 +77,7 @@ impl Decided {
             version: 1,
             created,
             night: report.night,
-            history_days: report.history_days,
+            horizon_days: u64::from(HORIZON_DAYS.unsigned_abs()),
             budget_bytes: self.limits.budget_bytes,
             cut_density: self.choice.cut_density,
             origin: report.origin.speed,

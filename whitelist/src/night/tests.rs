@@ -48,6 +48,7 @@ impl World {
             }],
             settings: NightlySettings { budget: ByteSize(1_500_000), ..NightlySettings::default() },
             write_bytes_max: u64::MAX,
+            demand: Demand { fills: false, ssd_bytes: 100_000_000 },
             workers: Some(vec![worker.listen().await]),
         };
         Self { _folder: folder, logs, origin, worker, night }

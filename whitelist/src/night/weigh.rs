@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use larder_model::{IoSpeed, ItemName, Location, TableName};
+use larder_model::{ItemName, Location, TableName};
 
+use super::foresee::{Expectation, Foresight};
 use crate::accesses::WHOLE_TABLE;
 use crate::choice::{Candidate, Factor};
 use crate::store::decisions::Rulings;
 use crate::store::{CatalogItem, ItemHistory};
-use crate::value::{Reads, value_seconds};
+use crate::value::Reads;
 
 /// Candidates, and what is known of each beyond what the choice needs, in the same order.
 #[derive(Debug, Default)]
@@ -34,8 +35,7 @@ pub(super) fn weigh(
     history: Vec<ItemHistory>,
     catalog: Vec<CatalogItem>,
     rulings: &Rulings,
-    origin: IoSpeed,
-    ssd: IoSpeed,
+    foresight: &Foresight,
 ) -> Weighed {
     let mut items: BTreeMap<ItemName, Facts> = BTreeMap::new();
     for held in catalog {
@@ -66,28 +66,23 @@ pub(super) fn weigh(
     let mut weighed = Weighed::default();
     for (item, mut facts) in items {
         let ruling = rulings.of(&item).cloned();
-        let value_seconds = value_seconds(facts.reads, origin, ssd);
-        facts.factors = factors(facts.reads, origin, ssd);
+        let Expectation { value_seconds, mut factors } = foresight.expect(&item);
+        if !factors.is_empty() {
+            factors.push(Factor::new(
+                "requests",
+                facts.reads.requests as f64,
+                "requests",
+                "reads of it over the history",
+            ));
+            factors.push(Factor::new("read_bytes", facts.reads.bytes as f64, "bytes", "what these reads asked for"));
+        }
+        facts.factors = factors;
         let bytes = facts.bytes;
         // What is held, and what loading costs, the choice is told separately.
         weighed.candidates.push(Candidate { item, bytes, value_seconds, load_seconds: 0.0, held: false, ruling });
         weighed.facts.push(facts);
     }
     weighed
-}
-
-/// What the value is made of. What was not read has no factors.
-fn factors(reads: Reads, origin: IoSpeed, ssd: IoSpeed) -> Vec<Factor> {
-    if reads.requests == 0 && reads.bytes == 0 {
-        return Vec::new();
-    }
-    let seconds = |speed: IoSpeed| speed.seconds(reads.requests, reads.bytes);
-    vec![
-        Factor::new("requests", reads.requests as f64, "requests", "reads of it over the history"),
-        Factor::new("read_bytes", reads.bytes as f64, "bytes", "what these reads asked for"),
-        Factor::new("origin_seconds", seconds(origin), "seconds", "what they take from the origin"),
-        Factor::new("ssd_seconds", seconds(ssd), "seconds", "what they take from the SSD"),
-    ]
 }
 
 /// The items of each table, as the catalog knows them.
@@ -124,12 +119,17 @@ fn spread(row: ItemHistory, tables: &HashMap<TableName, Vec<ItemName>>, items: &
 
 #[cfg(test)]
 mod tests {
+    use larder_model::IoSpeed;
+
+    use super::super::Demand;
     use super::*;
     use crate::choice::{Ruling, RulingKind};
     use crate::store::Decision;
 
-    const ORIGIN: IoSpeed = IoSpeed { overhead_seconds: 1.0, bytes_per_second: 100.0 };
-    const SSD: IoSpeed = IoSpeed { overhead_seconds: 0.0, bytes_per_second: 1e12 };
+    fn nothing_foreseen() -> Foresight {
+        let speed = IoSpeed { overhead_seconds: 1.0, bytes_per_second: 100.0 };
+        Foresight::new([], speed, speed, Demand { fills: false, ssd_bytes: 0 })
+    }
 
     fn read(item: &str, partition: &str, requests: u64, bytes: u64) -> ItemHistory {
         let item = ItemName { table: item.parse().unwrap(), partition: partition.into() };
@@ -141,20 +141,20 @@ mod tests {
         CatalogItem { item: item.parse().unwrap(), bucket: "wh".into(), bytes, objects: 1, prefixes }
     }
 
-    fn shown(weighed: &Weighed) -> Vec<(String, u64, f64)> {
-        let show =
-            |candidate: &Candidate| (candidate.item.to_string(), candidate.bytes, candidate.value_seconds.round());
-        weighed.candidates.iter().map(show).collect()
+    /// Each item with its size and the requests to it.
+    fn shown(weighed: &Weighed) -> Vec<(String, u64, u64)> {
+        let items = weighed.candidates.iter().zip(&weighed.facts);
+        items.map(|(candidate, facts)| (candidate.item.to_string(), candidate.bytes, facts.reads.requests)).collect()
     }
 
     #[test]
     fn reads_meet_sizes_by_item() {
         let history = vec![read("a.b.t", "d=1", 5, 1000), read("a.b.gone", "", 1, 100)];
         let catalog = vec![held("a.b.t/d=1", 70), held("a.b.t/d=2", 30)];
-        let weighed = weigh(history, catalog, &Rulings::default(), ORIGIN, SSD);
+        let weighed = weigh(history, catalog, &Rulings::default(), &nothing_foreseen());
         assert_eq!(
             shown(&weighed),
-            [("a.b.gone".into(), 0, 2.0), ("a.b.t/d=1".into(), 70, 15.0), ("a.b.t/d=2".into(), 30, 0.0)]
+            [("a.b.gone".into(), 0, 1), ("a.b.t/d=1".into(), 70, 5), ("a.b.t/d=2".into(), 30, 0)]
         );
         assert_eq!(weighed.facts[1].locations[0].prefix, "a/b/t/d=1/");
     }
@@ -163,10 +163,10 @@ mod tests {
     fn reads_of_a_table_as_a_whole_are_spread_by_size() {
         let history = vec![read("a.b.t", WHOLE_TABLE, 10, 1000), read("a.b.new", WHOLE_TABLE, 3, 300)];
         let catalog = vec![held("a.b.t/d=1", 70), held("a.b.t/d=2", 30)];
-        let weighed = weigh(history, catalog, &Rulings::default(), ORIGIN, SSD);
+        let weighed = weigh(history, catalog, &Rulings::default(), &nothing_foreseen());
         assert_eq!(
             shown(&weighed),
-            [("a.b.new".into(), 0, 6.0), ("a.b.t/d=1".into(), 70, 14.0), ("a.b.t/d=2".into(), 30, 6.0)]
+            [("a.b.new".into(), 0, 3), ("a.b.t/d=1".into(), 70, 7), ("a.b.t/d=2".into(), 30, 3)]
         );
     }
 
@@ -182,7 +182,7 @@ mod tests {
             decide("a.b.t/d=2", RulingKind::Deny),
             decide("a.b.none/d=9", RulingKind::Pin),
         ]);
-        let weighed = weigh(vec![], vec![held("a.b.t/d=1", 70), held("a.b.t/d=2", 30)], &rulings, ORIGIN, SSD);
+        let weighed = weigh(vec![], vec![held("a.b.t/d=1", 70), held("a.b.t/d=2", 30)], &rulings, &nothing_foreseen());
         let kinds: Vec<_> = weighed
             .candidates
             .iter()

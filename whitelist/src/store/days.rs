@@ -27,6 +27,8 @@ pub struct DayItem {
     pub hit_bytes: u64,
     /// The time they took, in seconds.
     pub hit_seconds: f64,
+    /// How often people came back to it: half-hours with reads.
+    pub bursts: u64,
 }
 
 /// A day as a whole.
@@ -101,8 +103,8 @@ impl Store {
         for chunk in items.chunks(INSERT_ROWS_MAX) {
             let statement = format!(
                 "INSERT INTO day_item (day, table_name, partition_name, requests, bytes, queries, hit_requests, hit_bytes, \
-                 hit_seconds) VALUES {}",
-                placeholders(chunk.len(), 9)
+                 hit_seconds, bursts) VALUES {}",
+                placeholders(chunk.len(), 10)
             );
             let mut insert = sqlx::query(AssertSqlSafe(statement));
             for item in chunk {
@@ -115,7 +117,8 @@ impl Store {
                     .bind(to_sql(item.queries))
                     .bind(to_sql(item.hit_requests))
                     .bind(to_sql(item.hit_bytes))
-                    .bind(item.hit_seconds);
+                    .bind(item.hit_seconds)
+                    .bind(to_sql(item.bursts));
             }
             insert.execute(&mut *transaction).await.map_err(&failed)?;
         }
@@ -216,6 +219,33 @@ impl Store {
                         bytes: count_of(row, "bytes").map_err(&read)?,
                     },
                     queries: count_of(row, "queries").map_err(&read)?,
+                })
+            })
+            .collect()
+    }
+
+    /// What was read of each item on a day, by name.
+    pub async fn day_items(&self, day: NaiveDate) -> Result<Vec<DayItem>, StoreError> {
+        let read = failed_to("read a day's items");
+        let rows = sqlx::query(
+            "SELECT table_name, partition_name, requests, bytes, queries, hit_requests, hit_bytes, hit_seconds, bursts \
+             FROM day_item WHERE day = $1 ORDER BY table_name, partition_name",
+        )
+        .bind(day.to_string())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(&read)?;
+        rows.iter()
+            .map(|row| {
+                let count = |name: &'static str| count_of(row, name).map_err(&read);
+                Ok(DayItem {
+                    item: super::catalog::item_of(row)?,
+                    reads: Reads { requests: count("requests")?, bytes: count("bytes")? },
+                    queries: count("queries")?,
+                    hit_requests: count("hit_requests")?,
+                    hit_bytes: count("hit_bytes")?,
+                    hit_seconds: row.try_get("hit_seconds").map_err(&read)?,
+                    bursts: count("bursts")?,
                 })
             })
             .collect()

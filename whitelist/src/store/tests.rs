@@ -63,7 +63,7 @@ pub(crate) fn document(items: &[&str]) -> Whitelist {
         created: DateTime::UNIX_EPOCH,
         night: day("2026-11-19"),
         budget_bytes: 100,
-        history_days: 30,
+        horizon_days: 30,
         cut_density: 0.0,
         origin: speed,
         ssd: speed,
@@ -74,7 +74,15 @@ pub(crate) fn document(items: &[&str]) -> Whitelist {
 
 fn day_item(item: &str, requests: u64, bytes: u64) -> DayItem {
     let item: ItemName = item.parse().unwrap();
-    DayItem { item, reads: Reads { requests, bytes }, queries: 1, hit_requests: 2, hit_bytes: 20, hit_seconds: 0.5 }
+    DayItem {
+        item,
+        reads: Reads { requests, bytes },
+        queries: 1,
+        hit_requests: 2,
+        hit_bytes: 20,
+        hit_seconds: 0.5,
+        bursts: 1,
+    }
 }
 
 fn summary(day: NaiveDate, fingerprint: &str) -> DaySummary {

@@ -7,13 +7,15 @@ use chrono::DateTime;
 use larder_model::AttributionRules;
 
 use super::{DAY_SECONDS, Item, Read, Rewrite, Trace};
-use crate::partition_date::partition_date;
+use crate::partition_time::PartitionTime;
 use crate::simulate::SimulateError;
 
 /// The planner runs at this hour: a day of the replay begins with its night.
 const NIGHT_SECONDS: i64 = 2 * 3600;
 /// Longer traces are refused: a wrong unit of time looks like this.
 const DAYS_MAX: i64 = 3660;
+/// 1 January 1970, from 1 January of the year 1.
+const EPOCH_DAY: i32 = 719_163;
 /// The largest request of an engine to storage.
 const REQUEST_BYTES: u64 = 8 << 20;
 
@@ -101,9 +103,9 @@ impl Names {
         // A partition's folder is one item, any other object one of its own.
         let (item, slot, date) = match attribution.filter(|found| !found.partition.is_empty()) {
             Some(found) => {
-                let date = partition_date(&found.partition);
-                let slot = date.as_ref().map_or_else(|| found.partition.clone(), |date| date.rest.clone());
-                (found.location, slot, date.map(|date| date.day))
+                let time = PartitionTime::of(&found.partition);
+                let slot = time.as_ref().map_or_else(|| found.partition.clone(), PartitionTime::slot);
+                (found.location, slot, time.map(|time| time.day() - EPOCH_DAY))
             }
             None => (name.to_owned(), name.to_owned(), None),
         };

@@ -1,14 +1,28 @@
 //! When a partition is of, as its name says. Pure.
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 
 /// The time that a partition stands for, and what else its name says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PartitionTime {
+pub(crate) struct PartitionTime {
     /// The beginning of its year, month, day, hour or minute.
-    pub(super) at: NaiveDateTime,
+    pub(crate) at: NaiveDateTime,
     /// The levels that say no time, such as `country=de`. Only partitions that agree in these follow each other.
-    pub(super) rest: Vec<String>,
+    pub(crate) rest: Vec<String>,
+}
+
+impl PartitionTime {
+    /// What tells it from other partitions of its day: the levels that say no time, and the time of day.
+    pub(crate) fn slot(&self) -> String {
+        let time = self.at.time();
+        let hour = (time != NaiveTime::MIN).then(|| time.to_string());
+        self.rest.iter().cloned().chain(hour).collect::<Vec<_>>().join("/")
+    }
+
+    /// The day, counted from 1 January of the year 1.
+    pub(crate) fn day(&self) -> i32 {
+        self.at.date().num_days_from_ce()
+    }
 }
 
 /// Years that a number of four digits is taken for.
@@ -17,7 +31,7 @@ const YEARS: std::ops::RangeInclusive<u32> = 1900..=2200;
 impl PartitionTime {
     /// The time of a partition such as `dt=2026-11-19`, `dt=20261119/hour=07`, `year=2026/month=11/day=19` or
     /// `month=2026-11/country=de`; `None` where it says no time.
-    pub(super) fn of(partition: &str) -> Option<Self> {
+    pub(crate) fn of(partition: &str) -> Option<Self> {
         // Year, month, day, hour, minute.
         let mut fields: Vec<u32> = Vec::new();
         let mut rest = Vec::new();
@@ -98,6 +112,15 @@ mod tests {
         }
         let found = PartitionTime::of("country=de/dt=2026-11-19/kind=a").unwrap();
         assert_eq!(found.rest, ["country=de", "kind=a"]);
+        assert_eq!(found.slot(), "country=de/kind=a");
+        let (early, late) =
+            (PartitionTime::of("dt=2026-11-19/h=01").unwrap(), PartitionTime::of("dt=2026-11-20/h=01").unwrap());
+        assert_eq!(
+            (early.slot(), late.day() - early.day()),
+            (late.slot(), 1),
+            "hours of days are told apart from days"
+        );
+        assert_eq!(early.slot(), "01:00:00");
     }
 
     #[test]
