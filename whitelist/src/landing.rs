@@ -278,8 +278,12 @@ impl Landing {
         }
         let told = report.workers.iter().all(|worker| worker.problem.is_none());
         let mut seen = self.seen.lock();
-        // A worker that was not told is told again when the next look finds the change again.
-        seen.fingerprints.extend(fingerprints.into_iter().filter(|(item, _)| told || !loads.contains(item)));
+        // What a worker was not told is told again: the next look finds another fingerprint than this.
+        let seen_as = |(item, fingerprint): (ItemName, u64)| {
+            let is_told = told || !loads.contains(&item);
+            (item, if is_told { fingerprint } else { !fingerprint })
+        };
+        seen.fingerprints.extend(fingerprints.into_iter().map(seen_as));
         let held: BTreeSet<&ItemName> = whitelist.items.iter().map(|item| &item.item).collect();
         seen.fingerprints.retain(|item, _| held.contains(item));
         Ok(report)
