@@ -266,8 +266,15 @@ impl Preload {
         if meta.id != object.id {
             return Err(format!("{} changed at the origin while it was loaded", object.name));
         }
+        if self.is_worn(0) {
+            return Ok(());
+        }
         let cut = engine.cut(origin, &meta, None, Cause::Preload).await.map_err(|error| error.to_string())?;
-        self.count_loaded(i, cut.fetched.map_or(0, |fetched| fetched.len()));
+        // The end of the object, read to see how it is cut, is a block too: the limit may be passed by one for each item
+        // that is read at once.
+        let fetched = cut.fetched.map_or(0, |fetched| fetched.len());
+        engine.written.add(engine.clock.now(), fetched);
+        self.count_loaded(i, fetched);
         let ssd = engine.tiers.ssd();
         let (held, missing): (Vec<_>, Vec<_>) = object.blocks(&cut.map).partition(|(key, _)| ssd.has(key));
         self.claim(object, held.into_iter().map(|(key, _)| key));

@@ -69,13 +69,15 @@ async fn wear_preloads_write_no_more_in_a_day_than_they_may_also_over_a_restart(
     assert!(status.stopped.as_deref().is_some_and(|why| why.contains("for the SSD's sake")), "{status:?}");
     assert!(states(&status).contains(&PreloadState::LeftOut), "{status:?}");
     let held = resident_bytes(&worker).await;
-    assert!(held > 0 && held <= 3 << 20, "{held}");
+    // The end of each object is read before it is known how much that is.
+    let limit = (3 << 20) + 3 * 65_536;
+    assert!(held > 0 && held <= limit, "{held}");
     worker.stop().await;
 
     let worker = Worker::start(folder.path(), origin.clone(), Consistency::Immutable).await;
     worker.whitelist(1, &items).await;
     preloaded(&worker, limited()).await;
-    assert!(resident_bytes(&worker).await <= 3 << 20);
+    assert_eq!(resident_bytes(&worker).await, held, "not a block more");
     worker.clock.set(worker.clock.now() + TimeDelta::hours(25));
     preloaded(&worker, limited()).await;
     assert_eq!(resident_bytes(&worker).await, 6 << 20, "the next day has its own");

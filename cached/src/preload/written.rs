@@ -66,6 +66,11 @@ impl Written {
         Ok(())
     }
 
+    /// Counts bytes that were written before it was known how many they would be.
+    pub(crate) fn add(&self, now: DateTime<Utc>, bytes: u64) {
+        self.ledger.lock().add(now, bytes);
+    }
+
     /// Keeps the count for the next process. Without, that one would allow more wear than it should, and no more.
     pub(crate) fn keep(&self) {
         let text = self.ledger.lock().text();
@@ -97,6 +102,8 @@ mod tests {
         assert_eq!(again.reserve(at("2026-11-20T23:00:00Z"), 1, 105), Err(105));
         assert_eq!(again.reserve(at("2026-11-21T02:00:00Z"), 101, 105), Err(5));
         assert_eq!(again.reserve(at("2026-11-21T02:00:00Z"), 100, 105), Ok(()));
+        again.add(at("2026-11-21T02:00:00Z"), 7);
+        assert_eq!(again.reserve(at("2026-11-21T02:00:00Z"), 0, 105), Err(112));
     }
 
     #[test]
