@@ -46,7 +46,7 @@ impl fmt::Display for Reason<'_> {
             Outcome::TooLarge => write!(f, ", but its {bytes} are more than the whole budget"),
             Outcome::NotWorthLoading => write!(f, ", but that is less than loading it costs"),
             Outcome::NoValue => {
-                write!(f, "no value: nothing read of it in the history would have been faster from the SSD")
+                write!(f, "no value: what is expected to be read of it would be no faster from the SSD")
             }
             Outcome::Empty if candidate.ruling.is_some() => write!(f, ", but the origin holds no bytes of it"),
             Outcome::Empty if candidate.value_seconds > 0.0 => write!(f, ", but the origin holds no bytes of it"),

@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 
 use super::decide::Decided;
 use super::size;
+use super::weigh::Weighed;
 use crate::catalog::BucketReport;
-use crate::choice::{Candidate, Outcome};
+use crate::choice::Outcome;
 use crate::publish::diff;
 use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD, SpeedReport};
 use crate::store::SkippedFile;
@@ -225,7 +226,7 @@ impl NightReport {
         self.value_seconds = choice.taken_value_seconds;
         self.cut_density = choice.cut_density;
         self.count_wanted(decided.wanted_bytes());
-        self.count_vanished(candidates, in_force);
+        self.count_vanished(&decided.weighed, in_force);
         if decided.wear_price > 0.0 {
             let limit = size(decided.limits.write_bytes_max);
             self.warnings.push(format!("what is worth loading is more than the SSD may be written in a day ({limit})"));
@@ -272,9 +273,11 @@ impl NightReport {
     }
 
     /// Names the tables that were read or are held, and that no bucket holds now.
-    fn count_vanished(&mut self, candidates: &[Candidate], in_force: Option<&Whitelist>) {
+    fn count_vanished(&mut self, weighed: &Weighed, in_force: Option<&Whitelist>) {
+        let candidates = &weighed.candidates;
+        let was_read = |at: usize| weighed.facts[at].reads.requests > 0;
         let held = in_force.iter().flat_map(|whitelist| &whitelist.items).map(|item| &item.item.table);
-        let read = candidates.iter().filter(|candidate| candidate.value_seconds > 0.0).map(|it| &it.item.table);
+        let read = (0..candidates.len()).filter(|at| was_read(*at)).map(|at| &candidates[at].item.table);
         let known: BTreeSet<&TableName> = held.chain(read).collect();
         let there: HashSet<&TableName> =
             candidates.iter().filter(|candidate| candidate.bytes > 0).map(|candidate| &candidate.item.table).collect();
@@ -289,10 +292,11 @@ impl NightReport {
                 names.join(", ")
             ));
         }
-        let is_gone = |candidate: &&Candidate| {
-            candidate.value_seconds > 0.0 && candidate.bytes == 0 && there.contains(&candidate.item.table)
+        let is_gone = |at: &usize| {
+            let candidate = &candidates[*at];
+            was_read(*at) && candidate.bytes == 0 && there.contains(&candidate.item.table)
         };
-        let gone = candidates.iter().filter(is_gone).count();
+        let gone = (0..candidates.len()).filter(is_gone).count();
         if gone > 0 {
             self.warnings.push(format!("{gone} items were read but no bucket holds them now"));
         }

@@ -87,7 +87,8 @@ async fn a_night_publishes_what_is_worth_holding_and_tells_the_worker() {
     let item = &whitelist.items[0];
     assert_eq!((item.bytes, item.objects, item.locations[0].prefix.as_str()), (1_000_000, 1, "db/t/d=2/"));
     assert!(item.reason.contains("rank 1 of 3"), "{}", item.reason);
-    assert!((1.0..2.0).contains(&item.value_seconds), "40 reads that took 36 ms each: {}", item.value_seconds);
+    // 40 reads of 36 ms in two days, and a week of such days to come, drawn down a little for so short a history.
+    assert!((5.0..7.0).contains(&item.value_seconds), "{}", item.value_seconds);
     assert_eq!(world.worker.preloaded_last(), ["hive.db.t/d=2"]);
     assert_eq!(report.workers[0].preload.as_ref().unwrap().items_done, 1);
     assert!(report.workers[0].problem.is_none() && world.worker.dropped().is_empty());
@@ -396,21 +397,20 @@ async fn a_rollback_can_be_rolled_back_and_a_proposal_cannot() {
 #[tokio::test]
 async fn a_held_partition_is_not_replaced_for_a_gain_that_the_reload_eats() {
     let mut world = World::new().await;
-    world.reads("2026-11-19", "a.parquet", "d=2", 40);
+    world.reads("2026-11-19", "a.parquet", "d=3", 40);
     world.run("2026-11-19").await;
-    // One read more does not pay for reading a megabyte again; the night says so.
-    world.reads("2026-11-20", "a.parquet", "d=3", 40);
-    world.reads("2026-11-20", "b.parquet", "d=1", 1);
-    let report = world.run("2026-11-20").await;
-    assert_eq!((report.version, world.in_force().await), (1, vec!["hive.db.t/d=2".to_owned()]));
+    // As many reads do not pay for reading a megabyte again, though its name comes first; the night says so.
+    world.reads("2026-11-19", "late.parquet", "d=2", 40);
+    let report = world.run("2026-11-19").await;
+    assert_eq!((report.version, world.in_force().await), (1, vec!["hive.db.t/d=3".to_owned()]));
     let store = &world.night.store;
-    let explained = explain(store, None, &"hive.db.t/d=3".parse().unwrap()).await.unwrap();
+    let explained = explain(store, None, &"hive.db.t/d=2".parse().unwrap()).await.unwrap();
     let verdict = explained.items[0].verdict.as_ref().unwrap();
     assert!(!verdict.held && verdict.load_seconds > 0.0 && verdict.reason.contains("of loading"), "{verdict:?}");
-    assert_eq!(verdict.factors.len(), 4);
+    assert!(verdict.factors.iter().any(|factor| factor.name == "expected_reads" && factor.value > 40.0), "{verdict:?}");
     // With room for both, both are held.
     world.night.settings.budget = ByteSize(2_500_000);
-    assert_eq!(world.run("2026-11-20").await.items, 2);
+    assert_eq!(world.run("2026-11-19").await.items, 2);
 }
 
 #[tokio::test]
