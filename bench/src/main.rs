@@ -4,7 +4,7 @@
 //! statically, and a bare hyper server; with `ssd` behind `--`, reads from the SSD tier with fio; with `overload`,
 //! goodput as load grows; with `origin`, first reads and the direct route beside the origin itself; with `scans`, TPC-H
 //! scans by DuckDB and DataFusion beside other caches; with `log`, what the access log costs; with `policies`, the policies
-//! of the adaptive share with LRFU. This one program plays several parts, each a process of its own, so that each can be
+//! of the adaptive share with LRFU; with `planner`, the whitelist with what came before and with what nobody can beat. This one program plays several parts, each a process of its own, so that each can be
 //! pinned to a core and have its CPU time measured: the comparison, the bare server, the simulated origin, and the clients.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports to the terminal")]
@@ -17,6 +17,7 @@ mod log;
 mod origin;
 mod overload;
 mod peers;
+mod planner;
 mod plot;
 mod policies;
 mod record;
@@ -44,6 +45,8 @@ enum Part {
     Overload(overload::Settings),
     /// Compares the policies of the adaptive share with LRFU, on the simulator's workloads.
     Policies(policies::Settings),
+    /// Compares the whitelist with published choices, online policies and offline bounds.
+    Planner(planner::Settings),
     /// Measures what the access log costs small reads.
     Log(log::Settings),
     /// Compares first reads and the direct route with reads of the origin itself.
@@ -77,6 +80,7 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Overload(settings)) => runtime.block_on(overload::run(settings)),
         Some(Part::Log(settings)) => runtime.block_on(log::run(settings)),
         Some(Part::Policies(settings)) => policies::run(&settings),
+        Some(Part::Planner(settings)) => planner::run(&settings),
         Some(Part::Origin(settings)) => runtime.block_on(origin::run(settings)),
         Some(Part::ServeOrigin(settings)) => runtime.block_on(origin::serve(settings)),
         Some(Part::Scans(settings)) => runtime.block_on(scans::run(settings)),

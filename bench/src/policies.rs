@@ -26,8 +26,16 @@ pub(crate) struct Settings {
 
 /// Seeds of the workloads; no test uses them, and nothing was tuned on them.
 const SEEDS: std::ops::Range<u64> = 101..121;
-/// Student's t for a two-sided interval of 95% over as many seeds: 19 degrees of freedom.
-const STUDENTS_T: f64 = 2.093;
+/// Student's t for a two-sided interval of 95%, by the number of samples: one degree of freedom less.
+fn students_t(samples: usize) -> f64 {
+    match samples {
+        20.. => 2.093,
+        10.. => 2.262,
+        4.. => 3.182,
+        _ => 12.706,
+    }
+}
+
 /// Fractions of the bytes touched in 30 days. The first three are what an adaptive share may come to.
 const CAPACITIES: [f64; 8] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5];
 /// What `[cache] ssd.policy` may be; the first is its default.
@@ -36,27 +44,41 @@ const BASELINE: &str = "lrfu";
 
 /// What `larder simulate --json` prints, as far as it is needed here.
 #[derive(Deserialize)]
-struct Report {
-    policies: Vec<Policy>,
+pub(crate) struct Report {
+    pub(crate) io_time_possible: f64,
+    pub(crate) policies: Vec<Policy>,
 }
 
-#[derive(Deserialize)]
-struct Policy {
-    name: String,
-    io_time_saved: f64,
+#[derive(Clone, Deserialize)]
+pub(crate) struct Policy {
+    pub(crate) name: String,
+    pub(crate) io_time_saved: f64,
+    pub(crate) written_bytes: u64,
+    pub(crate) preload_wasted: f64,
+    pub(crate) first_day_hit_ratio: Option<f64>,
+    pub(crate) regret_b0: f64,
+    pub(crate) regret_b2: f64,
     lambda: Option<f64>,
 }
 
+/// One run of the simulator.
+pub(crate) struct Run {
+    pub(crate) capacity: f64,
+    pub(crate) seed: u64,
+    /// What else it is told.
+    pub(crate) more: Vec<String>,
+}
+
 impl Report {
-    fn policy(&self, name: &str) -> anyhow::Result<&Policy> {
+    pub(crate) fn policy(&self, name: &str) -> anyhow::Result<&Policy> {
         self.policies.iter().find(|policy| policy.name == name).with_context(|| format!("no policy `{name}`"))
     }
 }
 
 pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
     let larder = larder_binary(settings.larder.as_deref())?;
-    let runs: Vec<(f64, u64)> =
-        CAPACITIES.into_iter().flat_map(|capacity| SEEDS.map(move |seed| (capacity, seed))).collect();
+    let of_capacity = |capacity| SEEDS.map(move |seed| Run { capacity, seed, more: Vec::new() });
+    let runs: Vec<Run> = CAPACITIES.into_iter().flat_map(of_capacity).collect();
     let reports = simulate_all(&larder, &runs)?;
     let rows: Vec<Row> = CAPACITIES
         .into_iter()
@@ -75,15 +97,15 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Replays each capacity and seed, as many at once as there are cores; reports come in the order of the runs.
-fn simulate_all(larder: &Path, runs: &[(f64, u64)]) -> anyhow::Result<Vec<Report>> {
+/// Replays each run, as many at once as there are cores; reports come in the order of the runs.
+pub(crate) fn simulate_all(larder: &Path, runs: &[Run]) -> anyhow::Result<Vec<Report>> {
     let threads = thread::available_parallelism()?.get();
     let done = AtomicUsize::new(0);
     let chunks = thread::scope(|scope| {
-        let work = |chunk: &[(f64, u64)]| -> anyhow::Result<Vec<Report>> {
+        let work = |chunk: &[Run]| -> anyhow::Result<Vec<Report>> {
             let mut reports = Vec::new();
-            for (capacity, seed) in chunk {
-                reports.push(simulate(larder, *capacity, *seed)?);
+            for run in chunk {
+                reports.push(simulate(larder, run)?);
                 progress(&format!("{} of {} replayed", done.fetch_add(1, Ordering::Relaxed) + 1, runs.len()));
             }
             Ok(reports)
@@ -96,9 +118,10 @@ fn simulate_all(larder: &Path, runs: &[(f64, u64)]) -> anyhow::Result<Vec<Report
     Ok(chunks?.into_iter().flatten().collect())
 }
 
-fn simulate(larder: &Path, capacity: f64, seed: u64) -> anyhow::Result<Report> {
+fn simulate(larder: &Path, run: &Run) -> anyhow::Result<Report> {
     let mut command = Command::new(larder);
-    command.args(["simulate", "--json", "--capacity", &capacity.to_string(), "--seed", &seed.to_string()]);
+    command.args(["simulate", "--json", "--capacity", &run.capacity.to_string(), "--seed", &run.seed.to_string()]);
+    command.args(&run.more);
     let output = command.output().with_context(|| format!("running {command:?}"))?;
     ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).with_context(|| format!("what {command:?} printed"))
@@ -135,17 +158,17 @@ impl Row {
 
 /// A mean in percent, with half of its 95% confidence interval.
 #[derive(Debug, Clone, Copy)]
-struct Interval {
-    mean: f64,
-    half: f64,
+pub(crate) struct Interval {
+    pub(crate) mean: f64,
+    pub(crate) half: f64,
 }
 
 impl Interval {
-    fn of(samples: &[f64]) -> Self {
+    pub(crate) fn of(samples: &[f64]) -> Self {
         let n = samples.len() as f64;
         let mean = samples.iter().sum::<f64>() / n;
         let variance = samples.iter().map(|sample| (sample - mean).powi(2)).sum::<f64>() / (n - 1.0);
-        Self { mean, half: STUDENTS_T * (variance / n).sqrt() }
+        Self { mean, half: students_t(samples.len()) * (variance / n).sqrt() }
     }
 
     fn is_above_zero(self) -> bool {
@@ -196,7 +219,7 @@ fn describe(rows: &[Row]) -> String {
     text
 }
 
-fn percent(fraction: f64) -> String {
+pub(crate) fn percent(fraction: f64) -> String {
     format!("{}%", (fraction * 1e4).round() / 1e2)
 }
 
@@ -209,18 +232,27 @@ mod tests {
         let interval = Interval::of(&[1.0, 2.0, 3.0, 4.0]);
         // The standard deviation is the root of 5/3, the mean's half of that.
         assert!((interval.mean - 2.5).abs() < 1e-12);
-        assert!((interval.half - STUDENTS_T * (5.0_f64 / 3.0).sqrt() / 2.0).abs() < 1e-12);
+        assert!((interval.half - 3.182 * (5.0_f64 / 3.0).sqrt() / 2.0).abs() < 1e-12);
         assert!(interval.is_above_zero() && !interval.is_below_zero());
         let wide = Interval::of(&[-3.0, 4.0]);
         assert!(!wide.is_above_zero() && !wide.is_below_zero());
-        assert_eq!(SEEDS.count(), 20, "Student's t is of as many");
+        assert_eq!((students_t(SEEDS.count()), students_t(10)), (2.093, 2.262));
     }
 
     fn report(s3fifo: f64) -> Report {
-        let policy = |name: &str, io_time_saved, lambda| Policy { name: name.to_owned(), io_time_saved, lambda };
+        let policy = |name: &str, io_time_saved, lambda| Policy {
+            name: name.to_owned(),
+            io_time_saved,
+            lambda,
+            written_bytes: 0,
+            preload_wasted: 0.0,
+            first_day_hit_ratio: None,
+            regret_b0: 0.0,
+            regret_b2: 0.0,
+        };
         let mut policies: Vec<Policy> = POLICIES[1..].iter().map(|name| policy(name, 90.0, None)).collect();
         policies.extend([policy("s3fifo", s3fifo, None), policy(BASELINE, 100.0, Some(0.1))]);
-        Report { policies }
+        Report { io_time_possible: 200.0, policies }
     }
 
     #[test]
