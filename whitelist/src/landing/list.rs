@@ -116,7 +116,7 @@ impl Lister {
                 let found = store.list_with_delimiter(Some(&path)).await.map_err(|error| error.to_string())?;
                 for prefix in found.common_prefixes {
                     let Some(name) = prefix.parts().next_back().map(|part| part.as_ref().to_owned()) else { continue };
-                    if !name.split_once('=').is_some_and(|(key, _)| !key.is_empty()) {
+                    if name.split_once('=').is_none_or(|(key, _)| key.is_empty()) {
                         continue;
                     }
                     let child = if folder.is_empty() { name } else { format!("{folder}/{name}") };

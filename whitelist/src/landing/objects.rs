@@ -58,9 +58,9 @@ impl TouchedItems {
             let changes = name.starts_with("ObjectCreated:") || name.starts_with("ObjectRemoved:");
             let found = if changes { self.items_of(&record) } else { Vec::new() };
             if found.is_empty() {
-                events.ignored += 1
+                events.ignored += 1;
             } else {
-                events.taken += 1
+                events.taken += 1;
             }
             items.extend(found);
         }
