@@ -80,7 +80,8 @@ async fn wear_preloads_write_no_more_in_a_day_than_they_may_also_over_a_restart(
     assert_eq!(resident_bytes(&worker).await, held, "not a block more");
     worker.clock.set(worker.clock.now() + TimeDelta::hours(25));
     preloaded(&worker, limited()).await;
-    assert_eq!(resident_bytes(&worker).await, 6 << 20, "the next day has its own");
+    let next_day = resident_bytes(&worker).await - held;
+    assert!(next_day > 0 && next_day <= limit, "the next day has its own: {next_day}");
     worker.stop().await;
 }
 
