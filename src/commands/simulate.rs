@@ -1,6 +1,9 @@
 //! `larder simulate`.
 
+use std::time::Duration;
+
 use anyhow::Result;
+use indicatif::ProgressBar;
 use larder_whitelist::simulate::{SimulateSettings, run as replay};
 
 use super::table;
@@ -14,7 +17,12 @@ pub(super) async fn run(args: SimulateArgs) -> Result<()> {
         ablations: args.ablations,
         trace: args.trace,
     };
-    let report = tokio::task::spawn_blocking(move || replay(&settings)).await??;
+    // Nothing is drawn where nobody looks.
+    let spinner = ProgressBar::new_spinner().with_message("replaying with each policy");
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    let replayed = tokio::task::spawn_blocking(move || replay(&settings)).await;
+    spinner.finish_and_clear();
+    let report = replayed??;
     if args.json {
         return table::json(&report);
     }
