@@ -181,9 +181,9 @@ impl Default for SsdSettings {
 #[serde(rename_all = "lowercase")]
 pub enum SsdIo {
     /// By threads that wait for the disk.
-    #[default]
     Threads,
     /// Through io_uring where the kernel has it and lets it be used, else by threads.
+    #[default]
     Uring,
 }
 

@@ -1,4 +1,4 @@
-//! Reads through io_uring, where the kernel has it and the operator wants it: submitted by the thread that wants the
+//! Reads through io_uring, where the kernel has it: submitted by the thread that wants the
 //! bytes, without waiting, and completed in the runtime's own event loop. No thread is woken to wait for the disk.
 //!
 //! The ring's file descriptor becomes readable when something is complete, so it sits in the runtime like a socket, and
