@@ -93,6 +93,19 @@ def test_a_request_of_an_hour_ago_cannot_be_sent_again(shared):
     assert signed("GET", f"{shared.endpoint}/warehouse/{OBJECT['Key']}", READER, READER_SECRET).status_code == 200
 
 
+def test_a_client_whose_body_is_not_read_is_told_that_its_connection_ends(shared):
+    """Else it sends its next request on a connection that is about to be closed, and loses it."""
+    head = b"PUT /warehouse/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n%s\r\n"
+    for waits in (b"Expect: 100-continue\r\n", b""):
+        with socket.create_connection(("127.0.0.1", shared.s3_port), timeout=20) as connection:
+            connection.sendall(head % waits)
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+        assert answer.startswith(b"HTTP/1.1 403 "), answer
+        assert b"\r\nconnection: close\r\n" in answer.lower(), answer
+
+
 HOSTILE = {
     "no HTTP at all": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "a path that climbs": b"GET /warehouse/../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",

@@ -96,18 +96,44 @@ impl AsRef<[u8]> for InFlight {
     }
 }
 
+/// What became of a request's body.
+#[derive(Debug, Default)]
+pub(super) struct Arrival {
+    stalled: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Arrival {
+    /// The answer as it may be given: a body that did not come is why an operation failed, whatever it made of that.
+    pub(super) fn judge(&self, response: Response<Body>, request_id: &str) -> Response<Body> {
+        let mut response = match self.stalled.load(Ordering::Relaxed) && !response.status().is_success() {
+            true => request_timeout(request_id),
+            false => response,
+        };
+        if !self.ended.load(Ordering::Relaxed) {
+            close_after(&mut response);
+        }
+        response
+    }
+}
+
+/// Tells the client that its connection ends with this answer, because what may still come of a body that nobody reads
+/// is not the next request. A client that is not told sends one, and finds the connection closed.
+pub(super) fn close_after<B>(response: &mut Response<B>) {
+    response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+}
+
 /// The body of a request, which fails when its reader waits and nothing comes of it for `stall`.
 pub(super) struct Patient {
     body: Incoming,
     stall: Duration,
     waits: Option<Pin<Box<Sleep>>>,
-    stalled: Arc<AtomicBool>,
+    arrival: Arc<Arrival>,
 }
 
 impl Patient {
-    /// `stalled` is set when it fails for that reason.
-    pub(super) fn new(body: Incoming, stall: Duration, stalled: Arc<AtomicBool>) -> Self {
-        Self { body, stall, waits: None, stalled }
+    pub(super) fn new(body: Incoming, stall: Duration, arrival: Arc<Arrival>) -> Self {
+        Self { body, stall, waits: None, arrival }
     }
 }
 
@@ -119,12 +145,15 @@ impl hyper::body::Body for Patient {
         let this = &mut *self;
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
             this.waits = None;
+            if frame.is_none() || this.body.is_end_stream() {
+                this.arrival.ended.store(true, Ordering::Relaxed);
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         // Only while the reader waits: an origin that takes its time is not the client's fault.
         let waits = this.waits.get_or_insert_with(|| Box::pin(sleep(this.stall)));
         ready!(waits.as_mut().poll(cx));
-        this.stalled.store(true, Ordering::Relaxed);
+        this.arrival.stalled.store(true, Ordering::Relaxed);
         Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the request's body stalled").into())))
     }
 
@@ -146,12 +175,9 @@ pub(super) fn slow_down(request_id: &str) -> Response<Body> {
 }
 
 /// The rest of a request did not come.
-pub(super) fn request_timeout(request_id: &str) -> Response<Body> {
+fn request_timeout(request_id: &str) -> Response<Body> {
     let message = "Your socket connection to the server was not read from or written to within the timeout period.";
-    let mut response = refusal(StatusCode::BAD_REQUEST, "RequestTimeout", message, request_id);
-    // What may still come of the body is not the next request.
-    response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
-    response
+    refusal(StatusCode::BAD_REQUEST, "RequestTimeout", message, request_id)
 }
 
 fn refusal(status: StatusCode, code: &str, message: &str, request_id: &str) -> Response<Body> {

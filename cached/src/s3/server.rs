@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request, Response};
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::{Authentication, Authorization, Keys, KeysError};
 use super::clients::Clients;
-use super::limits::{self, BUFFER_BYTES_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, Held, Patient};
+use super::limits::{self, Arrival, BUFFER_BYTES_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, Held, Patient};
 use super::{Api, RequestId};
 use crate::engine::Engine;
 use crate::settings::{S3Settings, TlsSettings};
@@ -140,18 +140,27 @@ async fn serve_connection(
 
 impl Endpoint {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Held>, HttpError> {
-        let Ok(place) = Arc::clone(&self.requests).try_acquire_owned() else { return Ok(beyond_limit()) };
+        let has_body = !request.body().is_end_stream();
+        let Ok(place) = Arc::clone(&self.requests).try_acquire_owned() else {
+            let mut response = beyond_limit();
+            if has_body {
+                limits::close_after(&mut response);
+            }
+            return Ok(response);
+        };
         let id = next_request_id();
-        let stalled = Arc::new(AtomicBool::new(false));
-        let mut request = request.map(|body| match body.is_end_stream() {
-            true => Body::empty(),
-            false => Body::http_body_unsync(Patient::new(body, self.stall, Arc::clone(&stalled))),
+        let mut arrival = None;
+        let mut request = request.map(|body| match has_body {
+            false => Body::empty(),
+            true => {
+                let arrival = arrival.insert(Arc::new(Arrival::default()));
+                Body::http_body_unsync(Patient::new(body, self.stall, Arc::clone(arrival)))
+            }
         });
         request.extensions_mut().insert(RequestId(id.clone()));
         let mut response = self.service.call(request).await?;
-        // Whatever the operation made of a body that did not come, this is why.
-        if stalled.load(Ordering::Relaxed) && !response.status().is_success() {
-            response = limits::request_timeout(&id);
+        if let Some(arrival) = arrival {
+            response = arrival.judge(response, &id);
         }
         Ok(Held::new(identified(response, &id), place))
     }
