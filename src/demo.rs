@@ -148,7 +148,7 @@ The lake: TPC-H in {files} Parquet files, {bytes}, in {root}; lineitem and order
 The origin is simulated: {remote}. Seeded, the same for direct reads and for Larder's.
 Larder: S3 at {s3} (bucket {BUCKET}, key {KEY_ID}, secret {KEY_SECRET}), admin and dashboard at {admin}/ .{ports}
   Its memory tier holds {memory}, its SSD tier {ssd}.
-  Files of the lake never change, and listings are reused for {list:?}, as the bucket's settings say.
+  Files of the lake never change, and listings are reused for {list} hours, as the bucket's settings say.
 The engine is DataFusion, with a session and caches of its own for every query, the same settings everywhere.
 The month: {days} days from {first}, {queries} queries a day, {analysts} at a time, dates relative to the day;
   until the first night everything is admitted; after each day a night chooses anew what the whitelist holds,
@@ -169,7 +169,7 @@ Then each template is measured, medians of {rounds} interleaved runs or more: on
         },
         memory = daemon.cache().memory,
         ssd = daemon.cache().ssd.capacity,
-        list = LIST_CACHE,
+        list = LIST_CACHE.as_secs() / 3600,
         days = month.days,
         first = month.first,
         queries = month.queries,

@@ -27,8 +27,9 @@ pub(crate) const KEY_ID: &str = "demo";
 /// See [`KEY_ID`].
 pub(crate) const KEY_SECRET: &str = "larder-demo-reads-only";
 
-/// How long Larder may reuse a listing of the lake. The demo's files never change.
-pub(crate) const LIST_CACHE: Duration = Duration::from_secs(600);
+/// How long Larder may reuse a listing of the lake, whose files never change and to which none are added: a day, as where
+/// tables are loaded once a day.
+pub(crate) const LIST_CACHE: Duration = Duration::from_secs(24 * 3600);
 
 /// A month passes in a minute or two, so a published whitelist is looked for often.
 const FOLLOW_EVERY: Duration = Duration::from_millis(20);
