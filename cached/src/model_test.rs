@@ -23,7 +23,7 @@ use self::faulty::FaultyOrigin;
 use crate::engine::{Engine, EngineParts};
 use crate::origin::{Origin, OriginError, Origins};
 use crate::read::{Conditions, ReadBody, ReadError, ReadRequest, Wanted};
-use crate::settings::{Admit, BucketSettings, CacheSettings, Consistency, SsdIo, SsdSettings};
+use crate::settings::{Admit, BucketSettings, CacheSettings, Consistency, Policy, SsdIo, SsdSettings};
 use crate::ssd::Disk;
 use crate::ssd::faulty::FaultyDisk;
 use crate::write::PutCondition;
@@ -256,6 +256,8 @@ async fn start(folder: &Path, origin: &Arc<FaultyOrigin>, seed: u64) -> (Arc<Eng
     }
     // Each start reads from the SSD in one of the ways.
     let io = if seed.is_multiple_of(2) { SsdIo::Uring } else { SsdIo::Threads };
+    // And whatever goes, no policy may change what is answered.
+    let policy = if seed % 4 < 2 { Policy::S3Fifo } else { Policy::Lrfu };
     let cache = CacheSettings {
         // Both tiers are too small for what is read, so that they evict all the time.
         memory: ByteSize::mib(1),
@@ -263,6 +265,7 @@ async fn start(folder: &Path, origin: &Arc<FaultyOrigin>, seed: u64) -> (Arc<Eng
             path: folder.join("ssd"),
             capacity: SsdSettings::CAPACITY_MIN,
             io,
+            policy,
             ..SsdSettings::default()
         },
         admit: Admit::All,

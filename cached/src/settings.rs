@@ -138,6 +138,9 @@ pub struct SsdSettings {
     pub adaptive_percent: u8,
     /// What goes first when something comes into that share.
     pub policy: Policy,
+    /// With [`Policy::Lrfu`]: how fast a reference fades, from 0 (as LFU) to 1 (as LRU). It counts half as much after
+    /// `1 / lrfu_lambda` more.
+    pub lrfu_lambda: f64,
     /// How blocks are read.
     pub io: SsdIo,
 }
@@ -157,6 +160,8 @@ pub enum Policy {
     Lru,
     /// The oldest.
     Fifo,
+    /// The least recently and frequently read: references fade, see [`SsdSettings::lrfu_lambda`].
+    Lrfu,
 }
 
 impl SsdSettings {
@@ -171,6 +176,7 @@ impl Default for SsdSettings {
             capacity: ByteSize::gib(100),
             adaptive_percent: 10,
             policy: Policy::default(),
+            lrfu_lambda: 0.001,
             io: SsdIo::default(),
         }
     }

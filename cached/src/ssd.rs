@@ -3,10 +3,11 @@
 //! foyer's own disk engine was tried first. It reclaims whole regions, oldest first, so what was preloaded goes when
 //! enough else comes; entries that it writes again to keep them end its recovery of their region after a restart; and
 //! its size is fixed. Here a block's room is freed by itself, so residents stay, and an index in memory says what is
-//! held. Of foyer remains what it is best at: the policies of the adaptive share.
+//! held. Of foyer remains what it is best at: the policies of the adaptive share ([`adaptive`]).
 //!
 //! Reads are made by whoever wants a block; one thread writes ([`writer`]).
 
+mod adaptive;
 mod disk;
 #[cfg(test)]
 pub(crate) mod faulty;
@@ -119,7 +120,7 @@ impl Ssd {
         let disk = through(Arc::new(Files::open(folder, settings.io)?));
         let capacity = settings.capacity.as_u64();
         let shared = Arc::new(Shared {
-            index: Index::new(settings.policy, capacity, 0),
+            index: Index::new(settings.policy, settings.lrfu_lambda, capacity, 0),
             disk,
             spare: Spare::new(block_len),
             health: Health::opening(Instant::now()),

@@ -69,6 +69,12 @@ pub enum TiersError {
         /// As configured.
         percent: u8,
     },
+    /// The adaptive share's policy cannot fade references so.
+    #[error("[cache] ssd.lrfu_lambda {lambda} must be from 0 to 1")]
+    Lambda {
+        /// As configured.
+        lambda: f64,
+    },
     /// The SSD tier does not start.
     #[error("the ssd tier in `{path}` does not start")]
     Ssd {
@@ -250,6 +256,10 @@ fn check(settings: &CacheSettings) -> Result<(), TiersError> {
     let percent = settings.ssd.adaptive_percent;
     if percent > 100 {
         return Err(TiersError::Adaptive { percent });
+    }
+    let lambda = settings.ssd.lrfu_lambda;
+    if !(0.0..=1.0).contains(&lambda) {
+        return Err(TiersError::Lambda { lambda });
     }
     Ok(())
 }

@@ -121,6 +121,12 @@ fn cache(cache: &CacheSettings, say: &mut impl FnMut(&str, String)) {
             format!("{} is not from 4.0 KiB to {block_max}, an eighth of memory and a 32nd of the ssd", cache.block);
         say("cache.block", text);
     }
+    if cache.ssd.adaptive_percent > 100 {
+        say("cache.ssd.adaptive", format!("{} is not from 0 to 100, in percent", cache.ssd.adaptive_percent));
+    }
+    if !(0.0..=1.0).contains(&cache.ssd.lrfu_lambda) {
+        say("cache.ssd.lrfu_lambda", format!("{} is not from 0 to 1", cache.ssd.lrfu_lambda));
+    }
     if cache.fills_in_flight < cache.fill {
         say("cache.fills_in_flight", format!("{} is less than one fill ({})", cache.fills_in_flight, cache.fill));
     }

@@ -12,10 +12,11 @@ use serde_json::Value;
 const LINES_MAX: usize = 800;
 
 /// What each of our crates may depend on, among our own.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("larder-model", &[]),
-    ("larder-cached", &["larder-model"]),
-    ("larder-whitelist", &["larder-model"]),
+    ("larder-lrfu", &[]),
+    ("larder-cached", &["larder-model", "larder-lrfu"]),
+    ("larder-whitelist", &["larder-model", "larder-lrfu"]),
     ("larder-planner-hook", &["larder-model"]),
     ("larder-web", &["larder-model"]),
     ("larder", &["larder-model", "larder-cached", "larder-whitelist", "larder-planner-hook", "larder-web"]),

@@ -1,13 +1,12 @@
 //! Replays a history of reads with several policies side by side: what would each have saved?
 //!
 //! [`workload`] makes a seeded workload or [`trace`] reads one, [`replay`] lives through it read by read, [`policies`] says
-//! with what: those that decide at each read ([`online`], [`lrfu`], [`gdsf`]), what came before ([`seeds`]), Larder's own
+//! with what: those that decide at each read ([`online`], LRFU, [`gdsf`]), what came before ([`seeds`]), Larder's own
 //! ([`planner`]), and what nobody can beat ([`bounds`]). The first 30 days warm caches and logs up; the rest is measured.
 //! Everything is decided from the trace alone, so that the same settings give the same figures to the bit.
 
 mod bounds;
 mod gdsf;
-mod lrfu;
 mod online;
 mod planner;
 mod policies;

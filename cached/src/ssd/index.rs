@@ -8,13 +8,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use foyer::{
-    Cache, CacheBuilder, Event, EventListener, EvictionConfig, FifoConfig, LfuConfig, LruConfig, S3FifoConfig,
-    SieveConfig,
-};
 use larder_model::ItemName;
 use parking_lot::{Mutex, RwLock};
 
+use super::adaptive::Adaptive;
 use super::journal::Record;
 use super::pages::PAGE;
 use crate::block::{BlockKey, ObjectId};
@@ -76,7 +73,7 @@ pub(crate) fn room(len: u64) -> u64 {
 /// Blocks by key. Every change is also left as a record for the journal, in order.
 pub(super) struct Index {
     resident: RwLock<Resident>,
-    adaptive: Cache<BlockKey, Extent>,
+    adaptive: Adaptive,
     changes: Arc<Mutex<Changes>>,
     /// Bytes that blocks may take in both shares.
     room: AtomicU64,
@@ -99,51 +96,24 @@ struct ResidentObject {
 }
 
 #[derive(Debug, Default)]
-struct Changes {
+pub(super) struct Changes {
     records: Vec<Record>,
     /// What blocks that are gone still take on the disk.
     room: u64,
 }
 
 impl Changes {
-    fn gone(&mut self, key: BlockKey, extent: Extent) {
+    pub(super) fn gone(&mut self, key: BlockKey, extent: Extent) {
         self.room += extent.room();
         self.records.push(Record::Gone(key, extent));
     }
 }
 
-/// Learns what the adaptive share's policy gave up.
-struct Evicted(Arc<Mutex<Changes>>);
-
-impl EventListener for Evicted {
-    type Key = BlockKey;
-    type Value = Extent;
-
-    fn on_leave(&self, reason: Event, key: &BlockKey, extent: &Extent) {
-        if reason != Event::Remove {
-            self.0.lock().gone(*key, *extent);
-        }
-    }
-}
-
 impl Index {
-    pub(super) fn new(policy: Policy, room: u64, floor: u64) -> Self {
+    /// `lrfu_lambda` is of that policy alone.
+    pub(super) fn new(policy: Policy, lrfu_lambda: f64, room: u64, floor: u64) -> Self {
         let changes = Arc::<Mutex<Changes>>::default();
-        let eviction: EvictionConfig = match policy {
-            Policy::S3Fifo => S3FifoConfig::default().into(),
-            Policy::Sieve => SieveConfig.into(),
-            Policy::Lfu => LfuConfig::default().into(),
-            Policy::Lru => LruConfig { high_priority_pool_ratio: 1.0 }.into(),
-            Policy::Fifo => FifoConfig::default().into(),
-        };
-        let adaptive = CacheBuilder::new(room as usize)
-            .with_name("larder-ssd")
-            // One, because shards have a capacity each, and blocks of 64 MiB must find room in a small tier.
-            .with_shards(1)
-            .with_eviction_config(eviction)
-            .with_weighter(|_: &BlockKey, extent: &Extent| extent.room() as usize)
-            .with_event_listener(Arc::new(Evicted(Arc::clone(&changes))))
-            .build();
+        let adaptive = Adaptive::new(policy, lrfu_lambda, room, Arc::clone(&changes));
         Self {
             resident: RwLock::default(),
             adaptive,
@@ -157,7 +127,7 @@ impl Index {
     /// Where a block lies. Counts as a use.
     pub(super) fn find(&self, key: &BlockKey) -> Option<Extent> {
         let resident = self.resident.read().find(key);
-        resident.or_else(|| self.adaptive.get(key).map(|entry| *entry.value()))
+        resident.or_else(|| self.adaptive.find(key))
     }
 
     /// Whether a block is held. Does not count as a use.
@@ -177,7 +147,7 @@ impl Index {
                     self.remove_adaptive(&key);
                     self.give_up(key, extent);
                 } else {
-                    drop(self.adaptive.insert(key, extent));
+                    self.adaptive.insert(key, extent);
                 }
             }
             Share::Resident(item) => {
@@ -213,8 +183,7 @@ impl Index {
     }
 
     fn remove_adaptive(&self, key: &BlockKey) -> bool {
-        let before = self.adaptive.remove(key).map(|entry| *entry.value());
-        before.is_some_and(|extent| {
+        self.adaptive.remove(key).is_some_and(|extent| {
             self.changes.lock().gone(*key, extent);
             true
         })
@@ -222,7 +191,7 @@ impl Index {
 
     /// Makes a block resident if it is in the adaptive share.
     pub(super) fn claim(&self, key: &BlockKey, item: ItemId) {
-        let Some(extent) = self.adaptive.remove(key).map(|entry| *entry.value()) else { return };
+        let Some(extent) = self.adaptive.remove(key) else { return };
         self.insert(*key, extent, Share::Resident(item));
     }
 
@@ -290,9 +259,7 @@ impl Index {
         let now = self.adaptive_room.load(Ordering::SeqCst);
         if room < now || room > now + now / 64 {
             self.adaptive_room.store(room, Ordering::SeqCst);
-            if let Err(error) = self.adaptive.resize(room.max(1) as usize) {
-                tracing::warn!(%error, "the adaptive share keeps its size");
-            }
+            self.adaptive.resize(room);
         }
     }
 
@@ -308,7 +275,7 @@ impl Index {
 
     /// Bytes that blocks take on the disk, with those that are gone but not freed yet.
     pub(super) fn used(&self) -> u64 {
-        self.resident_room() + self.adaptive.usage() as u64 + self.changes.lock().room
+        self.resident_room() + self.adaptive.used() + self.changes.lock().room
     }
 
     /// What has changed since this was asked last, in order.
@@ -381,78 +348,92 @@ mod tests {
     }
 
     fn index(pages: u64, floor: u64) -> Index {
-        Index::new(Policy::Lru, pages * PAGE, floor * PAGE)
+        index_by(Policy::Lru, pages, floor)
     }
+
+    fn index_by(policy: Policy, pages: u64, floor: u64) -> Index {
+        Index::new(policy, 0.001, pages * PAGE, floor * PAGE)
+    }
+
+    const POLICIES: [Policy; 6] = [Policy::S3Fifo, Policy::Sieve, Policy::Lfu, Policy::Lru, Policy::Fifo, Policy::Lrfu];
 
     const ITEM: ItemId = ItemId(7);
     const OTHER: ItemId = ItemId(8);
 
     #[test]
     fn churn_in_the_adaptive_share_leaves_residents_alone() {
-        let index = index(10, 2);
-        for n in 0..8 {
-            index.give_way(PAGE);
-            index.insert(key(1, n), extent(n as u32), Share::Resident(ITEM));
+        for policy in POLICIES {
+            let index = index_by(policy, 10, 2);
+            for n in 0..8 {
+                index.give_way(PAGE);
+                index.insert(key(1, n), extent(n as u32), Share::Resident(ITEM));
+            }
+            for n in 0..100 {
+                index.give_way(PAGE);
+                index.insert(key(2, n), extent(100 + n as u32), Share::Adaptive);
+                assert!(index.resident_room() + index.adaptive.used() <= 10 * PAGE);
+            }
+            assert!((0..8).all(|n| index.holds(&key(1, n))));
+            assert!(index.holds(&key(2, 99)) && !index.holds(&key(2, 90)));
         }
-        for n in 0..100 {
-            index.give_way(PAGE);
-            index.insert(key(2, n), extent(100 + n as u32), Share::Adaptive);
-            assert!(index.resident_room() + index.adaptive.usage() as u64 <= 10 * PAGE);
-        }
-        assert!((0..8).all(|n| index.holds(&key(1, n))));
-        assert!(index.holds(&key(2, 99)) && !index.holds(&key(2, 90)));
     }
 
     #[test]
     fn the_adaptive_share_has_what_residents_leave() {
-        let index = index(10, 2);
-        for n in 0..9 {
-            index.insert(key(2, n), extent(n as u32), Share::Adaptive);
+        for policy in POLICIES {
+            let index = index_by(policy, 10, 2);
+            for n in 0..9 {
+                index.insert(key(2, n), extent(n as u32), Share::Adaptive);
+            }
+            assert!((0..9).all(|n| index.holds(&key(2, n))));
+            // Residents push it back to its floor, and no further.
+            for n in 0..20 {
+                index.give_way(PAGE);
+                index.insert(key(1, n), extent(100 + n as u32), Share::Resident(ITEM));
+            }
+            assert_eq!(index.resident_room(), 8 * PAGE);
+            assert!(index.used() - index.changes.lock().room <= 10 * PAGE);
+            index.keep(&HashSet::from([OTHER]));
+            assert_eq!(index.resident_room(), 0);
+            assert!(index.holds(&key(1, 0)), "it has become adaptive");
         }
-        assert!((0..9).all(|n| index.holds(&key(2, n))));
-        // Residents push it back to its floor, and no further.
-        for n in 0..20 {
-            index.give_way(PAGE);
-            index.insert(key(1, n), extent(100 + n as u32), Share::Resident(ITEM));
-        }
-        assert_eq!(index.resident_room(), 8 * PAGE);
-        assert!(index.used() - index.changes.lock().room <= 10 * PAGE);
-        index.keep(&HashSet::from([OTHER]));
-        assert_eq!(index.resident_room(), 0);
-        assert!(index.holds(&key(1, 0)), "it has become adaptive");
     }
 
     #[test]
     fn a_block_that_the_adaptive_share_has_no_room_for_is_not_held() {
-        let index = index(10, 0);
-        for n in 0..10 {
-            index.insert(key(1, n), extent(n as u32), Share::Resident(ITEM));
+        for policy in POLICIES {
+            let index = index_by(policy, 10, 0);
+            for n in 0..10 {
+                index.insert(key(1, n), extent(n as u32), Share::Resident(ITEM));
+            }
+            index.give_way(0);
+            index.insert(key(2, 0), extent(20), Share::Adaptive);
+            assert!(!index.holds(&key(2, 0)));
+            assert_eq!(index.adaptive.used(), 0);
         }
-        index.give_way(0);
-        index.insert(key(2, 0), extent(20), Share::Adaptive);
-        assert!(!index.holds(&key(2, 0)));
-        assert_eq!(index.adaptive.usage(), 0);
     }
 
     #[test]
     fn a_block_is_in_one_share() {
-        let index = index(10, 2);
-        index.insert(key(1, 0), extent(0), Share::Adaptive);
-        index.claim(&key(1, 0), ITEM);
-        assert_eq!((index.resident_room(), index.adaptive.usage()), (PAGE, 0));
-        index.insert(key(1, 0), extent(5), Share::Adaptive);
-        assert_eq!((index.resident_room(), index.adaptive.usage() as u64), (0, PAGE));
-        assert_eq!(index.find(&key(1, 0)), Some(extent(5)));
-        assert!(index.remove(&key(1, 0)) && !index.remove(&key(1, 0)));
-        let expected = [
-            Record::Held(key(1, 0), extent(0), Share::Adaptive),
-            Record::Held(key(1, 0), extent(0), Share::Resident(ITEM)),
-            Record::Held(key(1, 0), extent(5), Share::Adaptive),
-            Record::Gone(key(1, 0), extent(0)),
-            Record::Gone(key(1, 0), extent(5)),
-        ];
-        assert_eq!(index.take_changes(), expected);
-        assert_eq!(index.used(), 0);
+        for policy in POLICIES {
+            let index = index_by(policy, 10, 2);
+            index.insert(key(1, 0), extent(0), Share::Adaptive);
+            index.claim(&key(1, 0), ITEM);
+            assert_eq!((index.resident_room(), index.adaptive.used()), (PAGE, 0));
+            index.insert(key(1, 0), extent(5), Share::Adaptive);
+            assert_eq!((index.resident_room(), index.adaptive.used()), (0, PAGE));
+            assert_eq!(index.find(&key(1, 0)), Some(extent(5)));
+            assert!(index.remove(&key(1, 0)) && !index.remove(&key(1, 0)));
+            let expected = [
+                Record::Held(key(1, 0), extent(0), Share::Adaptive),
+                Record::Held(key(1, 0), extent(0), Share::Resident(ITEM)),
+                Record::Held(key(1, 0), extent(5), Share::Adaptive),
+                Record::Gone(key(1, 0), extent(0)),
+                Record::Gone(key(1, 0), extent(5)),
+            ];
+            assert_eq!(index.take_changes(), expected);
+            assert_eq!(index.used(), 0);
+        }
     }
 
     #[test]

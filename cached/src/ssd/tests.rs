@@ -39,6 +39,7 @@ fn begin(folder: &Path, prepare: impl FnOnce(&FaultyDisk)) -> (Tier, Opening) {
         adaptive_percent: 10,
         policy: Policy::default(),
         io: io(),
+        ..SsdSettings::default()
     };
     let opened = Ssd::open(folder, &settings, BLOCK, Arc::clone(&metrics), |disk| {
         let disk = Arc::new(FaultyDisk::new(disk, 1));

@@ -3,11 +3,11 @@
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use larder_lrfu::Lrfu;
 use parking_lot::Mutex;
 
 use super::bounds::{Bounds, Clairvoyant};
 use super::gdsf::Gdsf;
-use super::lrfu::{LAMBDAS, Lrfu};
 use super::online::{Online, OnlinePolicy};
 use super::planner::{Planner, PlannerSettings};
 use super::policy::{Answer, Policy};
@@ -19,24 +19,27 @@ use crate::forecast::ForecastSettings;
 /// LRFU on its own.
 struct Fading<'a> {
     replay: &'a Replay<'a>,
-    cache: Lrfu,
+    cache: Lrfu<u32, ()>,
 }
 
 impl Policy for Fading<'_> {
     fn rewritten(&mut self, item: u32) -> bool {
-        self.cache.forget(item);
+        self.cache.remove(&item);
         false
     }
 
     fn read(&mut self, read: &Read) -> Answer {
         let bytes = self.replay.trace.items[read.item as usize].bytes;
-        match self.cache.touch(read.item, bytes) {
-            true => Answer::Hit,
-            false if bytes > self.replay.capacity_bytes => Answer::Miss,
-            false => Answer::Admitted,
+        if self.cache.get(&read.item).is_some() {
+            return Answer::Hit;
         }
+        self.cache.insert(read.item, (), bytes);
+        if self.cache.contains(&read.item) { Answer::Admitted } else { Answer::Miss }
     }
 }
+
+/// The lambdas tried, per reference: from all but LFU to LRU.
+const LAMBDAS: [f64; 6] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0];
 
 /// A policy with the best of [`LAMBDAS`] for this very trace, which is more than anybody can know beforehand.
 fn best_lambda<'a, P: Policy>(replay: &'a Replay<'a>, name: &str, policy: impl Fn(f64) -> P) -> PolicyReport {

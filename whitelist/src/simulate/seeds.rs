@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::lrfu::Lrfu;
+use larder_lrfu::Lrfu;
+
 use super::online::{Online, OnlinePolicy};
 use super::policy::{Answer, Policy};
 use super::replay::{Replay, reads_of};
@@ -46,7 +47,7 @@ pub(super) struct Yanxuan<'a> {
     touched: HashMap<u32, HashMap<u32, i32>>,
     day: i32,
     whitelist: HashSet<u32>,
-    cache: Lrfu,
+    cache: Lrfu<u32, ()>,
 }
 
 /// The seeds' advice: a cache has room for 30 to 70% of what is whitelisted.
@@ -94,7 +95,7 @@ impl Policy for Yanxuan<'_> {
     }
 
     fn rewritten(&mut self, item: u32) -> bool {
-        self.cache.forget(item);
+        self.cache.remove(&item);
         false
     }
 
@@ -105,9 +106,10 @@ impl Policy for Yanxuan<'_> {
         self.touched.entry(item.table).or_default().insert(read.item, self.day);
         if !self.whitelist.contains(&item.table) || item.bytes > self.replay.capacity_bytes {
             Answer::Miss
-        } else if self.cache.touch(read.item, item.bytes) {
+        } else if self.cache.get(&read.item).is_some() {
             Answer::Hit
         } else {
+            self.cache.insert(read.item, (), item.bytes);
             Answer::Admitted
         }
     }
