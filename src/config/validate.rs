@@ -122,10 +122,10 @@ fn cache(cache: &CacheSettings, say: &mut impl FnMut(&str, String)) {
         say("cache.block", text);
     }
     if cache.ssd.adaptive_percent > 100 {
-        say("cache.ssd.adaptive", format!("{} is not from 0 to 100, in percent", cache.ssd.adaptive_percent));
+        say("cache.ssd.adaptive", format!("adaptive {} is not from 0 to 100, in percent", cache.ssd.adaptive_percent));
     }
     if !(0.0..=1.0).contains(&cache.ssd.lrfu_lambda) {
-        say("cache.ssd.lrfu_lambda", format!("{} is not from 0 to 1", cache.ssd.lrfu_lambda));
+        say("cache.ssd.lrfu_lambda", format!("lrfu_lambda {} is not from 0 to 1", cache.ssd.lrfu_lambda));
     }
     if cache.fills_in_flight < cache.fill {
         say("cache.fills_in_flight", format!("{} is less than one fill ({})", cache.fills_in_flight, cache.fill));

@@ -34,6 +34,8 @@ window = "3h"
 rate = "200MiB/s"
 """
 
+SSD = 'ssd = { path = "FOLDER/cache", capacity = "128MiB" }'
+
 
 def check_config(folder, text: str) -> subprocess.CompletedProcess:
     path = folder / "larder.toml"
@@ -54,9 +56,9 @@ def test_a_good_configuration_passes(tmp_path):
         ('memory = "64MiB"', 'memory = "lots"', ["memory", "lots"]),
         ('memory = "64MiB"', "memory = -5", ["memory"]),
         ('memory = "64MiB"', 'memory = "64MiB"\nadmit = "some"', ["some", "whitelist", "all"]),
-        ('capacity = "128MiB"', 'capacity = "128MiB", policy = "mru"', ["mru", "s3fifo", "lrfu"]),
-        ('capacity = "128MiB"', 'capacity = "128MiB", lrfu_lambda = 2', ["lrfu_lambda", "2", "0 to 1"]),
-        ('capacity = "128MiB"', 'capacity = "128MiB", adaptive = 101', ["adaptive", "101", "0 to 100"]),
+        (SSD, SSD.replace(" }", ', policy = "mru" }'), ["mru", "s3fifo", "lrfu"]),
+        (SSD, SSD.replace(" }", ", lrfu_lambda = 2 }"), ["lrfu_lambda", "2", "0 to 1"]),
+        (SSD, SSD.replace(" }", ", adaptive = 101 }"), ["adaptive", "101", "0 to 100"]),
         ('consistency = "strict"', 'consistency = "eventual"', ["eventual", "immutable", "strict", "revalidate"]),
         ('consistency = "strict"', 'consistency = { revalidate = "soon" }', ["soon"]),
         ('listen = "127.0.0.1:9000"', 'listen = "localhost"', ["listen"]),
@@ -72,7 +74,7 @@ def test_a_good_configuration_passes(tmp_path):
 )
 def test_a_wrong_line_is_named_with_what_it_allows(tmp_path, line, wrong, named):
     assert line in GOOD
-    text = GOOD.replace(line, wrong).replace("FOLDER", str(tmp_path))
+    text, wrong = (part.replace("FOLDER", str(tmp_path)) for part in (GOOD.replace(line, wrong), wrong))
     done = check_config(tmp_path, text)
     assert done.returncode == 1, (done.stdout, done.stderr)
     shown = done.stdout + done.stderr
