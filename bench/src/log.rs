@@ -1,12 +1,12 @@
 //! What the access log costs: small reads by two workers that differ in `[logs] access` alone, in turns.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
 
 use crate::client::{Bench, Client, larder_binary, progress};
-use crate::record::{Machine, median, record_section};
+use crate::record::{median, show};
 use crate::servers::{Launcher, Tiers};
 
 /// Measures the CPU time of a small GET with and without the access log.
@@ -60,18 +60,11 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     ensure!(logged(&benches[0])? > 0, "nothing was logged");
     ensure!(logged(&benches[1])? == 0, "the worker without a log has logged");
     let text = report(costs);
-    println!("{text}");
-    if settings.record {
-        let how = format!(
-            "{} rounds of {} s in turns, 8 connections, server and client on a core each; medians",
-            settings.rounds, settings.seconds
-        );
-        let machine = Machine::this("log", None, &how)?;
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
-        record_section(&path, "## The access log", &machine, &text)?;
-        println!("recorded in {}", path.display());
-    }
-    Ok(())
+    let how = format!(
+        "{} rounds of {} s in turns, 8 connections, server and client on a core each; medians",
+        settings.rounds, settings.seconds
+    );
+    show(&text, "log", "## The access log", settings.record.then_some(how.as_str()))
 }
 
 /// How many files the log has.

@@ -4,8 +4,10 @@
 //! statically, and a bare hyper server; with `ssd` behind `--`, reads from the SSD tier with fio; with `overload`,
 //! goodput as load grows; with `origin`, first reads and the direct route beside the origin itself; with `scans`, TPC-H
 //! scans by DuckDB and DataFusion beside other caches; with `log`, what the access log costs; with `policies`, the policies
-//! of the adaptive share with LRFU; with `planner`, the whitelist with what came before and with what nobody can beat. This one program plays several parts, each a process of its own, so that each can be
-//! pinned to a core and have its CPU time measured: the comparison, the bare server, the simulated origin, and the clients.
+//! of the adaptive share with LRFU; with `planner`, the whitelist with what came before and with what nobody can beat; with
+//! `nights`, time and memory of nights over logs of up to a billion rows; with `lookups`, finding a key's item. This one program plays several parts, each a
+//! process of its own, so that each can be pinned to a core and have its CPU time measured: the comparison, the bare
+//! server, the simulated origin, and the clients.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports to the terminal")]
 
@@ -14,6 +16,8 @@ mod client;
 mod compare;
 mod load;
 mod log;
+mod lookups;
+mod nights;
 mod origin;
 mod overload;
 mod peers;
@@ -47,6 +51,10 @@ enum Part {
     Policies(policies::Settings),
     /// Compares the whitelist with published choices, online policies and offline bounds.
     Planner(planner::Settings),
+    /// Measures lookups of keys in large whitelists.
+    Lookups(lookups::Settings),
+    /// Measures nights over generated access logs.
+    Nights(nights::Settings),
     /// Measures what the access log costs small reads.
     Log(log::Settings),
     /// Compares first reads and the direct route with reads of the origin itself.
@@ -79,6 +87,8 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Ssd(settings)) => runtime.block_on(ssd::run(settings)),
         Some(Part::Overload(settings)) => runtime.block_on(overload::run(settings)),
         Some(Part::Log(settings)) => runtime.block_on(log::run(settings)),
+        Some(Part::Lookups(settings)) => lookups::run(&settings),
+        Some(Part::Nights(settings)) => nights::run(&settings),
         Some(Part::Policies(settings)) => policies::run(&settings),
         Some(Part::Planner(settings)) => planner::run(&settings),
         Some(Part::Origin(settings)) => runtime.block_on(origin::run(settings)),

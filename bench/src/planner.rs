@@ -2,14 +2,14 @@
 //! `larder simulate` over seeds that nothing was tuned on, capacities and scenarios.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 
 use crate::client::larder_binary;
 use crate::policies::{Interval, Policy, Report, Run, percent, simulate_all};
-use crate::record::{Machine, record_section};
+use crate::record::show;
 
 /// Compares the whitelist with published choices, online policies and offline bounds.
 #[derive(Args)]
@@ -54,15 +54,8 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
         text += &row(name, groups.next().context("a group for each scenario")?)?;
     }
     text += &ablations(groups.next().context("a group of ablations")?)?;
-    println!("{text}");
-    if settings.record {
-        let how = format!("seeds {} to {} at each capacity and in each scenario", SEEDS.start, SEEDS.end - 1);
-        let machine = Machine::this("planner", None, &how)?;
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
-        record_section(&path, "## The planner", &machine, &text)?;
-        println!("recorded in {}", path.display());
-    }
-    Ok(())
+    let how = format!("seeds {} to {} at each capacity and in each scenario", SEEDS.start, SEEDS.end - 1);
+    show(&text, "planner", "## The planner", settings.record.then_some(how.as_str()))
 }
 
 const COLUMNS: &str = "\

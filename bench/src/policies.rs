@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::client::{larder_binary, progress};
-use crate::record::{Machine, record_section};
+use crate::record::show;
 
 /// Compares the policies of the adaptive share with LRFU, on the simulator's workloads.
 #[derive(Args)]
@@ -86,15 +86,8 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
         .map(|(capacity, reports)| Row::new(capacity, reports))
         .collect::<anyhow::Result<_>>()?;
     let text = describe(&rows);
-    println!("{text}");
-    if settings.record {
-        let how = format!("seeds {} to {} at each capacity", SEEDS.start, SEEDS.end - 1);
-        let machine = Machine::this("policies", None, &how)?;
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
-        record_section(&path, "## Policies of the adaptive share", &machine, &text)?;
-        println!("recorded in {}", path.display());
-    }
-    Ok(())
+    let how = format!("seeds {} to {} at each capacity", SEEDS.start, SEEDS.end - 1);
+    show(&text, "policies", "## Policies of the adaptive share", settings.record.then_some(how.as_str()))
 }
 
 /// Replays each run, as many at once as there are cores; reports come in the order of the runs.

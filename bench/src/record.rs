@@ -172,6 +172,23 @@ pub(crate) fn record(path: &Path, machine: &Machine, rows: &[Row]) -> anyhow::Re
     record_section(path, SECTION, machine, &section)
 }
 
+/// Shows what a part of the benchmarks that has no peer found and, where that is wanted, replaces its section of the
+/// recorded results.
+pub(crate) fn show(text: &str, part: &str, title: &str, how: Option<&str>) -> anyhow::Result<()> {
+    println!("{text}");
+    if let Some(how) = how {
+        let path = results().join("RESULTS.md");
+        record_section(&path, title, &Machine::this(part, None, how)?, text)?;
+        println!("recorded in {}", path.display());
+    }
+    Ok(())
+}
+
+/// The folder of the recorded results.
+pub(crate) fn results() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 /// Replaces the section of this title, or adds it at the end.
 pub(crate) fn record_section(path: &Path, title: &str, machine: &Machine, text: &str) -> anyhow::Result<()> {
     let section = format!("{title}\n\n{}\n\n{text}", machine.lines.join("\n"));

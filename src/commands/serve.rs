@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use larder_model::ByteSize;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Context, table};
 use crate::cli::ServeArgs;
 use crate::config::{Config, failed, load_or_make_key_pair};
-use crate::serve::{Parts, start};
+use crate::serve::{Daemon, Parts, start};
 
 /// How often the store is asked for a new whitelist.
 const FOLLOW_EVERY: Duration = Duration::from_secs(2);
@@ -20,6 +20,7 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 const KEY_PAIR: &str = "data/s3-key.toml";
 
 pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
+    let mut signals = Signals::new()?;
     let loaded = Config::load(context.path.as_deref())?;
     if !loaded.unreadable.is_empty() {
         return Err(failed(context.path.as_deref(), &loaded.unreadable));
@@ -47,13 +48,7 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
         table::say(defaults(&config));
     }
     let origins = Context::origins(&config)?;
-    for (bucket, result) in origins.check().await {
-        match result {
-            Ok(()) => tracing::info!(bucket, "the origin answers"),
-            Err(error) => tracing::error!(bucket, error = error.detail(), "the origin does not serve, see /readyz"),
-        }
-    }
-    let daemon = start(Parts {
+    let parts = Parts {
         config,
         origins,
         clock: Context::clock(),
@@ -62,25 +57,55 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
         follow_every: FOLLOW_EVERY,
         runs_nights: true,
         grace: Duration::from_secs(args.grace),
-    })
-    .await?;
+    };
+    let daemon = tokio::select! {
+        daemon = check_and_start(parts) => daemon?,
+        // Nobody has been answered yet, so there is nothing to finish.
+        () = signals.next() => return Ok(()),
+    };
     tracing::info!(s3 = %daemon.s3, admin = %daemon.admin, "ready");
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let broken = tokio::select! {
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => false,
+        () = signals.next() => false,
         () = daemon.failed() => true,
     };
     tracing::info!("shutting down, a second signal ends at once");
     tokio::select! {
         () = daemon.stop() => {}
-        _ = terminate.recv() => bail!("ended at once by a second signal"),
-        _ = interrupt.recv() => bail!("ended at once by a second signal"),
+        () = signals.next() => bail!("ended at once by a second signal"),
     }
     if broken {
         bail!("a part of the daemon does not serve, see the log");
     }
     Ok(())
+}
+
+async fn check_and_start(parts: Parts) -> Result<Daemon> {
+    for (bucket, result) in parts.origins.check().await {
+        match result {
+            Ok(()) => tracing::info!(bucket, "the origin answers"),
+            Err(error) => tracing::error!(bucket, error = error.detail(), "the origin does not serve, see /readyz"),
+        }
+    }
+    start(parts).await
+}
+
+/// What asks the daemon to end. From the first moment on: whoever starts a process may also stop it at once.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Without a file nobody has said how much of this disk is Larder's: at most half of what is free, and whitelists that
