@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
+use larder_whitelist::realised::Realised;
 use larder_whitelist::{NightReport, Progress};
 
 use super::{Context, table};
@@ -100,6 +101,9 @@ pub(super) fn print(report: &NightReport) -> Result<()> {
         ("realised", format!("{} of IO time saved on {}", table::seconds(report.realised_seconds), report.night)),
     ];
     table::print(&["", ""], rows.map(|(name, text)| vec![format!("  {name}"), text]));
+    if let Some(realised) = &report.realised {
+        print_realised(realised);
+    }
     for worker in &report.workers {
         let mut text = format!("  worker {}:", worker.worker);
         if let Some(preload) = &worker.preload {
@@ -127,4 +131,42 @@ pub(super) fn print(report: &NightReport) -> Result<()> {
         table::say(format!("  warning: {warning}"));
     }
     Ok(())
+}
+
+/// Items that were furthest off and are named here; the JSON names more.
+const WORST_SHOWN: usize = 5;
+
+/// What the day's list was expected to save, beside what it saved.
+fn print_realised(realised: &Realised) {
+    let error = match (realised.error, realised.bias) {
+        (Some(error), Some(bias)) => {
+            format!("off by {:.0}% of what was saved; {bias:.2} times that was predicted", error * 100.0)
+        }
+        _ => "the list saved nothing to compare it with".to_owned(),
+    };
+    let rows = [
+        ("predicted", format!("{} by version {}", table::seconds(realised.predicted_seconds), realised.version)),
+        ("read", format!("{} worth, had all of it been near", table::seconds(realised.read_seconds))),
+        ("saved", format!("{} by its {} items", table::seconds(realised.realised_seconds), realised.items)),
+        ("forecast", error),
+        ("missed", format!("{} by reads of other items", table::seconds(realised.missed_seconds))),
+    ];
+    table::say("\n  the day's list:");
+    table::print(&["", ""], rows.map(|(name, text)| vec![format!("    {name}"), text]));
+    let bins = realised.calibration.iter().map(|bin| {
+        let from = table::seconds(bin.from_seconds);
+        let range = match bin.below_seconds {
+            Some(below) if bin.from_seconds > 0.0 => format!("{from} to {}", table::seconds(below)),
+            Some(below) => format!("below {}", table::seconds(below)),
+            None => format!("{from} or more"),
+        };
+        let (predicted, saved) = (table::seconds(bin.predicted_seconds), table::seconds(bin.realised_seconds));
+        vec![format!("    {range}"), bin.items.to_string(), predicted, saved]
+    });
+    table::print(&["    PREDICTED", ">ITEMS", ">ON AVERAGE", ">SAVED"], bins);
+    let worst = realised.worst.iter().take(WORST_SHOWN).map(|day| {
+        let seconds = [day.predicted_seconds, day.read_seconds, day.realised_seconds].map(table::seconds);
+        [vec![format!("    {}", day.item)], seconds.to_vec()].concat()
+    });
+    table::print(&["    FURTHEST OFF", ">PREDICTED", ">READ", ">SAVED"], worst);
 }

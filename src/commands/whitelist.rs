@@ -228,6 +228,15 @@ fn print_item(item: &ItemExplanation) {
     for change in &item.changes {
         table::say(format!("  {}", change.words));
     }
+    if item.days.is_empty() {
+        return;
+    }
+    table::say("");
+    let days = item.days.iter().map(|day| {
+        let seconds = [day.predicted_seconds, day.read_seconds, day.realised_seconds].map(table::seconds);
+        [vec![format!("  {}", day.day)], seconds.to_vec()].concat()
+    });
+    table::print(&["  DAY", ">PREDICTED", ">READ", ">SAVED"], days);
 }
 
 async fn decide(store: &Store, kind: RulingKind, args: DecideArgs) -> Result<()> {

@@ -13,6 +13,7 @@ from harness.process import wait_until
 
 HOT = "tpch/lineitem/l_year=1997/"
 TODAY = datetime.datetime.now(datetime.UTC).date().isoformat()
+YESTERDAY = (datetime.date.fromisoformat(TODAY) - datetime.timedelta(days=1)).isoformat()
 
 
 @pytest.fixture
@@ -43,9 +44,9 @@ def read_day(larder, origin):
     assert answer.ok and answer.json()["bytes"] > 0, answer.text
 
 
-def night(larder) -> dict:
+def night(larder, date: str = TODAY) -> dict:
     """Runs a night, and waits until the daemon follows what it published and holds it."""
-    report = json.loads(larder.command("nightly", "--date", TODAY, "--json").stdout)
+    report = json.loads(larder.command("nightly", "--date", date, "--json").stdout)
     larder.wait_for_whitelist(whitelist(larder)["version"])
     larder.wait_for_preload()
     return report
@@ -88,6 +89,31 @@ def test_from_reads_to_the_next_morning(larder, origin):
     assert origin.bytes_out == origin_before
     assert after["bytes_memory"] + after["bytes_ssd"] - before["bytes_memory"] - before["bytes_ssd"] == sent
     assert after["saved_io_seconds"] > before["saved_io_seconds"]
+
+
+def test_a_night_compares_what_the_list_of_its_day_predicted_with_what_it_earned(larder, origin):
+    read_day(larder, origin)
+    # What was read is yesterday's: the list that comes of it is in force today.
+    access = larder.folder / "logs" / "access"
+    (access / f"day={TODAY}").rename(access / f"day={YESTERDAY}")
+    assert night(larder, YESTERDAY)["realised"] is None, "no list was in force yesterday"
+    listed = whitelist(larder)
+    for key in keys_below(origin, HOT):
+        for _ in range(3):
+            larder.client().get_object(Bucket="warehouse", Key=key)["Body"].read()
+    larder.restart()
+    realised = night(larder)["realised"]
+    assert (realised["version"], realised["items"]) == (listed["version"], len(listed["items"]))
+    assert realised["predicted_seconds"] > realised["read_seconds"] > 0, "twelve reads yesterday, three today"
+    assert realised["realised_seconds"] > 0 and realised["error"] > 0 and realised["bias"] > 0
+    assert sum(bin["items"] for bin in realised["calibration"]) == realised["items"]
+    hot = next(day for day in realised["worst"] if day["item"] == "hive.tpch.lineitem/l_year=1997")
+    explained = json.loads(larder.command("whitelist", "explain", hot["item"], "--json").stdout)
+    assert explained["items"][0]["days"] == [hot] and hot["day"] == TODAY
+    (kept,) = [stored for stored in larder.get("nights") if stored["night"] == TODAY]
+    assert kept["report"]["realised"] == realised
+    assert "FURTHEST OFF" in larder.command("nightly", "--date", TODAY).stdout
+    assert TODAY in larder.command("whitelist", "explain", hot["item"]).stdout
 
 
 def test_a_night_that_runs_twice_changes_nothing(larder, origin):

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::choice::{Change, Ranking, Ruling};
+use crate::realised::ItemDay;
 use crate::store::decisions::Rulings;
 use crate::store::{CandidateRow, LastChoice, Store, StoreError, VersionStatus};
 
@@ -59,6 +60,10 @@ pub struct ItemExplanation {
     /// What would change that, everything else being as it was. Of a table with many partitions, for the densest only:
     /// ask for the item itself.
     pub changes: Vec<WhatIf>,
+    /// What it was expected to save on the last days that it was whitelisted, and what it saved, the newest first; at most
+    /// 7. Of a table with many partitions, for the densest only.
+    #[serde(default)]
+    pub days: Vec<ItemDay>,
     /// What people decided by now; the next night obeys it.
     pub ruling: Option<Ruling>,
 }
@@ -78,6 +83,12 @@ const EXPLAINED_MAX: u32 = 10_000;
 
 /// Items whose changes are looked for at once: each means choosing again some dozens of times.
 const CHANGES_MAX: usize = 10;
+
+/// Days of an item that are shown.
+const DAYS_MAX: u32 = 7;
+
+/// Items whose days are looked up at once.
+const DAYS_OF_MAX: usize = 10;
 
 /// Why an item, or each item of a table, is in or out of the whitelist `in_force`.
 pub async fn explain(store: &Store, in_force: Option<&Whitelist>, asked: &ItemName) -> Result<Explanation, StoreError> {
@@ -124,6 +135,7 @@ pub async fn explain(store: &Store, in_force: Option<&Whitelist>, asked: &ItemNa
             reason,
             ruling: rulings.of(&verdict.item).cloned(),
             changes: changes.remove(&verdict.item).unwrap_or_default(),
+            days: Vec::new(),
             verdict: Some(verdict),
         });
     }
@@ -131,8 +143,12 @@ pub async fn explain(store: &Store, in_force: Option<&Whitelist>, asked: &ItemNa
     for (name, held) in held {
         if !explained.contains(name) && items.len() < EXPLAINED_MAX as usize {
             let (item, reason, ruling) = (name.clone(), held.reason.clone(), rulings.of(name).cloned());
-            items.push(ItemExplanation { item, whitelisted: true, reason, verdict: None, changes: Vec::new(), ruling });
+            let (verdict, changes, days) = (None, Vec::new(), Vec::new());
+            items.push(ItemExplanation { item, whitelisted: true, reason, verdict, changes, days, ruling });
         }
+    }
+    for explained in items.iter_mut().take(DAYS_OF_MAX) {
+        explained.days = store.realised_of(&explained.item, DAYS_MAX).await?;
     }
     Ok(Explanation {
         asked: asked.clone(),

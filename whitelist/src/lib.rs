@@ -3,7 +3,7 @@
 //! Reading order: [`forecast`] says how often an item will be read, [`value`] what that is worth and [`choice`] which items
 //! are taken, all pure. [`logs`] takes
 //! query events in, [`accesses`] aggregates the logs of a day, [`speed`] measures, [`catalog`] lists the buckets;
-//! [`night`] strings them together and [`publish`] looks after the versions, [`explain`] says why. [`landing`]
+//! [`night`] strings them together, [`realised`] compares a day with what was expected of it, and [`publish`] looks after the versions, [`explain`] says why. [`landing`]
 //! looks for what comes between two nights. [`store`] remembers, [`api`] shows.
 
 pub mod accesses;
@@ -17,6 +17,7 @@ pub mod logs;
 pub mod night;
 mod partition_time;
 pub mod publish;
+pub mod realised;
 pub mod schedule;
 pub mod settings;
 pub mod simulate;

@@ -10,6 +10,7 @@
 //! second finds the first one's lease and says so.
 
 mod decide;
+mod earned;
 mod foresee;
 mod report;
 mod weigh;
@@ -33,6 +34,7 @@ use self::weigh::weigh;
 use crate::accesses::{AccessError, DayFiles, aggregate};
 use crate::catalog::{BucketReport, CatalogBucket, list};
 use crate::publish::diff;
+use crate::realised::saved_seconds;
 use crate::settings::NightlySettings;
 use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD, SpeedReport};
 use crate::store::decisions::Rulings;
@@ -206,7 +208,7 @@ impl Night {
         report.origin = self.speed("origin", ASSUMED_ORIGIN, report.night).await?;
         report.ssd = self.speed("ssd", ASSUMED_SSD, report.night).await?;
         let (hits, hit_seconds) = self.store.hits_on(report.night).await.map_err(at("read the day's hits"))?;
-        report.realised_seconds = report.origin.speed.seconds(hits.requests, hits.bytes) - hit_seconds;
+        report.realised_seconds = saved_seconds(hits, hit_seconds, report.origin.speed);
         progress(Progress::Step("catalog"));
         self.list_buckets(report).await?;
         progress(Progress::Step("choose"));
@@ -236,10 +238,10 @@ impl Night {
         Ok((decided.draft(report, self.clock.now()), decided.verdicts()))
     }
 
-    /// Learns the history day by day.
+    /// Learns the history day by day, and compares the last of them with what those before say of it.
     async fn foresee(
         &self,
-        report: &NightReport,
+        report: &mut NightReport,
         catalog: &[CatalogItem],
         in_force: Option<&Whitelist>,
     ) -> Result<Foresight, NightError> {
@@ -250,6 +252,9 @@ impl Night {
         let first = self.first_day(report.night);
         for day in self.store.days(first, report.night).await.map_err(at("read the days"))? {
             let items = self.store.day_items(day.day).await.map_err(at("read the history"))?;
+            if day.day == report.night {
+                self.compare(report, &foresight, &items).await?;
+            }
             foresight.observe(day.day, &items, &whitelisted);
         }
         Ok(foresight)

@@ -9,6 +9,7 @@ mod days;
 pub(crate) mod decisions;
 mod lease;
 mod nights;
+mod realised;
 pub(crate) mod versions;
 mod workers;
 

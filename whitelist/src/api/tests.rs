@@ -237,4 +237,7 @@ fn the_document_describes_every_route() {
     {
         assert!(rendered.contains(&format!("\"{path}\"")), "{path}");
     }
+    for part in ["Realised", "CalibrationBin", "ItemDay"] {
+        assert!(rendered.contains(&format!("#/components/schemas/{part}\"")), "{part} of a night's report");
+    }
 }

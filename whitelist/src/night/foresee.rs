@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{Datelike, NaiveDate};
-use larder_model::{IoSpeed, ItemName, TableName};
+use larder_model::{IoSpeed, ItemName, TableName, WhitelistItem};
 
 use crate::accesses::WHOLE_TABLE;
 use crate::choice::Factor;
@@ -90,7 +90,8 @@ impl Foresight {
     pub(super) fn observe(&mut self, day: NaiveDate, items: &[DayItem], whitelisted: &HashSet<&ItemName>) {
         let mut by_key: HashMap<Key, DayReads> = HashMap::new();
         for item in items {
-            for (key, reads) in self.reads_of(item) {
+            for (member, reads) in self.reads_of(item) {
+                let key = self.key(&member);
                 let sums = by_key.entry(key).or_insert(DayReads { key, reads: 0.0, first: 0.0 });
                 sums.reads += reads;
                 sums.first += reads.min(item.bursts.max(1) as f64);
@@ -120,7 +121,7 @@ impl Foresight {
 
     /// Reads of a whole item that a day's reads of it are worth. Where an engine names no partitions, they went, for all that
     /// is known, to all of the table's in proportion to their sizes: each was read equally often.
-    fn reads_of(&mut self, item: &DayItem) -> Vec<(Key, f64)> {
+    fn reads_of(&self, item: &DayItem) -> Vec<(ItemName, f64)> {
         let members = match self.members.get(&item.item.table) {
             Some(members) if item.item.partition == WHOLE_TABLE => members.clone(),
             _ if item.item.partition == WHOLE_TABLE => {
@@ -137,7 +138,34 @@ impl Foresight {
             each if each > 0.0 => value_seconds(item.reads, self.origin, self.ssd) / each,
             _ => item.bursts.max(1) as f64,
         };
-        members.iter().map(|member| (self.key(member), reads)).collect()
+        members.into_iter().map(|member| (member, reads)).collect()
+    }
+
+    /// What a day's reads of an item would have saved if memory and SSD had answered them all, in seconds: of a table as a
+    /// whole, by its items.
+    pub(super) fn read_seconds(&self, item: &DayItem) -> Vec<(ItemName, f64)> {
+        if item.item.partition != WHOLE_TABLE {
+            return vec![(item.item.clone(), value_seconds(item.reads, self.origin, self.ssd))];
+        }
+        let one = |member: &ItemName| {
+            self.whole.get(member).map_or(0.0, |whole| value_seconds(*whole, self.origin, self.ssd))
+        };
+        let seconds = |(member, reads): (ItemName, f64)| (member.clone(), reads * one(&member));
+        self.reads_of(item).into_iter().map(seconds).collect()
+    }
+
+    /// What an item of a list is expected to save on a day after the last, in seconds, if memory and SSD answer all its
+    /// reads. One that the catalog no longer knows has the size that it was listed with.
+    pub(super) fn seconds_on(&self, day: NaiveDate, item: &WhitelistItem) -> f64 {
+        let Some(key) = self.known_key(&item.item) else { return 0.0 };
+        let one = self.whole.get(&item.item).copied().unwrap_or_else(|| whole(item.objects, item.bytes));
+        let reads = self.forecast.factors(key, day.num_days_from_ce()).expected().reads;
+        reads * value_seconds(one, self.origin, self.ssd)
+    }
+
+    /// Whether a bucket holds an item.
+    pub(super) fn is_held(&self, item: &ItemName) -> bool {
+        self.whole.contains_key(item)
     }
 
     fn key(&mut self, item: &ItemName) -> Key {
@@ -148,14 +176,19 @@ impl Foresight {
         Key { table, slot: *self.slots.entry(slot).or_insert(next), date }
     }
 
+    /// What an item is known by; `None` where its table was never read.
+    fn known_key(&self, item: &ItemName) -> Option<Key> {
+        let (date, slot) = date_and_slot(item);
+        // A slot that was never read has no number, and nothing that was learned of it.
+        let slot = self.slots.get(&slot).copied().unwrap_or(u32::MAX);
+        Some(Key { table: *self.tables.get(&item.table)?, slot, date })
+    }
+
     /// What an item is expected to save from the day after the last on.
     pub(super) fn expect(&self, item: &ItemName) -> Expectation {
-        let (date, slot) = date_and_slot(item);
-        let (Some(table), Some(whole)) = (self.tables.get(&item.table), self.whole.get(item)) else {
+        let (Some(key), Some(whole)) = (self.known_key(item), self.whole.get(item)) else {
             return Expectation::default();
         };
-        // A slot that was never read has no number, and nothing that was learned of it.
-        let key = Key { table: *table, slot: self.slots.get(&slot).copied().unwrap_or(u32::MAX), date };
         let each = value_seconds(*whole, self.origin, self.ssd);
         let days: Vec<_> = (1..=HORIZON_DAYS).map(|ahead| self.forecast.factors(key, self.last + ahead)).collect();
         let counted =
@@ -283,6 +316,36 @@ mod tests {
         let value = |name: &str| foresight.expect(&item(name)).value_seconds;
         assert!(value("a.b.u/k=1") > 1.0);
         assert!((value("a.b.u/k=2") / value("a.b.u/k=1") - 3.0).abs() < 1e-9, "three requests to one");
+    }
+
+    #[test]
+    fn a_day_is_foretold_in_seconds_and_its_reads_are_worth_seconds_too() {
+        let foresight = learned(DIRECT, 19, |of| vec![read(newest(of), 10, 2)]);
+        let listed = |item: ItemName, objects| WhitelistItem {
+            item,
+            locations: Vec::new(),
+            bytes: MB,
+            objects,
+            value_seconds: 0.0,
+            reason: String::new(),
+        };
+        // Ten reads of a second each; demand would win eight of them, but holding the item earns all.
+        let foretold = foresight.seconds_on(day(20), &listed(newest(20), 1));
+        assert!((8.0..12.0).contains(&foretold), "{foretold}");
+        let filling = learned(Demand { fills: true, ..DIRECT }, 19, |of| vec![read(newest(of), 10, 2)]);
+        assert_eq!(filling.seconds_on(day(20), &listed(newest(20), 1)), foretold);
+        assert!(foresight.seconds_on(day(21), &listed(newest(20), 1)) < 2.0, "the day after it is old");
+        // A partition of its age that is not in the catalog, of two objects: two requests each time.
+        let gone = foresight.seconds_on(day(26), &listed(newest(26), 2));
+        let there = foresight.seconds_on(day(26), &listed(newest(26), 1));
+        assert!(gone > 0.0 && (gone / there - 2.0).abs() < 1e-9, "{gone} {there}");
+        assert_eq!(foresight.seconds_on(day(20), &listed(item("a.b.unknown/dt=2026-11-19"), 1)), 0.0);
+
+        assert_eq!(foresight.read_seconds(&read(newest(20), 7, 1)), [(newest(20), 7.0)]);
+        let whole = ItemName { table: "a.b.t".parse().unwrap(), partition: WHOLE_TABLE.into() };
+        let spread = foresight.read_seconds(&read(whole, 40, 1));
+        assert_eq!((spread.len(), spread.iter().all(|(_, seconds)| (seconds - 2.0).abs() < 1e-9)), (20, true));
+        assert!(foresight.is_held(&newest(20)) && !foresight.is_held(&newest(26)));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::weigh::Weighed;
 use crate::catalog::BucketReport;
 use crate::choice::Outcome;
 use crate::publish::diff;
+use crate::realised::Realised;
 use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD, SpeedReport};
 use crate::store::SkippedFile;
 
@@ -93,6 +94,10 @@ pub struct NightReport {
     /// IO time that memory and SSD saved on the night's day, in seconds: what the origin would have taken for the reads
     /// that they answered, less what these took.
     pub realised_seconds: f64,
+    /// What the items that were whitelisted on the night's day were expected to save, beside what they saved. `None` where
+    /// no version that was made before was in force, or where the day has no logs.
+    #[serde(default)]
+    pub realised: Option<Realised>,
     /// What each worker did.
     pub workers: Vec<WorkerReport>,
 
@@ -212,6 +217,7 @@ impl NightReport {
             removed: Vec::new(),
             removed_count: 0,
             realised_seconds: 0.0,
+            realised: None,
             workers: Vec::new(),
             refusal: None,
         }

@@ -1,5 +1,7 @@
 //! Whole nights over real Parquet logs, an in-memory origin, SQLite, and a worker that notes what it is told.
 
+mod realised;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use larder_model::{AttributionRules, ManualClock};

@@ -7,6 +7,7 @@ use sqlx::migrate::MigrateDatabase;
 use super::versions::DOCUMENTS_MAX;
 use super::*;
 use crate::choice::{Cap, CapOf, Caps, Factor};
+use crate::realised::ItemDay;
 use crate::speed::Measured;
 use crate::value::Reads;
 
@@ -233,6 +234,56 @@ async fn decisions_workers_and_deliveries_are_kept_once_each() {
     store.set_delivered("http://w1:9001", 3).await.unwrap();
     store.set_delivered("http://w1:9001", 4).await.unwrap();
     assert_eq!(store.delivered("http://w1:9001").await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn what_a_day_realised_is_replaced_and_forgotten_with_its_day() {
+    let (_folder, store) = scratch().await;
+    let item_day = |date: &str, partition: &str, realised_seconds| ItemDay {
+        day: day(date),
+        item: format!("a.b.t/{partition}").parse().unwrap(),
+        predicted_seconds: 2.5,
+        read_seconds: 2.0,
+        realised_seconds,
+    };
+    let many: Vec<ItemDay> = (0..1200).map(|i| item_day("2026-11-18", &format!("d={i}"), -1.0)).collect();
+    store.replace_realised(day("2026-11-18"), &many).await.unwrap();
+    for realised in [1.0, 1.5] {
+        store.replace_realised(day("2026-11-19"), &[item_day("2026-11-19", "d=7", realised)]).await.unwrap();
+    }
+    let (item, other) = ("a.b.t/d=7".parse().unwrap(), "a.b.t/d=8".parse().unwrap());
+    let days = [item_day("2026-11-19", "d=7", 1.5), item_day("2026-11-18", "d=7", -1.0)];
+    assert_eq!(store.realised_of(&item, 7).await.unwrap(), days);
+    assert_eq!(store.realised_of(&item, 1).await.unwrap(), days[..1]);
+    store.forget_days_before(day("2026-11-19")).await.unwrap();
+    assert_eq!(store.realised_of(&item, 7).await.unwrap(), days[..1]);
+    assert_eq!(store.realised_of(&other, 7).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_day_was_foretold_by_the_version_in_force_as_it_ended_if_that_was_made_before() {
+    let (_folder, store) = scratch().await;
+    let version = |night: &str, created: &str| Whitelist {
+        night: day(night),
+        created: time_of(created, "a test").unwrap(),
+        ..document(&["a.b.t"])
+    };
+    for (document, status) in [
+        (version("2026-11-17", "2026-11-18T02:30:00Z"), VersionStatus::Published),
+        (version("2026-11-18", "2026-11-19T02:30:00Z"), VersionStatus::Published),
+        (version("2026-11-18", "2026-11-19T23:59:59.999999Z"), VersionStatus::Published),
+        (version("2026-11-19", "2026-11-19T23:59:59.999999Z"), VersionStatus::Published),
+        (version("2026-11-18", "2026-11-20T00:00:00Z"), VersionStatus::Published),
+        (version("2026-11-18", "2026-11-19T12:00:00Z"), VersionStatus::Proposed),
+    ] {
+        store.add_version(document, status, None).await.unwrap();
+    }
+    let mut found = Vec::new();
+    for date in ["2026-11-17", "2026-11-18", "2026-11-19", "2026-11-20"] {
+        let list = store.whitelist_of_day(day(date)).await.unwrap();
+        found.push(list.map(|list| list.version));
+    }
+    assert_eq!(found, [None, Some(1), Some(3), Some(5)]);
 }
 
 #[tokio::test]

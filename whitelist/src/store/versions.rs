@@ -1,6 +1,6 @@
 //! Whitelist versions.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use larder_model::Whitelist;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
@@ -70,6 +70,25 @@ impl Store {
     /// The whitelist in force.
     pub async fn whitelist_in_force(&self) -> Result<Option<Whitelist>, StoreError> {
         match self.version_in_force().await? {
+            Some(version) => self.whitelist(version).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The whitelist in force as a day ended, if it was made from the logs of days before: the one that foretold the day.
+    pub async fn whitelist_of_day(&self, day: NaiveDate) -> Result<Option<Whitelist>, StoreError> {
+        let read = failed_to("read a day's whitelist");
+        let end = (day + Days::new(1)).and_time(NaiveTime::MIN).and_utc();
+        let row = sqlx::query(
+            "SELECT MAX(version) AS version FROM whitelist WHERE status = 'published' AND night < $1 AND created < $2",
+        )
+        .bind(day.to_string())
+        .bind(time_text(end))
+        .fetch_one(&self.pool)
+        .await
+        .map_err(&read)?;
+        let version: Option<i64> = row.try_get("version").map_err(&read)?;
+        match version.and_then(|version| u64::try_from(version).ok()) {
             Some(version) => self.whitelist(version).await,
             None => Ok(None),
         }
