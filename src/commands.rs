@@ -33,7 +33,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Preload(args) => preload::run(&context, &args).await,
         Command::Drop(args) => preload::drop_items(&context, &args).await,
         Command::Ingest(args) => ingest::run(&context, &args).await,
-        Command::Simulate(args) => simulate::run(args).await,
+        Command::Simulate(args) => simulate::run(&context, args).await,
         Command::Stat(args) => live::stat(&context, &args).await,
         Command::Top(args) => live::top(&context, &args).await,
         Command::CheckConfig => check_config::run(&context),

@@ -22,7 +22,6 @@ mod origin;
 mod overload;
 mod peers;
 mod planner;
-mod plot;
 mod policies;
 mod record;
 mod scans;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use larder_plot::{Figure, Line, Panel, Scale, Series, Ticks};
 use serde::Deserialize;
 
 use self::log::{BUCKET, NIGHT, PARTITIONS, TABLES, write_lake, write_log};
 use crate::client::{larder_binary, progress};
-use crate::plot::{Figure, Panel, Scale, Series};
 use crate::record::{results, show};
 
 /// Measures nights over generated access logs.
@@ -206,11 +206,14 @@ fn plot(measured: &[Measured]) -> Figure {
         title: title.to_owned(),
         series: vec![Series {
             name: "larder".to_owned(),
+            line: Line::bold(Line::COLOURS[0]),
             points: month().map(|one| (one.rows as f64 / 1e6, of(one))).collect(),
         }],
     };
     Figure {
         title: "A month's cold rebuild, by million rows of access log".to_owned(),
+        x_label: "million rows".to_owned(),
+        x_ticks: Ticks::OfPoints,
         y_label: "seconds; MiB".to_owned(),
         y_scale: Scale::Log,
         panels: vec![

@@ -89,7 +89,7 @@ fn row(name: &str, reports: &[Report]) -> anyhow::Result<String> {
     let writes = over(&|report, ours| Ok(ours.written_bytes as f64 / best(report)?.written_bytes.max(1) as f64))?;
     let b0 = over(&|_, ours| Ok(100.0 * ours.regret_b0))?;
     let b2 = over(&|_, ours| Ok(100.0 * ours.regret_b2))?;
-    let wasted = over(&|_, ours| Ok(100.0 * ours.preload_wasted))?;
+    let wasted = over(&|_, ours| Ok(100.0 * ours.preload_wasted.unwrap_or(0.0)))?;
     let first_day: Vec<f64> =
         reports.iter().filter_map(|report| report.policy(OURS).ok()?.first_day_hit_ratio).collect();
     let first_day = if first_day.is_empty() {

@@ -95,7 +95,14 @@ def test_an_unknown_key_warns_at_start_and_does_not_stop_it(start_larder, origin
 
 @pytest.mark.parametrize(
     "arguments",
-    [["no-such-command"], ["serve", "--no-such-option"], ["nightly", "--date", "yesterday-ish"], ["ingest"], []],
+    [
+        ["no-such-command"],
+        ["serve", "--no-such-option"],
+        ["nightly", "--date", "yesterday-ish"],
+        ["ingest"],
+        ["simulate", "--history", "--trace", "reads.csv"],
+        [],
+    ],
     ids=" ".join,
 )
 def test_wrong_usage_is_status_2(arguments):

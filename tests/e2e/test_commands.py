@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import threading
+from xml.etree import ElementTree
 
 import requests
 
@@ -52,6 +53,21 @@ def test_simulate_compares_policies_on_the_same_history(tmp_path):
         assert 0 <= policy["byte_hit_ratio"] <= 1 and 0 <= policy["request_hit_ratio"] <= 1
         assert {"io_time_saved", "origin_bytes", "written_bytes", "regret_b0"} <= set(policy)
     assert simulate("--seed", "7", "--capacity", "0.1") == result, "the same seed, the same figures"
+
+
+def test_simulate_draws_what_each_policy_saves_by_capacity(tmp_path):
+    command = [binary(), "simulate", "--curve", "--sample", "0.05", "--json", "--svg"]
+    done = subprocess.run(
+        [*command, tmp_path / "curve.svg"], capture_output=True, text=True, timeout=280, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    points = json.loads(done.stdout)["points"]
+    assert len(points) == 12 and all(0 < point["b1"] <= point["b2"] <= 1.001 for point in points)
+    assert ElementTree.parse(tmp_path / "curve.svg").getroot().tag.endswith("svg")
+    done = subprocess.run(
+        [*command, tmp_path / "absent/curve.svg"], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 1 and "no folder" in done.stderr
 
 
 def test_live_commands_count_what_is_read_meanwhile(shared):

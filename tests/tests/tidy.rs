@@ -12,16 +12,23 @@ use serde_json::Value;
 const LINES_MAX: usize = 800;
 
 /// What each of our crates may depend on, among our own.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("larder-model", &[]),
     ("larder-lrfu", &[]),
+    ("larder-plot", &[]),
     ("larder-cached", &["larder-model", "larder-lrfu"]),
     ("larder-whitelist", &["larder-model", "larder-lrfu"]),
     ("larder-planner-hook", &["larder-model"]),
     ("larder-web", &["larder-model"]),
-    ("larder", &["larder-model", "larder-cached", "larder-whitelist", "larder-planner-hook", "larder-web"]),
+    (
+        "larder",
+        &["larder-model", "larder-cached", "larder-whitelist", "larder-planner-hook", "larder-plot", "larder-web"],
+    ),
     ("larder-tests", &["larder-model", "larder-cached", "larder-whitelist", "larder-planner-hook", "larder-web"]),
-    ("larder-bench", &["larder-model", "larder-cached", "larder-whitelist", "larder-planner-hook", "larder-web"]),
+    (
+        "larder-bench",
+        &["larder-model", "larder-cached", "larder-whitelist", "larder-planner-hook", "larder-plot", "larder-web"],
+    ),
 ];
 
 /// A second version of any of these in one build means that two halves of Larder cannot pass data to each other.

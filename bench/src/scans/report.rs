@@ -6,10 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
+use larder_plot::{Figure, Line, Panel, Scale, Series, Ticks};
 
 use super::job::Answered;
 use super::{ENGINES, SERVERS};
-use crate::plot::{Figure, Panel, Scale, Series};
 use crate::record::median;
 
 /// What is measured together: an engine's clients, so many, through one server.
@@ -353,7 +353,7 @@ pub(crate) fn plots(cells: &[Cell], folder: &Path) -> anyhow::Result<String> {
                         y.is_finite().then_some((clients as f64, y))
                     };
                     let points: Vec<_> = table.clients().into_iter().filter_map(point).collect();
-                    (!points.is_empty()).then(|| Series { name: (*server).to_owned(), points })
+                    (!points.is_empty()).then(|| Series { name: (*server).to_owned(), line: line_of(server), points })
                 };
                 // The origin is no cache: it spends no CPU time that a worker would have to.
                 let shown = SERVERS.iter().filter(|server| name != "cpu" || **server != "direct");
@@ -363,13 +363,30 @@ pub(crate) fn plots(cells: &[Cell], folder: &Path) -> anyhow::Result<String> {
                 });
             }
         }
-        let figure =
-            Figure { title: format!("TPC-H scans: {}", what.to_lowercase()), y_label: y_label.into(), y_scale, panels };
+        let figure = Figure {
+            title: format!("TPC-H scans: {}", what.to_lowercase()),
+            x_label: "clients".into(),
+            x_ticks: Ticks::OfPoints,
+            y_label: y_label.into(),
+            y_scale,
+            panels,
+        };
         let path = folder.join(format!("scans-{name}.svg"));
         fs::write(&path, figure.svg()).with_context(|| format!("writing {}", path.display()))?;
         let _ = writeln!(lines, "![{what}](plots/scans-{name}.svg)");
     }
     Ok(lines)
+}
+
+fn line_of(server: &str) -> Line {
+    let [larder, nginx, varnish, cachey, ..] = Line::COLOURS;
+    match server {
+        "larder" => Line::bold(larder),
+        "nginx" => Line::plain(nginx),
+        "varnish" => Line::plain(varnish),
+        "cachey" => Line::plain(cachey),
+        _ => Line::dashed("5 4"),
+    }
 }
 
 #[cfg(test)]

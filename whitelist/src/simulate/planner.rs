@@ -56,6 +56,8 @@ struct Unit {
     bytes: u64,
     whole: Reads,
     lands: i64,
+    /// What a sample leaves out only teaches.
+    is_sampled: bool,
     was_read: bool,
     last_read: Option<u32>,
     place: Place,
@@ -116,6 +118,7 @@ impl<'a> Planner<'a> {
                     bytes: 0,
                     whole: Reads::default(),
                     lands: item.lands,
+                    is_sampled: replay.trace.is_sampled(position),
                     was_read: false,
                     last_read: None,
                     place: Place::default(),
@@ -180,7 +183,7 @@ impl<'a> Planner<'a> {
             let has_landed = unit.lands < now;
             let is_due = age.is_some_and(|age| (0..=2).contains(&age));
             let is_old = age.is_none_or(|age| age > UNREAD_AGE_MAX) && !unit.was_read;
-            if is_old || !(has_landed || is_due) {
+            if !unit.is_sampled || is_old || !(has_landed || is_due) {
                 continue;
             }
             let bytes = if has_landed { Some(unit.bytes) } else { self.expected_bytes(unit) };
@@ -196,6 +199,21 @@ impl<'a> Planner<'a> {
         }
         candidates.sort_by(|a, b| b.density().total_cmp(&a.density()).then(a.unit.cmp(&b.unit)));
         candidates
+    }
+
+    /// Takes a read down for the coming night, as the log would.
+    fn log(&mut self, read: &Read) {
+        let position = self.unit_of[read.item as usize];
+        let saved = self.replay.prices.saved_seconds(reads_of(read));
+        let unit = &mut self.units[position as usize];
+        let each = self.replay.prices.saved_seconds(unit.whole);
+        let reads = if each > 0.0 { saved / each } else { 0.0 };
+        let is_first =
+            unit.last_read.is_none_or(|last| read.at - last > BURST_GAP_SECONDS || day_of(last) < day_of(read.at));
+        (unit.last_read, unit.was_read) = (Some(read.at), true);
+        let sums = self.today.entry(position).or_default();
+        sums.0 += reads;
+        sums.1 += if is_first { reads } else { 0.0 };
     }
 
     fn choose(&mut self, day: i32) {
@@ -290,20 +308,16 @@ impl Policy for Planner<'_> {
         self.units[self.unit_of[item as usize] as usize].place.wanted
     }
 
+    fn overheard(&mut self, read: &Read) {
+        self.log(read);
+    }
+
     fn read(&mut self, read: &Read) -> Answer {
+        self.log(read);
         let position = self.unit_of[read.item as usize];
         let saved = self.replay.prices.saved_seconds(reads_of(read));
-        let unit = &mut self.units[position as usize];
-        let each = self.replay.prices.saved_seconds(unit.whole);
-        let reads = if each > 0.0 { saved / each } else { 0.0 };
-        let is_first =
-            unit.last_read.is_none_or(|last| read.at - last > BURST_GAP_SECONDS || day_of(last) < day_of(read.at));
-        (unit.last_read, unit.was_read) = (Some(read.at), true);
-        let place = unit.place;
-        let is_alone = unit.items.len() == 1;
-        let sums = self.today.entry(position).or_default();
-        sums.0 += reads;
-        sums.1 += if is_first { reads } else { 0.0 };
+        let unit = &self.units[position as usize];
+        let (place, is_alone) = (unit.place, unit.items.len() == 1);
         self.seconds.0 += saved;
         if place.held {
             self.seconds.1 += saved;

@@ -64,23 +64,46 @@ fn ablations() -> [(&'static str, PlannerSettings); 7] {
     ]
 }
 
+/// Which policies are replayed, beside `b0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Chosen {
+    All,
+    /// All, and the whitelist without each of its parts.
+    WithAblations,
+    /// One or two of each kind, few enough to be told apart in a plot.
+    ForCurve,
+}
+
+impl Chosen {
+    fn online(self) -> &'static [OnlinePolicy] {
+        match self {
+            Self::All | Self::WithAblations => &OnlinePolicy::ALL,
+            Self::ForCurve => &[OnlinePolicy::Lru, OnlinePolicy::S3Fifo, OnlinePolicy::Lfu],
+        }
+    }
+}
+
 /// One policy's way through the trace.
 type Run<'a> = Box<dyn Fn() -> PolicyReport + Send + Sync + 'a>;
 
-fn runs<'a>(replay: &'a Replay<'a>, with_ablations: bool) -> Vec<Run<'a>> {
+fn runs<'a>(replay: &'a Replay<'a>, chosen: Chosen) -> Vec<Run<'a>> {
     let (items, capacity) = (&replay.trace.items, replay.capacity_bytes);
     let mut runs: Vec<Run<'a>> = Vec::new();
-    for policy in OnlinePolicy::ALL {
+    for policy in chosen.online().iter().copied() {
         runs.push(Box::new(move || replay.run(policy.name(), &mut Online::new(policy, items, capacity))));
     }
-    let fading = move |lambda| Fading { replay, cache: Lrfu::new(capacity, lambda) };
-    runs.push(Box::new(move || best_lambda(replay, "lrfu", fading)));
+    if chosen != Chosen::ForCurve {
+        let fading = move |lambda| Fading { replay, cache: Lrfu::new(capacity, lambda) };
+        runs.push(Box::new(move || best_lambda(replay, "lrfu", fading)));
+    }
     runs.push(Box::new(|| replay.run("gdsf", &mut Gdsf::new(replay))));
-    runs.push(Box::new(|| replay.run("second-hit", &mut SecondHit::new(replay))));
+    if chosen != Chosen::ForCurve {
+        runs.push(Box::new(|| replay.run("second-hit", &mut SecondHit::new(replay))));
+    }
     runs.push(Box::new(|| replay.run("top-k", &mut TopK::new(replay))));
     runs.push(Box::new(|| best_lambda(replay, "yanxuan", |lambda| Yanxuan::new(replay, lambda))));
     runs.push(Box::new(|| replay.run("whitelist", &mut Planner::new(replay, PlannerSettings::default()))));
-    if with_ablations {
+    if chosen == Chosen::WithAblations {
         for (name, settings) in ablations() {
             runs.push(Box::new(move || replay.run(name, &mut Planner::new(replay, settings))));
         }
@@ -90,8 +113,8 @@ fn runs<'a>(replay: &'a Replay<'a>, with_ablations: bool) -> Vec<Run<'a>> {
 }
 
 /// Runs all policies, as many at once as there are cores; the reports come in the policies' order.
-pub(super) fn policies(replay: &Replay<'_>, bounds: Bounds, with_ablations: bool) -> Vec<PolicyReport> {
-    let runs = runs(replay, with_ablations);
+pub(super) fn policies(replay: &Replay<'_>, bounds: Bounds, chosen: Chosen) -> Vec<PolicyReport> {
+    let runs = runs(replay, chosen);
     let (next, done) = (AtomicUsize::new(0), Mutex::new(vec![None; runs.len()]));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, NonZero::get) {

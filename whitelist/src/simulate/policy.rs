@@ -22,6 +22,9 @@ pub(super) trait Policy {
         false
     }
 
+    /// A client read an item that the replayed sample leaves out: nothing can be held of it, but a log tells of it.
+    fn overheard(&mut self, _read: &Read) {}
+
     /// A client reads. Answers from what is held, and may hold more from then on.
     fn read(&mut self, read: &Read) -> Answer;
 }

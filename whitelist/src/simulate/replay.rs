@@ -28,8 +28,8 @@ pub struct PolicyReport {
     pub origin_bytes: u64,
     /// Of these, the bytes that were loaded ahead.
     pub preload_bytes: u64,
-    /// Of the bytes loaded ahead, the share that was not read before it left, or before the end.
-    pub preload_wasted: f64,
+    /// Of the bytes loaded ahead, the share that was not read before it left, or before the end; `None` where nothing was.
+    pub preload_wasted: Option<f64>,
     /// Bytes that clients waited for the origin to send, in the hour with most of them.
     pub peak_hour_bytes: u64,
     /// Bytes written to the SSD.
@@ -97,6 +97,7 @@ impl Replay<'_> {
         landings.sort_by_key(|item| self.lands(*item));
         let (mut landings, mut rewrites, mut reads) =
             (landings.into_iter().peekable(), trace.rewrites.iter().peekable(), trace.reads.iter().peekable());
+        let mut overheard = trace.overheard().iter().peekable();
         for day in 0..trace.days {
             sums.day = day;
             for item in policy.night(day) {
@@ -116,6 +117,10 @@ impl Replay<'_> {
                 }
                 let is_whitelisted = policy.is_whitelisted(read.item);
                 sums.read(read, is_whitelisted, policy.read(read));
+            }
+            // Nothing but the next night learns of these, so the day's end is early enough.
+            while let Some(read) = overheard.next_if(|read| read.at < end) {
+                policy.overheard(read);
             }
         }
         sums.report(name)
@@ -227,7 +232,8 @@ impl<'a> Sums<'a> {
             request_hit_ratio: share(self.hits.requests, self.all.requests),
             origin_bytes: self.all.bytes - self.hits.bytes + self.loaded_bytes,
             preload_bytes: self.loaded_bytes,
-            preload_wasted: share(wasted_bytes.min(self.loaded_bytes), self.loaded_bytes),
+            preload_wasted: (self.loaded_bytes > 0)
+                .then(|| share(wasted_bytes.min(self.loaded_bytes), self.loaded_bytes)),
             peak_hour_bytes: self.hours.iter().copied().max().unwrap_or(0),
             written_bytes: self.written_bytes,
             drive_writes_per_day: share(self.written_bytes, self.replay.capacity_bytes) / measured.len() as f64,

@@ -20,7 +20,8 @@ pub(super) fn trace(days: &[&[u32]]) -> Trace {
             reads.push(Read { at, item: *item, requests: 1, bytes: 8 * MB });
         }
     }
-    Trace { items, reads, rewrites: Vec::new(), days: i32::try_from(days.len()).expect("a few days") }
+    let days = i32::try_from(days.len()).expect("a few days");
+    Trace { items, reads, rewrites: Vec::new(), days, sample: None }
 }
 
 /// A second for each request and nothing else, and an SSD that costs nothing.

@@ -2,7 +2,8 @@ use super::test_support::{MB, replay, trace};
 use super::*;
 
 fn settings(seed: u64, capacity_fraction: f64) -> SimulateSettings {
-    SimulateSettings { seed, scenario: Scenario::Stationary, capacity_fraction, ablations: false, trace: None }
+    let source = Source::Workload { seed, scenario: Scenario::Stationary };
+    SimulateSettings { source, capacity_fraction, ablations: false }
 }
 
 fn policy<'a>(report: &'a [PolicyReport], name: &str) -> &'a PolicyReport {
@@ -54,7 +55,7 @@ fn each_policy_saves_what_was_computed_by_hand() {
     // Room for one item, and a second for each read. Two days warm up; item 0 is the hot one then, item 1 on the last two days.
     let trace = trace(&[&[0, 0, 0], &[0, 0, 0], &[0, 1, 1], &[1, 1, 1, 1]]);
     let replay = replay(&trace, 8 * MB);
-    let reports = policies(&replay, Bounds::of(&replay), false);
+    let reports = policies(&replay, Bounds::of(&replay), Chosen::All);
     // Whatever decides at each read: 0 hit, 1 miss, 1 hit, then four hits.
     for name in ["lru", "fifo", "s3fifo", "sieve", "lfu", "lrfu", "gdsf"] {
         let online = policy(&reports, name);
@@ -68,7 +69,7 @@ fn each_policy_saves_what_was_computed_by_hand() {
     // The future: on day 2 item 1 is worth two reads less a fifth for loading it, more than item 0's one; it stays on day 3.
     let b0 = policy(&reports, "b0");
     assert!((b0.io_time_saved - 5.8).abs() < 1e-9, "{b0:?}");
-    assert_eq!((b0.preload_bytes, b0.preload_wasted, b0.origin_bytes), (8 * MB, 0.0, 8 * MB + 8 * MB));
+    assert_eq!((b0.preload_bytes, b0.preload_wasted, b0.origin_bytes), (8 * MB, Some(0.0), 8 * MB + 8 * MB));
     assert!((policy(&reports, "lru").regret_b0 - (1.0 - 6.0 / b0.io_time_saved)).abs() < 1e-12);
     // Every read but the first of 1 follows one of the same item, and there is room for all of that: 6 on demand. With
     // loading ahead the first of 1 is earned as well, for a fifth; that takes the room of two days and some minutes.
@@ -81,7 +82,7 @@ fn each_policy_saves_what_was_computed_by_hand() {
 fn without_room_nothing_is_saved() {
     let trace = trace(&[&[0], &[0], &[0], &[0]]);
     let replay = replay(&trace, 5 * MB);
-    for report in policies(&replay, Bounds::of(&replay), true) {
+    for report in policies(&replay, Bounds::of(&replay), Chosen::WithAblations) {
         assert_eq!((report.io_time_saved, report.byte_hit_ratio, report.written_bytes), (0.0, 0.0, 0), "{report:?}");
         assert_eq!(report.origin_bytes, 16 * MB, "{report:?}");
     }
@@ -92,7 +93,7 @@ fn what_is_written_anew_is_read_anew() {
     let mut trace = trace(&[&[0], &[0], &[0], &[0, 0]]);
     trace.rewrites.push(trace::Rewrite { at: 3 * trace::DAY_SECONDS + 3600, item: 0 });
     let replay = replay(&trace, 16 * MB);
-    let reports = policies(&replay, Bounds::of(&replay), false);
+    let reports = policies(&replay, Bounds::of(&replay), Chosen::All);
     // Day 2 hits; on day 3 the first read finds other bytes, the second the new ones.
     assert_eq!(policy(&reports, "lru").io_time_saved, 2.0);
     // The whitelist loads them as soon as they are there: three hits, less a fifth.
@@ -112,13 +113,13 @@ fn tomorrows_partition_is_there_before_its_first_read() {
         })
         .collect();
     let read = |day: u32| trace::Read { at: day * trace::DAY_SECONDS + 36_000, item: day, requests: 1, bytes: 8 * MB };
-    let trace = Trace { items, reads: (0..days as u32).map(read).collect(), rewrites: Vec::new(), days };
+    let trace = Trace { items, reads: (0..days as u32).map(read).collect(), rewrites: Vec::new(), days, sample: None };
     let replay = replay(&trace, 100 * MB);
-    let reports = policies(&replay, Bounds::of(&replay), true);
+    let reports = policies(&replay, Bounds::of(&replay), Chosen::WithAblations);
     assert_eq!(policy(&reports, "lru").io_time_saved, 0.0, "every read is the first of its item");
     let whitelist = policy(&reports, "whitelist");
     assert!((whitelist.io_time_saved - 8.0).abs() < 1e-9, "ten hits, each for a fifth: {whitelist:?}");
-    assert_eq!((whitelist.first_day_hit_ratio, whitelist.preload_wasted), (Some(1.0), 0.0));
+    assert_eq!((whitelist.first_day_hit_ratio, whitelist.preload_wasted), (Some(1.0), Some(0.0)));
     assert_eq!(policy(&reports, "whitelist without age").io_time_saved, 0.0);
     assert_eq!(policy(&reports, "whitelist without preload").io_time_saved, 0.0);
 }

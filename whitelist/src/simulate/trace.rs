@@ -1,10 +1,13 @@
 //! A history of reads, and of what was there to be read.
 //!
-//! Times count in seconds from the first night, at two in the morning; a day goes from night to night.
+//! Times count in seconds from the first night; a day goes from night to night. That is two in the morning, but for histories
+//! from the store, whose days are the calendar's.
 
 mod csv;
+mod sample;
 
 pub(super) use self::csv::read_csv;
+use self::sample::Sample;
 
 /// Days at the end of a trace whose bytes the capacity is a fraction of; also the history that a planner sees.
 pub(super) const HISTORY_DAYS: i32 = 30;
@@ -51,6 +54,8 @@ pub(super) struct Trace {
     /// In the order of time.
     pub(super) rewrites: Vec<Rewrite>,
     pub(super) days: i32,
+    /// What was left out, if this is a sample.
+    pub(super) sample: Option<Sample>,
 }
 
 impl Trace {

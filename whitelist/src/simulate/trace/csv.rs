@@ -14,7 +14,7 @@ use crate::simulate::SimulateError;
 const NIGHT_SECONDS: i64 = 2 * 3600;
 /// Longer traces are refused: a wrong unit of time looks like this.
 const DAYS_MAX: i64 = 3660;
-/// 1 January 1970, from 1 January of the year 1.
+/// 1 January 1970, from 1 January of the year 1, as [`PartitionTime::day`] counts.
 const EPOCH_DAY: i32 = 719_163;
 /// The largest request of an engine to storage.
 const REQUEST_BYTES: u64 = 8 << 20;
@@ -153,7 +153,7 @@ impl Names {
             let requests = u32::try_from(row.bytes.div_ceil(REQUEST_BYTES)).expect("a petabyte at most").max(1);
             reads.push(Read { at, item, requests, bytes: row.bytes });
         }
-        Trace { items, reads, rewrites, days }
+        Trace { items, reads, rewrites, days, sample: None }
     }
 }
 fn parse(record: &csv::StringRecord) -> Result<(i64, u64, u64), String> {
