@@ -53,7 +53,7 @@ struct Measured {
     again_seconds: f64,
 }
 
-pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
+pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let larder = larder_binary(settings.larder.as_deref())?;
     let folder = match &settings.folder {
         Some(within) => tempfile::tempdir_in(within)?,
@@ -71,7 +71,7 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
         progress(&format!("writing {days} days of {rows_a_day} rows"));
         write_log(&state.join("logs"), days, rows_a_day)?;
         progress(&format!("a night over {days} days of {rows_a_day} rows"));
-        measured.push(measure(&larder, &lake, &state, days, rows_a_day)?);
+        measured.push(measure(&larder, &lake, &state, days, rows_a_day).await?);
         fs::remove_dir_all(&state)?;
     }
     progress("");
@@ -93,14 +93,14 @@ struct Report {
     candidates: u64,
 }
 
-fn measure(larder: &Path, lake: &Path, state: &Path, days: u64, rows_a_day: u64) -> anyhow::Result<Measured> {
+async fn measure(larder: &Path, lake: &Path, state: &Path, days: u64, rows_a_day: u64) -> anyhow::Result<Measured> {
     let config = state.join("larder.toml");
     fs::write(&config, configuration(lake, state))?;
-    let (report, seconds, peak_bytes) = night(larder, &config)?;
+    let (report, seconds, peak_bytes) = night(larder, &config).await?;
     let rows = days * rows_a_day;
     ensure!(report.rows_ingested == rows, "the night read {} rows of {rows}", report.rows_ingested);
     ensure!(report.items > 0 && report.candidates as usize >= TABLES * PARTITIONS, "the night weighed too little");
-    let (report, again_seconds, _) = night(larder, &config)?;
+    let (report, again_seconds, _) = night(larder, &config).await?;
     ensure!(report.rows_ingested == 0, "the second night read what the first had read");
     Ok(Measured { days, rows, log_bytes: folder_bytes(&state.join("logs"))?, seconds, peak_bytes, again_seconds })
 }
@@ -118,7 +118,7 @@ fn configuration(lake: &Path, state: &Path) -> String {
 }
 
 /// Runs a night; returns its report, its seconds, and the most memory that it had.
-fn night(larder: &Path, config: &Path) -> anyhow::Result<(Report, f64, u64)> {
+async fn night(larder: &Path, config: &Path) -> anyhow::Result<(Report, f64, u64)> {
     let began = Instant::now();
     let mut child = Command::new(larder)
         .args(["nightly", "--json", "--date", NIGHT, "--config"])
@@ -126,7 +126,7 @@ fn night(larder: &Path, config: &Path) -> anyhow::Result<(Report, f64, u64)> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let peak_bytes = watch(&mut child)?;
+    let peak_bytes = watch(&mut child).await?;
     let seconds = began.elapsed().as_secs_f64();
     let output = child.wait_with_output()?;
     ensure!(output.status.success(), "the night failed: {}", String::from_utf8_lossy(&output.stderr));
@@ -135,7 +135,7 @@ fn night(larder: &Path, config: &Path) -> anyhow::Result<(Report, f64, u64)> {
 }
 
 /// Waits until a process has ended. The system keeps its peak for as long as it lives, so the last look has it.
-fn watch(child: &mut Child) -> anyhow::Result<u64> {
+async fn watch(child: &mut Child) -> anyhow::Result<u64> {
     let status = format!("/proc/{}/status", child.id());
     let mut peak_bytes = 0;
     while child.try_wait()?.is_none() {
@@ -144,7 +144,7 @@ fn watch(child: &mut Child) -> anyhow::Result<u64> {
         if let Some(kib) = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()) {
             peak_bytes = kib << 10;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(peak_bytes)
 }
