@@ -19,7 +19,7 @@ use crate::record::{results, show};
 /// Measures nights over generated access logs.
 #[derive(Args)]
 pub(crate) struct Settings {
-    /// Rows of the largest log, which is of 30 days; 20 GB of disk for each 1,000,000,000.
+    /// Rows of the largest log, which is of 30 days; 30 GB of disk for each 1,000,000,000.
     #[arg(long, default_value_t = 300_000_000)]
     rows: u64,
     /// Where the logs are written; by default where the system keeps what is temporary.
