@@ -166,7 +166,7 @@ fn describe(measured: &[Measured]) -> String {
     for one in measured {
         let days = if one.days == 1 { "1 day".to_owned() } else { format!("{} days", one.days) };
         text.push_str(&format!(
-            "| {days} | {:.0} M | {:.1} GB | {:.1} s | {:.1} M | {:.0} MiB | {:.1} s |\n",
+            "| {days} | {:.2} M | {:.1} GB | {:.1} s | {:.2} M | {:.0} MiB | {:.1} s |\n",
             one.rows as f64 / 1e6,
             one.log_bytes as f64 / 1e9,
             one.seconds,
