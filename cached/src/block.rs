@@ -50,6 +50,22 @@ impl BlockKey {
     }
 }
 
+/// Names a column of a table's schema in 32 bits, for those that a block or a whitelist speaks of. Two columns that happen
+/// to share an id are held together, and no more comes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct ColumnId(u32);
+
+impl ColumnId {
+    /// What belongs to no column alone: footers, small columns that share a page, objects that are no Parquet.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// The id of a column at the top of the schema. Engines do not tell small letters from capitals.
+    pub(crate) fn new(name: &str) -> Self {
+        let hash = blake3::hash(name.to_lowercase().as_bytes());
+        Self(u32::from_le_bytes(hash.as_bytes()[..4].try_into().expect("a BLAKE3 hash has 32 bytes")).max(1))
+    }
+}
+
 /// No block is longer than this, whatever the configuration says.
 pub(crate) const BLOCK_BYTES_MAX: u64 = 64 << 20;
 
@@ -58,9 +74,9 @@ pub(crate) const BLOCK_BYTES_MAX: u64 = 64 << 20;
 pub(crate) enum BlockMap {
     /// At fixed offsets: every block but the last, which ends with the object, has `block_len` bytes.
     Fixed { object_size: u64, block_len: u64 },
-    /// Where the object's format has its seams. `starts` are the blocks' first bytes, in order, the first of them 0;
-    /// the blocks from `footer` on hold what readers of the format need before all else.
-    Seams { object_size: u64, starts: Box<[u64]>, footer: u64 },
+    /// Where the object's format has its seams. `starts` are the blocks' first bytes, in order, the first of them 0, and
+    /// `columns` what each block is of; the blocks from `footer` on hold what readers of the format need before all else.
+    Seams { object_size: u64, starts: Box<[u64]>, columns: Box<[ColumnId]>, footer: u64 },
 }
 
 impl BlockMap {
@@ -82,6 +98,15 @@ impl BlockMap {
     /// Whether a block belongs to the footer.
     pub(crate) fn is_footer(&self, block: ByteRange) -> bool {
         matches!(self, Self::Seams { footer, .. } if block.start >= *footer)
+    }
+
+    /// The column that a block is of, by its first byte.
+    pub(crate) fn column(&self, start: u64) -> ColumnId {
+        match self {
+            Self::Fixed { .. } => ColumnId::NONE,
+            // A note from the disk may have fewer of them than it should.
+            Self::Seams { columns, .. } => columns.get(self.number(start) as usize).copied().unwrap_or(ColumnId::NONE),
+        }
     }
 
     /// Which block holds a byte of the object.
@@ -113,8 +138,10 @@ mod tests {
     fn blocks_cover_a_range_without_gap_or_overlap() {
         for object_size in [0, 1, 9, 10, 11, 35] {
             let fixed = BlockMap::Fixed { object_size, block_len: 10 };
-            let starts = [0, 1, 7, 20].into_iter().filter(|start| *start <= object_size.saturating_sub(1)).collect();
-            let seams = BlockMap::Seams { object_size, starts, footer: 20 };
+            let starts: Box<[u64]> =
+                [0, 1, 7, 20].into_iter().filter(|start| *start <= object_size.saturating_sub(1)).collect();
+            let columns = vec![ColumnId::NONE; starts.len()].into();
+            let seams = BlockMap::Seams { object_size, starts, columns, footer: 20 };
             for map in [fixed, seams] {
                 for start in 0..=object_size {
                     for end in start..=object_size {

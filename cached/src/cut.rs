@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use larder_model::{ByteRange, ObjectName};
 
-use crate::block::{BlockKey, BlockMap, ObjectId, parquet};
+use crate::block::{BlockKey, BlockMap, ColumnId, ObjectId, parquet};
 use crate::engine::Engine;
 use crate::fill::FillError;
 use crate::metadata::ObjectMeta;
@@ -29,7 +29,7 @@ pub(crate) struct Cut {
 }
 
 impl Engine {
-    /// The block map of an object that `wanted` is read of, or all of it by a preload.
+    /// The block map of an object that `wanted` is read of; all of it, where that is not said.
     pub(crate) async fn cut(
         self: &Arc<Self>,
         origin: &Arc<Origin>,
@@ -55,15 +55,17 @@ impl Engine {
         deciding.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    /// The map that an object's blocks were cut by, if any were: else the one at fixed offsets.
-    pub(crate) async fn known_map(&self, name: &ObjectName, id: ObjectId, size: u64) -> Arc<BlockMap> {
+    /// The map that an object's blocks were cut by, if any were.
+    pub(crate) async fn known_map(&self, name: &ObjectName, id: ObjectId, size: u64) -> Option<Arc<BlockMap>> {
         if let Some(meta) = self.metadata.known(name).await
             && meta.id == id
             && let Some(map) = meta.map.get()
         {
-            return Arc::clone(map);
+            return Some(Arc::clone(map));
         }
-        Arc::new(self.noted_map(id, size).await.unwrap_or_else(|| self.fixed(size)))
+        let noted = self.noted_map(id, size).await;
+        // What is too short to be looked at has no note.
+        noted.or_else(|| (size <= TAIL_BYTES).then(|| self.fixed(size))).map(Arc::new)
     }
 
     async fn decide(
@@ -90,7 +92,7 @@ impl Engine {
             fetched = Some(end.range);
         }
         let note = serde_json::to_vec(&map).expect("plain data serialises");
-        self.tiers.insert(&meta.name, BlockKey::note(meta.id), note.into());
+        self.tiers.insert(&meta.name, BlockKey::note(meta.id), ColumnId::NONE, note.into());
         Ok(Cut { map: Arc::new(map), fetched })
     }
 
@@ -131,11 +133,13 @@ impl Engine {
             let from = (block.start - end.range.start) as usize;
             // A copy, so that a block that stays does not keep the others' memory.
             let bytes = Bytes::copy_from_slice(&end.bytes[from..from + block.len() as usize]);
-            self.tiers.admit(&meta.name, BlockKey { object: meta.id, start: block.start }, &bytes, cause).await;
+            let key = BlockKey { object: meta.id, start: block.start };
+            self.tiers.admit(&meta.name, key, map.column(block.start), &bytes, cause).await;
         }
     }
 
-    fn fixed(&self, object_size: u64) -> BlockMap {
+    /// The map of an object that has no seams.
+    pub(crate) fn fixed(&self, object_size: u64) -> BlockMap {
         BlockMap::Fixed { object_size, block_len: self.tiers.block_len() }
     }
 
@@ -157,7 +161,7 @@ struct End {
 fn tail(key: &str, size: u64, wanted: Option<ByteRange>, block_len: u64) -> Option<ByteRange> {
     let least = size - TAIL_BYTES;
     let start = match wanted {
-        // A preload reads everything: whole blocks, if it is no Parquet object.
+        // Everything is read: whole blocks, if it is no Parquet object.
         None => least / block_len * block_len,
         Some(wanted) if wanted.end == size && wanted.len() <= TAIL_BYTES_MAX => wanted.start.min(least),
         Some(_) if key.ends_with(".parquet") => least,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use larder_model::admin::{StatReport, TierState, TierUse};
-use larder_model::{ByteSize, Clock, IoSpeed, Route, Tier, Whitelist};
+use larder_model::{ByteSize, Clock, IoSpeed, ObjectName, Route, Tier, Whitelist};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,7 +22,7 @@ use crate::origin::Origins;
 use crate::preload::Preloads;
 use crate::preload::written::Written;
 use crate::residency::Residency;
-use crate::route::RouteTable;
+use crate::route::{Columns, RouteTable};
 use crate::settings::CacheSettings;
 use crate::ssd::Disk;
 use crate::tiers::{Tiers, TiersError};
@@ -194,6 +194,11 @@ impl Engine {
         let name = name_id(bucket, key);
         let worth_it = self.adapts && self.cold_reads.worth_admitting(name, whitelist, self.clock.now());
         if worth_it { Route::Cached } else { Route::Direct }
+    }
+
+    /// The columns that are held of the item that an object is on the whitelist for; all, where it is on none.
+    pub(crate) fn columns(&self, name: &ObjectName) -> Columns {
+        self.routes.load().columns(&name.bucket, &name.key)
     }
 
     /// Whether all keys that begin with `prefix` are in one folder that the whitelist names, and that whitelist's version.

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use self::overwritten::Overwritten;
-use crate::block::{BlockKey, BlockMap, ObjectId, name_id, object_id};
+use crate::block::{BlockKey, BlockMap, ColumnId, ObjectId, name_id, object_id};
 use crate::origin::{ListEntry, ObjectState, Origin, OriginError};
 use crate::read::Scans;
 use crate::settings::Consistency;
@@ -278,7 +278,7 @@ impl Metadata {
         let key = note_key(&meta.name);
         let Some(overwrites) = self.overwritten.count(key.object) else { return };
         self.noted.lock().insert(key.object);
-        self.tiers.insert(&meta.name, key, stored::write(&meta.state, attributes, overwrites));
+        self.tiers.insert(&meta.name, key, ColumnId::NONE, stored::write(&meta.state, attributes, overwrites));
         if self.epoch() != epoch {
             self.disbelieve_notes(std::slice::from_ref(&meta.name)).await;
         }

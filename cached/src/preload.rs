@@ -17,13 +17,14 @@ use larder_model::admin::{PreloadItem, PreloadItemStatus, PreloadRequest, Preloa
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::block::BlockKey;
+use crate::block::{BlockKey, BlockMap};
 use crate::engine::Engine;
 use crate::metadata::note_key;
 use crate::metrics::Cause;
 use crate::origin::{Origin, OriginError};
 use crate::preload::restraint::Restraint;
-use crate::residency::LocatedObject;
+use crate::residency::{Held, LocatedObject};
+use crate::route::Columns;
 use crate::ssd::ItemId;
 
 /// What an object takes on the SSD besides its bytes, about: two notes, and the last page of every block.
@@ -163,7 +164,7 @@ impl Preload {
         let listed = listed.buffered(LISTINGS_AT_ONCE).enumerate();
         let taken = listed.scan(0, |taken, (i, listed)| {
             let fits = this.take(i, listed, room.saturating_sub(*taken));
-            *taken += fits.as_ref().map_or(0, |objects| disk_room(objects));
+            *taken += fits.as_ref().map_or(0, |objects| disk_room(this.wanted_bytes(objects), objects));
             std::future::ready(Some((i, fits)))
         });
         let fitting = taken.filter_map(async |(i, objects)| Some((i, objects?)));
@@ -217,9 +218,9 @@ impl Preload {
                 return None;
             }
         };
-        let bytes = total_bytes(&objects);
+        let bytes = self.wanted_bytes(&objects);
         self.set(i, |status| status.bytes = bytes);
-        if disk_room(&objects) > room {
+        if disk_room(bytes, &objects) > room {
             self.leave_out(i, format!("no room: it has {bytes} bytes, {room} are left"));
             return None;
         }
@@ -235,10 +236,12 @@ impl Preload {
             }
         }
         self.engine.tiers.ssd().settle().await;
-        let mut missing = 0;
+        let (mut missing, mut bytes) = (0, 0);
         for object in objects {
-            missing += object.size - self.engine.resident_bytes(object).await;
+            let held = self.engine.held(object).await;
+            (missing, bytes) = (missing + held.bytes - held.resident_bytes, bytes + held.bytes);
         }
+        self.set(i, |status| status.bytes = bytes);
         match missing {
             0 => self.set(i, |status| status.state = PreloadState::Done),
             _ if self.ended() => self.leave_out(i, "the run ended before all of it was read".to_owned()),
@@ -248,16 +251,17 @@ impl Preload {
 
     /// Reads what is missing of an object, a few requests at a time. One that is resident costs no request.
     async fn load_object(&self, i: usize, object: &LocatedObject) -> Result<(), String> {
-        let engine = &self.engine;
-        let resident = engine.resident_bytes(object).await;
-        self.set(i, |status| status.bytes_resident += resident);
-        self.run.status.lock().bytes_resident += resident;
+        let (engine, columns) = (&self.engine, self.engine.columns(&object.name));
+        let Held { bytes, resident_bytes } = engine.held(object).await;
+        self.set(i, |status| status.bytes_resident += resident_bytes);
+        self.run.status.lock().bytes_resident += resident_bytes;
         if self.ended() {
             return Ok(());
         }
-        if resident == object.size {
-            let map = engine.known_map(&object.name, object.id, object.size).await;
-            self.claim(object, object.blocks(&map).map(|(key, _)| key));
+        if resident_bytes == bytes
+            && let Some(map) = engine.known_map(&object.name, object.id, object.size).await
+        {
+            self.claim(object, &map, &columns);
             return Ok(());
         }
         let origin = engine.origins.get(&object.name.bucket).ok_or("its bucket is not served")?;
@@ -269,16 +273,18 @@ impl Preload {
         if self.is_worn(0) {
             return Ok(());
         }
-        let cut = engine.cut(origin, &meta, None, Cause::Preload).await.map_err(|error| error.to_string())?;
+        // Where only some columns are wanted, the footer is enough to find out where they are.
+        let wanted = (!columns.are_all()).then(|| ByteRange::new(object.size.saturating_sub(1), object.size));
+        let cut = engine.cut(origin, &meta, wanted, Cause::Preload).await.map_err(|error| error.to_string())?;
         // The end of the object, read to see how it is cut, is a block too: the limit may be passed by one for each item
         // that is read at once.
         let fetched = cut.fetched.map_or(0, |fetched| fetched.len());
         engine.written.add(engine.clock.now(), fetched);
         self.count_loaded(i, fetched);
         let ssd = engine.tiers.ssd();
-        let (held, missing): (Vec<_>, Vec<_>) = object.blocks(&cut.map).partition(|(key, _)| ssd.has(key));
-        self.claim(object, held.into_iter().map(|(key, _)| key));
-        let missing = missing.into_iter().map(|(_, block)| block);
+        self.claim(object, &cut.map, &columns);
+        let wanted = object.blocks(&cut.map).filter(|(_, block)| columns.hold(cut.map.column(block.start)));
+        let missing = wanted.filter(|(key, _)| !ssd.has(key)).map(|(_, block)| block);
         for group in groups(missing, 2 * engine.fills.run_bytes_max()) {
             if self.ended() || self.is_worn(group.iter().map(|block| block.len()).sum()) {
                 return Ok(());
@@ -288,7 +294,8 @@ impl Preload {
                 let bytes = pending.await.map_err(|error| error.to_string())?;
                 // It may have come from memory, or from a fill that a reader began.
                 let key = BlockKey { object: object.id, start: block.start };
-                engine.tiers.admit(&object.name, key, &bytes, Cause::Preload).await;
+                let column = cut.map.column(block.start);
+                engine.tiers.admit(&object.name, key, column, &bytes, Cause::Preload).await;
                 self.count_loaded(i, bytes.len() as u64);
             }
             self.hold_back(origin, begun.elapsed()).await;
@@ -329,10 +336,23 @@ impl Preload {
         }
     }
 
-    /// Makes resident what the adaptive share holds of an object already.
-    fn claim(&self, object: &LocatedObject, held: impl Iterator<Item = BlockKey>) {
+    /// Makes resident what the adaptive share holds of an object's wanted columns already, and leaves to it what is
+    /// resident of others.
+    fn claim(&self, object: &LocatedObject, map: &BlockMap, columns: &Columns) {
+        let ssd = self.engine.tiers.ssd();
+        let held = object.blocks(map).filter(|(key, _)| ssd.has(key));
+        let (wanted, others): (Vec<_>, Vec<_>) = held.partition(|(_, block)| columns.hold(map.column(block.start)));
+        let keys = |blocks: Vec<(BlockKey, ByteRange)>| blocks.into_iter().map(|(key, _)| key);
         let notes = [BlockKey::note(object.id), note_key(&object.name)];
-        self.engine.tiers.claim(&object.name, held.chain(notes).collect());
+        self.engine.tiers.claim(&object.name, keys(wanted).chain(notes).collect());
+        if !others.is_empty() {
+            ssd.release(keys(others).collect());
+        }
+    }
+
+    /// What is to be held of objects, about: how they are cut is not known yet.
+    fn wanted_bytes(&self, objects: &[LocatedObject]) -> u64 {
+        objects.iter().map(|object| self.engine.columns(&object.name).bytes_of(object.size)).sum()
     }
 
     fn count_loaded(&self, i: usize, bytes: u64) {
@@ -365,7 +385,7 @@ impl Preload {
         let mut status = self.run.status.lock();
         let before = status.items[i].bytes;
         change(&mut status.items[i]);
-        status.bytes_total += status.items[i].bytes - before;
+        status.bytes_total = status.bytes_total - before + status.items[i].bytes;
     }
 
     fn leave_out(&self, i: usize, message: String) {
@@ -400,11 +420,7 @@ fn groups(blocks: impl Iterator<Item = ByteRange>, bytes_max: u64) -> Vec<Vec<By
     groups
 }
 
-/// What objects take on the SSD, about.
-fn disk_room(objects: &[LocatedObject]) -> u64 {
-    total_bytes(objects) + objects.len() as u64 * OBJECT_OVERHEAD_BYTES
-}
-
-fn total_bytes(objects: &[LocatedObject]) -> u64 {
-    objects.iter().map(|object| object.size).sum()
+/// What so many bytes of objects take on the SSD, about.
+fn disk_room(bytes: u64, objects: &[LocatedObject]) -> u64 {
+    bytes + objects.len() as u64 * OBJECT_OVERHEAD_BYTES
 }

@@ -42,6 +42,13 @@ impl LocatedObject {
     }
 }
 
+/// What of an object is to be held, in bytes, and what of that is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) bytes: u64,
+    pub(crate) resident_bytes: u64,
+}
+
 type Listed = (Instant, Arc<Vec<LocatedObject>>);
 
 /// What is known of locations.
@@ -101,18 +108,29 @@ impl Engine {
         let mut residency = ItemResidency { item: item.item.clone(), bytes: 0, resident_bytes: 0 };
         for location in &item.locations {
             for object in self.located(location).await.iter() {
-                residency.bytes += object.size;
-                residency.resident_bytes += self.resident_bytes(object).await;
+                let held = self.held(object).await;
+                residency.bytes += held.bytes;
+                residency.resident_bytes += held.resident_bytes;
             }
         }
         residency
     }
 
-    /// The bytes of an object that the SSD holds.
-    pub(crate) async fn resident_bytes(&self, object: &LocatedObject) -> u64 {
-        let map = self.known_map(&object.name, object.id, object.size).await;
-        let blocks = object.blocks(&map);
-        blocks.filter(|(key, _)| self.tiers.ssd().holds(key)).map(|(_, block)| block.len()).sum()
+    /// What of an object is to be held, and what of that the SSD holds.
+    pub(crate) async fn held(&self, object: &LocatedObject) -> Held {
+        let columns = self.columns(&object.name);
+        let map = match self.known_map(&object.name, object.id, object.size).await {
+            Some(map) => map,
+            None if columns.are_all() => Arc::new(self.fixed(object.size)),
+            // It was never cut, so nothing of it is held, and what its columns take can only be estimated.
+            None => return Held { bytes: columns.bytes_of(object.size), resident_bytes: 0 },
+        };
+        let mut held = Held::default();
+        for (key, block) in object.blocks(&map).filter(|(_, block)| columns.hold(map.column(block.start))) {
+            held.bytes += block.len();
+            held.resident_bytes += if self.tiers.ssd().holds(&key) { block.len() } else { 0 };
+        }
+        held
     }
 
     /// What the tiers hold of each item of the whitelist in force.
@@ -134,6 +152,7 @@ impl Engine {
             for object in &objects {
                 let mut held = false;
                 let map = self.known_map(&object.name, object.id, object.size).await;
+                let map = map.unwrap_or_else(|| Arc::new(self.fixed(object.size)));
                 for (key, block) in object.blocks(&map) {
                     if self.tiers.remove(&key) {
                         held = true;

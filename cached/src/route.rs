@@ -1,9 +1,11 @@
 //! What the whitelist says of an object: does it go through the tiers, and what are its blocks held for?
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use larder_model::{LocationIndex, Whitelist};
+use larder_model::{HeldColumns, LocationIndex, TableName, Whitelist};
 
+use crate::block::ColumnId;
 use crate::settings::Admit;
 use crate::ssd::{ItemId, Share};
 
@@ -20,6 +22,39 @@ struct InForce {
     index: LocationIndex,
     /// Of the items, in their order.
     ids: Vec<ItemId>,
+    columns: Vec<Columns>,
+}
+
+/// The columns that are held of an item.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Columns(Option<Arc<HeldIds>>);
+
+#[derive(Debug)]
+struct HeldIds {
+    ids: HashSet<ColumnId>,
+    byte_share: f64,
+}
+
+impl Columns {
+    fn new(held: &HeldColumns) -> Self {
+        let ids = held.columns.iter().map(|name| ColumnId::new(name)).collect();
+        Self(Some(Arc::new(HeldIds { ids, byte_share: held.byte_share })))
+    }
+
+    /// Whether all of the item is held, whatever its columns.
+    pub(crate) fn are_all(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether what is of this column is held. What is of none alone always is.
+    pub(crate) fn hold(&self, column: ColumnId) -> bool {
+        self.0.as_ref().is_none_or(|held| column == ColumnId::NONE || held.ids.contains(&column))
+    }
+
+    /// What they are, about, of so many bytes.
+    pub(crate) fn bytes_of(&self, bytes: u64) -> u64 {
+        self.0.as_ref().map_or(bytes, |held| (bytes as f64 * held.byte_share).round() as u64)
+    }
 }
 
 impl RouteTable {
@@ -27,7 +62,11 @@ impl RouteTable {
         let in_force = whitelist.map(|whitelist| {
             let index = LocationIndex::new(&whitelist);
             let ids = whitelist.items.iter().map(|item| ItemId::new(&item.item)).collect();
-            InForce { whitelist, index, ids }
+            let of_tables: HashMap<&TableName, Columns> =
+                whitelist.columns.iter().map(|(table, held)| (table, Columns::new(held))).collect();
+            let of_item = |table| of_tables.get(table).cloned().unwrap_or_default();
+            let columns = whitelist.items.iter().map(|item| of_item(&item.item.table)).collect();
+            InForce { whitelist, index, ids, columns }
         });
         Self { admit, in_force }
     }
@@ -39,10 +78,19 @@ impl RouteTable {
         now.index.find(bucket, key).is_none().then_some(&now.whitelist)
     }
 
-    /// What the SSD holds an object's blocks for.
-    pub(crate) fn share(&self, bucket: &str, key: &str) -> Share {
-        let item = self.in_force.as_ref().and_then(|now| Some(now.ids[now.index.find(bucket, key)?]));
-        item.map_or(Share::Adaptive, Share::Resident)
+    /// What the SSD holds an object's blocks of this column for.
+    pub(crate) fn share(&self, bucket: &str, key: &str, column: ColumnId) -> Share {
+        let found = self.in_force.as_ref().and_then(|now| Some((now, now.index.find(bucket, key)?)));
+        match found {
+            Some((now, at)) if now.columns[at].hold(column) => Share::Resident(now.ids[at]),
+            _ => Share::Adaptive,
+        }
+    }
+
+    /// The columns that are held of the item that an object is on the whitelist for.
+    pub(crate) fn columns(&self, bucket: &str, key: &str) -> Columns {
+        let found = self.in_force.as_ref().and_then(|now| Some(now.columns[now.index.find(bucket, key)?].clone()));
+        found.unwrap_or_default()
     }
 
     /// Whether all keys that begin with `prefix` are in one folder that the whitelist names.
@@ -82,6 +130,7 @@ pub(crate) mod tests {
             origin: speed,
             ssd: speed,
             reason: String::new(),
+            columns: Default::default(),
             items: vec![WhitelistItem {
                 item: "c.s.t/d=1".parse().expect("an item"),
                 locations: vec![Location { bucket: "wh".into(), prefix: "t/d=1/".into() }],
@@ -100,8 +149,28 @@ pub(crate) mod tests {
         assert!(table.cold("wh", "t/d=2/f").is_some());
         assert!(table.cold("other", "t/d=1/f").is_some());
         let item = ItemId::new(&whitelist().items[0].item);
-        assert_eq!(table.share("wh", "t/d=1/f"), Share::Resident(item));
-        assert_eq!(table.share("wh", "t/d=2/f"), Share::Adaptive);
+        assert_eq!(table.share("wh", "t/d=1/f", ColumnId::NONE), Share::Resident(item));
+        assert_eq!(table.share("wh", "t/d=2/f", ColumnId::NONE), Share::Adaptive);
+    }
+
+    #[test]
+    fn of_a_table_with_held_columns_only_those_and_what_is_of_none_are_resident() {
+        let mut list = whitelist();
+        let held = HeldColumns { columns: vec!["a".into(), "b".into()], byte_share: 0.25, value_share: 0.9 };
+        list.columns.insert("c.s.t".parse().expect("a table"), held);
+        let item = ItemId::new(&list.items[0].item);
+        let table = RouteTable::new(Admit::Whitelist, Some(Arc::new(list)));
+        for (column, share) in [
+            (ColumnId::new("a"), Share::Resident(item)),
+            (ColumnId::NONE, Share::Resident(item)),
+            (ColumnId::new("c"), Share::Adaptive),
+        ] {
+            assert_eq!(table.share("wh", "t/d=1/f", column), share, "{column:?}");
+        }
+        let columns = table.columns("wh", "t/d=1/f");
+        assert!(!columns.are_all() && columns.hold(ColumnId::new("b")) && !columns.hold(ColumnId::new("c")));
+        assert_eq!(columns.bytes_of(1000), 250);
+        assert!(table.columns("wh", "t/d=2/f").are_all());
     }
 
     #[test]

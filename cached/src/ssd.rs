@@ -237,6 +237,11 @@ impl Ssd {
         self.order(Order::Change(Box::new(move |index| keys.iter().for_each(|key| index.claim(key, item)))));
     }
 
+    /// Leaves blocks to the adaptive share that are resident.
+    pub(crate) fn release(&self, keys: Vec<BlockKey>) {
+        self.order(Order::Change(Box::new(move |index| keys.iter().for_each(|key| index.release(key)))));
+    }
+
     /// Follows a new whitelist, the most valuable items first: only their blocks stay resident.
     pub(crate) fn keep(&self, items: &[ItemId]) {
         *self.shared.ranking.lock() = items.iter().enumerate().map(|(rank, item)| (*item, rank)).collect();

@@ -13,7 +13,7 @@ use foyer::{Cache, CacheBuilder, S3FifoConfig};
 use larder_model::{ByteRange, ByteSize, IoSpeed, ObjectName, Tier};
 use thiserror::Error;
 
-use crate::block::{BLOCK_BYTES_MAX, BlockKey};
+use crate::block::{BLOCK_BYTES_MAX, BlockKey, ColumnId};
 use crate::metrics::{Cause, Metrics};
 use crate::route::RouteTable;
 use crate::settings::{CacheSettings, SsdSettings};
@@ -187,28 +187,29 @@ impl Tiers {
     }
 
     /// Admits a block or a note of an object to memory and, in the background, to the SSD.
-    pub(crate) fn insert(&self, name: &ObjectName, key: BlockKey, bytes: Bytes) {
-        self.ssd.offer(key, &bytes, self.share(name));
+    pub(crate) fn insert(&self, name: &ObjectName, key: BlockKey, column: ColumnId, bytes: Bytes) {
+        self.ssd.offer(key, &bytes, self.share(name, column));
         drop(self.memory.insert(key, bytes));
     }
 
     /// Admits a block that a fill has brought. A preload's goes to the SSD alone, and waits for its turn there.
-    pub(crate) async fn admit(&self, name: &ObjectName, key: BlockKey, bytes: &Bytes, cause: Cause) {
+    pub(crate) async fn admit(&self, name: &ObjectName, key: BlockKey, column: ColumnId, bytes: &Bytes, cause: Cause) {
         match cause {
-            Cause::Demand => self.insert(name, key, bytes.clone()),
-            Cause::Preload => self.ssd.put(key, bytes, self.share(name)).await,
+            Cause::Demand => self.insert(name, key, column, bytes.clone()),
+            Cause::Preload => self.ssd.put(key, bytes, self.share(name, column)).await,
         }
     }
 
-    /// Makes blocks of an object resident that the adaptive share holds, if the whitelist has the object.
+    /// Makes blocks of an object resident that the adaptive share holds, if the whitelist has the object; of which columns
+    /// they are is for the caller to know.
     pub(crate) fn claim(&self, name: &ObjectName, keys: Vec<BlockKey>) {
-        if let Share::Resident(item) = self.share(name) {
+        if let Share::Resident(item) = self.share(name, ColumnId::NONE) {
             self.ssd.claim(keys, item);
         }
     }
 
-    fn share(&self, name: &ObjectName) -> Share {
-        self.routes.load().share(&name.bucket, &name.key)
+    fn share(&self, name: &ObjectName, column: ColumnId) -> Share {
+        self.routes.load().share(&name.bucket, &name.key, column)
     }
 
     /// Removes a block from both tiers; tells whether there was one.

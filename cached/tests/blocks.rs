@@ -1,59 +1,18 @@
 //! The block map by format, through the real endpoint: what a projection of a Parquet object costs at the origin.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 mod common;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use common::parquet::{file_of, project};
 use common::{CountingOrigin, Worker, put};
 use larder_cached::Consistency;
 use object_store::ObjectStoreExt;
-use object_store::path::Path;
-use parquet::arrow::ArrowWriter;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
-use parquet::file::properties::WriterProperties;
-
-/// 16 columns in two row groups, 400 kB a chunk.
-fn parquet_file() -> Vec<u8> {
-    let column = |seed: u64| {
-        let noise = common::content(8 * 100_000, seed);
-        let values = noise.chunks_exact(8).map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap()));
-        Arc::new(values.collect::<Int64Array>()) as ArrayRef
-    };
-    let batch = RecordBatch::try_from_iter((0..16).map(|i| (format!("c{i}"), column(i + 1)))).unwrap();
-    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(50_000));
-    let properties = properties.set_dictionary_enabled(false).build();
-    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
-    writer.write(&batch).unwrap();
-    writer.into_inner().unwrap()
-}
-
-/// Reads the footer as engines do (its length, then itself) and then the chunks of some columns; returns their bytes.
-async fn project(worker: &Worker, key: &str, file: &[u8], columns: &[usize]) -> u64 {
-    let (key, size) = (Path::from(key), file.len() as u64);
-    let tail = worker.s3.get_range(&key, size - 8..size).await.unwrap();
-    assert!(tail == file[file.len() - 8..]);
-    let length = u64::from(u32::from_le_bytes(tail[..4].try_into().unwrap()));
-    let footer = worker.s3.get_range(&key, size - 8 - length..size - 8).await.unwrap();
-    let metadata: ParquetMetaData = ParquetMetaDataReader::decode_metadata(&footer).unwrap();
-    let mut asked = 0;
-    for group in metadata.row_groups() {
-        for column in columns {
-            let (start, length) = group.column(*column).byte_range();
-            let bytes = worker.s3.get_range(&key, start..start + length).await.unwrap();
-            assert!(bytes == file[start as usize..(start + length) as usize], "column {column}");
-            asked += length;
-        }
-    }
-    asked
-}
 
 #[tokio::test]
 async fn a_projection_pulls_its_own_columns_and_little_more() {
     let (folder, origin) = (tempfile::tempdir().unwrap(), Arc::new(CountingOrigin::default()));
-    let file = parquet_file();
+    let file = file_of(16, 100_000);
     // Hive writes Parquet files without a name's end that tells.
     put(&origin, "t/000000_0", &file).await;
     let worker = Worker::start(folder.path(), origin.clone(), Consistency::default()).await;
@@ -74,7 +33,7 @@ async fn a_projection_pulls_its_own_columns_and_little_more() {
 #[tokio::test]
 async fn a_restart_finds_the_columns_that_were_cached() {
     let (folder, origin) = (tempfile::tempdir().unwrap(), Arc::new(CountingOrigin::default()));
-    let file = parquet_file();
+    let file = file_of(16, 100_000);
     put(&origin, "t/000000_0", &file).await;
     let worker = Worker::start(folder.path(), origin.clone(), Consistency::default()).await;
     project(&worker, "t/000000_0", &file, &[3, 4]).await;
@@ -93,7 +52,7 @@ async fn a_restart_finds_the_columns_that_were_cached() {
 #[tokio::test]
 async fn a_hostile_footer_falls_back_to_fixed_blocks() {
     let (folder, origin) = (tempfile::tempdir().unwrap(), Arc::new(CountingOrigin::default()));
-    let good = parquet_file();
+    let good = file_of(16, 100_000);
     let size = good.len();
     let length = u32::from_le_bytes(good[size - 8..size - 4].try_into().unwrap()) as usize;
     let mut liars = Vec::new();

@@ -27,4 +27,4 @@ pub use io_time::IoSpeed;
 pub use object::{ByteRange, ObjectName, Route, Tier, Version};
 pub use size::{ByteRate, ByteSize};
 pub use table::{ItemName, NameError, TableName};
-pub use whitelist::{Location, LocationIndex, Whitelist, WhitelistError, WhitelistItem};
+pub use whitelist::{HeldColumns, Location, LocationIndex, Whitelist, WhitelistError, WhitelistItem};

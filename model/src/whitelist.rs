@@ -2,6 +2,8 @@
 
 mod index;
 
+use std::collections::{BTreeMap, HashSet};
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -9,13 +11,16 @@ use utoipa::ToSchema;
 
 pub use self::index::LocationIndex;
 use crate::io_time::IoSpeed;
-use crate::table::ItemName;
+use crate::table::{ItemName, TableName};
 
 /// The form this code reads and writes. A document of another form is refused, never guessed at.
 pub const FORMAT: u32 = 1;
 
 /// A document with more items than this is refused.
 pub const ITEMS_MAX: usize = 1_000_000;
+
+/// A document that names more columns than this for one table is refused.
+pub const COLUMNS_MAX: usize = 100_000;
 
 /// The items to hold, as one night chose them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -42,8 +47,30 @@ pub struct Whitelist {
     pub ssd: IoSpeed,
     /// Why this version exists, in words: a night, a rollback and to what, an approval and by whom.
     pub reason: String,
+    /// Tables of whose items only some columns are held. Of all others, everything is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<TableName, HeldColumns>,
     /// The items, the densest first.
     pub items: Vec<WhitelistItem>,
+}
+
+/// The columns that are held of a table's items. What is no column's alone, such as the footer, is held besides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeldColumns {
+    /// Their names: those at the top of the table's schema, in order.
+    pub columns: Vec<String>,
+    /// What they are of the table's bytes, above 0 and at most 1.
+    pub byte_share: f64,
+    /// What they are of the table's value, above 0 and at most 1.
+    pub value_share: f64,
+}
+
+impl HeldColumns {
+    /// The bytes that are held of so many of the table's.
+    pub fn bytes_of(&self, bytes: u64) -> u64 {
+        (bytes as f64 * self.byte_share).round() as u64
+    }
 }
 
 /// Of documents that do not say.
@@ -59,7 +86,7 @@ pub struct WhitelistItem {
     pub item: ItemName,
     /// The folders that hold it.
     pub locations: Vec<Location>,
-    /// Its size when it was chosen.
+    /// What is held of it, in bytes, by its size when it was chosen.
     pub bytes: u64,
     /// Its objects when it was chosen.
     pub objects: u64,
@@ -129,6 +156,11 @@ impl Whitelist {
         self.items.iter().map(|item| item.bytes).sum()
     }
 
+    /// What is held of one of a table's items that has so many bytes.
+    pub fn held_bytes(&self, table: &TableName, bytes: u64) -> u64 {
+        self.columns.get(table).map_or(bytes, |held| held.bytes_of(bytes))
+    }
+
     /// Checks what the types cannot say: numbers that are numbers, locations that are folders, each item once.
     pub fn validate(&self) -> Result<(), WhitelistError> {
         if self.version == 0 {
@@ -140,7 +172,10 @@ impl Whitelist {
         if !(self.cut_density.is_finite() && self.cut_density >= 0.0) {
             return Err(WhitelistError::new("cut_density", "not a finite number >= 0"));
         }
-        let mut seen = std::collections::HashSet::with_capacity(self.items.len());
+        for (table, held) in &self.columns {
+            held.validate(table)?;
+        }
+        let mut seen = HashSet::with_capacity(self.items.len());
         let mut bytes: u64 = 0;
         for (i, item) in self.items.iter().enumerate() {
             item.validate(i)?;
@@ -149,6 +184,26 @@ impl Whitelist {
                 .ok_or_else(|| WhitelistError::new(format!("items[{i}].bytes"), "the sum overflows"))?;
             if !seen.insert(&item.item) {
                 return Err(WhitelistError::new(format!("items[{i}].item"), format!("`{}` stands twice", item.item)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl HeldColumns {
+    fn validate(&self, table: &TableName) -> Result<(), WhitelistError> {
+        let wrong = |what: &str, problem: String| Err(WhitelistError::new(format!("columns.{table}.{what}"), problem));
+        if self.columns.is_empty() || self.columns.len() > COLUMNS_MAX {
+            return wrong("columns", format!("from 1 to {COLUMNS_MAX} are possible"));
+        }
+        let mut seen = HashSet::with_capacity(self.columns.len());
+        if let Some(twice) = self.columns.iter().find(|column| !seen.insert(*column)) {
+            return wrong("columns", format!("`{twice}` stands twice"));
+        }
+        for (what, share) in [("byte_share", self.byte_share), ("value_share", self.value_share)] {
+            // The comparison is false for what is no number.
+            if !(share > 0.0 && share <= 1.0) {
+                return wrong(what, "not above 0 and at most 1".to_owned());
             }
         }
         Ok(())
@@ -193,6 +248,7 @@ pub(crate) mod tests {
             origin: speed,
             ssd: speed,
             reason: "a test".into(),
+            columns: BTreeMap::new(),
             items: items
                 .iter()
                 .map(|(name, prefix)| WhitelistItem {
@@ -228,6 +284,32 @@ pub(crate) mod tests {
             d["items"].as_array_mut().expect("items").push(item);
         });
         assert_eq!(twice.at, "items[1].item");
+    }
+
+    #[test]
+    fn columns_that_cannot_be_are_refused_with_the_place() {
+        let with = |columns: serde_json::Value| broken(|d| d["columns"] = serde_json::json!({ "a.b.c": columns })).at;
+        let held = |columns: &[&str], byte_share: f64| {
+            serde_json::json!({
+                "columns": columns, "byte_share": byte_share, "value_share": 0.5,
+            })
+        };
+        assert_eq!(with(held(&[], 0.5)), "columns.a.b.c.columns");
+        assert_eq!(with(held(&["x", "y", "x"], 0.5)), "columns.a.b.c.columns");
+        assert_eq!(with(held(&["x"], 0.0)), "columns.a.b.c.byte_share");
+        assert_eq!(with(held(&["x"], 1.5)), "columns.a.b.c.byte_share");
+    }
+
+    #[test]
+    fn of_a_table_with_held_columns_only_their_share_is_held() {
+        let mut document = document(&[("a.b.c/d=1", "c/d=1/")]);
+        let held = HeldColumns { columns: vec!["x".into()], byte_share: 0.25, value_share: 0.9 };
+        document.columns.insert("a.b.c".parse().expect("a table"), held);
+        document.night = NaiveDate::from_ymd_opt(2026, 11, 19).expect("a date");
+        let read = Whitelist::parse(&document.to_json()).expect("a sound document");
+        assert_eq!(read, document);
+        assert_eq!(read.held_bytes(&"a.b.c".parse().expect("a table"), 1000), 250);
+        assert_eq!(read.held_bytes(&"a.b.other".parse().expect("a table"), 1000), 1000);
     }
 
     #[test]

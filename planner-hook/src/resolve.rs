@@ -151,6 +151,7 @@ pub(crate) mod tests {
             origin: speed,
             ssd: speed,
             reason: String::new(),
+            columns: Default::default(),
             items: vec![WhitelistItem {
                 item: "hive.db.t/dt=1".parse().expect("an item"),
                 locations: vec![Location { bucket: "warehouse".into(), prefix: "db/t/dt=1/".into() }],

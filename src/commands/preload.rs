@@ -189,6 +189,7 @@ mod tests {
             origin: IoSpeed { overhead_seconds: 0.0, bytes_per_second: 1.0 },
             ssd: IoSpeed { overhead_seconds: 0.0, bytes_per_second: 1.0 },
             reason: String::new(),
+            columns: Default::default(),
             items: names.iter().map(item).collect(),
         }
     }

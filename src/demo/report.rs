@@ -168,6 +168,7 @@ mod tests {
             origin: speed,
             ssd: speed,
             reason: String::new(),
+            columns: Default::default(),
             items: Vec::new(),
         };
         let half = StatReport { bytes_direct: 1000, ..StatReport::default() };

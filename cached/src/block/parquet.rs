@@ -4,10 +4,12 @@
 //! The footer is input from outside. Whatever is wrong with it, the answer is "no map", and the object is cut at fixed
 //! offsets; a map that is wrong about the columns still covers every byte once, so it can cost speed and nothing else.
 
+use std::collections::HashMap;
+
 use larder_model::ByteRange;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 
-use super::BlockMap;
+use super::{BlockMap, ColumnId};
 
 /// Longer footers are not read: a hostile one must not cost much.
 const FOOTER_BYTES_MAX: u64 = 16 << 20;
@@ -34,27 +36,41 @@ pub(crate) fn block_map(size: u64, footer: &[u8], tail: u64, block_len: u64) -> 
     let footer_start = size.checked_sub(footer.len() as u64)?;
     let metadata = footer.get(..footer.len().checked_sub(TAIL_BYTES)?)?;
     let chunks = chunks(&ParquetMetaDataReader::decode_metadata(metadata).ok()?, footer_start)?;
-    let mut starts = Vec::new();
-    for part in joined(with_gaps(&chunks, footer_start)).into_iter().chain([ByteRange::new(footer_start, size)]) {
-        let blocks = part.len().div_ceil(block_len);
+    let (mut starts, mut columns) = (Vec::new(), Vec::new());
+    let footer = Part { range: ByteRange::new(footer_start, size), column: ColumnId::NONE };
+    for Part { range, column } in joined(with_gaps(&chunks, footer_start)).into_iter().chain([footer]) {
+        let blocks = range.len().div_ceil(block_len);
         if starts.len() as u64 + blocks > BLOCKS_MAX {
             return None;
         }
-        let step = part.len().div_ceil(blocks);
-        starts.extend((0..blocks).map(|n| part.start + n * step));
+        let step = range.len().div_ceil(blocks);
+        starts.extend((0..blocks).map(|n| range.start + n * step));
+        columns.resize(starts.len(), column);
     }
     if tail < footer_start
         && let Err(at) = starts.binary_search(&tail)
     {
         starts.insert(at, tail);
+        columns.insert(at, columns[at - 1]);
     }
-    Some(BlockMap::Seams { object_size: size, starts: starts.into(), footer: footer_start })
+    Some(BlockMap::Seams { object_size: size, starts: starts.into(), columns: columns.into(), footer: footer_start })
+}
+
+/// A stretch of the file, and the column that it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    range: ByteRange,
+    column: ColumnId,
 }
 
 /// The column chunks in the order of the file; `None` when they overlap each other or the footer.
-fn chunks(metadata: &ParquetMetaData, footer_start: u64) -> Option<Vec<ByteRange>> {
+fn chunks(metadata: &ParquetMetaData, footer_start: u64) -> Option<Vec<Part>> {
     let mut chunks = Vec::new();
+    // Row groups repeat the columns, and structs have many of one name at the top.
+    let mut ids: HashMap<&str, ColumnId> = HashMap::new();
     for column in metadata.row_groups().iter().flat_map(|group| group.columns()) {
+        let name = column.column_path().parts().first().map_or("", String::as_str);
+        let id = *ids.entry(name).or_insert_with(|| ColumnId::new(name));
         // Some writers give 0 for "no dictionary".
         let dictionary = column.dictionary_page_offset().filter(|offset| *offset > 0);
         let first = dictionary.map_or(column.data_page_offset(), |offset| offset.min(column.data_page_offset()));
@@ -63,35 +79,43 @@ fn chunks(metadata: &ParquetMetaData, footer_start: u64) -> Option<Vec<ByteRange
         if end > footer_start {
             return None;
         }
-        chunks.push(ByteRange::new(start, end));
+        chunks.push(Part { range: ByteRange::new(start, end), column: id });
     }
-    chunks.sort_unstable_by_key(|chunk| chunk.start);
-    chunks.is_sorted_by(|before, after| before.end <= after.start).then_some(chunks)
+    chunks.sort_unstable_by_key(|chunk| chunk.range.start);
+    chunks.is_sorted_by(|before, after| before.range.end <= after.range.start).then_some(chunks)
 }
 
 /// The chunks and what lies between them, such as page indexes, up to `end`; together they leave nothing out.
-fn with_gaps(chunks: &[ByteRange], end: u64) -> Vec<ByteRange> {
+fn with_gaps(chunks: &[Part], end: u64) -> Vec<Part> {
     let mut parts = Vec::with_capacity(chunks.len() + 2);
     let mut at = 0;
-    for chunk in chunks.iter().chain([&ByteRange::new(end, end)]) {
-        parts.extend([ByteRange::new(at, chunk.start), *chunk].into_iter().filter(|part| !part.is_empty()));
-        at = chunk.end;
+    let end = Part { range: ByteRange::new(end, end), column: ColumnId::NONE };
+    for chunk in chunks.iter().chain([&end]) {
+        let gap = Part { range: ByteRange::new(at, chunk.range.start), column: ColumnId::NONE };
+        parts.extend([gap, *chunk].into_iter().filter(|part| !part.range.is_empty()));
+        at = chunk.range.end;
     }
     parts
 }
 
 /// Joins neighbours that fit a page together, and the magic at the file's beginning with what follows it.
-fn joined(parts: Vec<ByteRange>) -> Vec<ByteRange> {
-    let mut joined: Vec<ByteRange> = Vec::with_capacity(parts.len());
+fn joined(parts: Vec<Part>) -> Vec<Part> {
+    let mut joined: Vec<Part> = Vec::with_capacity(parts.len());
     for part in parts {
         match joined.last_mut() {
-            Some(last) if last.len() < TAIL_BYTES as u64 || part.end - last.start <= JOINED_BYTES_MAX => {
-                last.end = part.end;
+            Some(last) if last.range.len() < TAIL_BYTES as u64 => *last = Part { range: joint(last, &part), ..part },
+            Some(last) if joint(last, &part).len() <= JOINED_BYTES_MAX => {
+                let column = if last.column == part.column { part.column } else { ColumnId::NONE };
+                *last = Part { range: joint(last, &part), column };
             }
             _ => joined.push(part),
         }
     }
     joined
+}
+
+fn joint(before: &Part, after: &Part) -> ByteRange {
+    ByteRange::new(before.range.start, after.range.end)
 }
 
 #[cfg(test)]
@@ -143,13 +167,16 @@ mod tests {
         let metadata = ParquetMetaDataReader::decode_metadata(&file[start..file.len() - 8]).expect("metadata");
         let chunks = chunks(&metadata, start as u64).expect("chunks");
         assert_eq!(chunks.len(), 15);
-        for chunk in chunks {
-            let read: u64 = map.blocks(chunk).map(|block| block.len()).sum();
-            assert!(read <= chunk.len() + TAIL_BYTES as u64, "{read} bytes for {chunk:?}");
-            assert!(map.blocks(chunk).all(|block| block.len() <= (16 << 10) + TAIL_BYTES as u64));
+        for (n, Part { range, column }) in chunks.into_iter().enumerate() {
+            let read: u64 = map.blocks(range).map(|block| block.len()).sum();
+            assert!(read <= range.len() + TAIL_BYTES as u64, "{read} bytes for {range:?}");
+            assert!(map.blocks(range).all(|block| block.len() <= (16 << 10) + TAIL_BYTES as u64));
+            assert_eq!(column, ColumnId::new(&format!("c{}", n % 5)));
+            assert!(map.blocks(range).all(|block| map.column(block.start) == column), "{range:?}");
         }
         let footer: Vec<_> = map.blocks(ByteRange::new(start as u64, size)).collect();
         assert!(footer[0].start == start as u64 && footer.iter().all(|block| map.is_footer(*block)));
+        assert!(footer.iter().all(|block| map.column(block.start) == ColumnId::NONE));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use object_store::{GetOptions, GetRange, GetResult};
 
 use super::{FillError, Run};
 use crate::access_log::{AccessLog, AccessRecord};
-use crate::block::BlockKey;
+use crate::block::{BlockKey, ColumnId};
 use crate::metadata::{Metadata, ObjectMeta};
 use crate::metrics::{Cause, Metrics};
 use crate::origin::{ObjectState, Origin, OriginError};
@@ -106,7 +106,8 @@ impl FillTask {
                 }
                 let bytes = std::mem::take(&mut gathered).freeze();
                 if run.admits {
-                    self.tiers.admit(&self.meta.name, key, &bytes, self.cause).await;
+                    let column = self.meta.map.get().map_or(ColumnId::NONE, |map| map.column(block.start));
+                    self.tiers.admit(&self.meta.name, key, column, &bytes, self.cause).await;
                 }
                 run.finish_first(Ok(bytes));
             }

@@ -195,6 +195,13 @@ impl Index {
         self.insert(*key, extent, Share::Resident(item));
     }
 
+    /// Leaves a block to the adaptive share if it is resident.
+    pub(super) fn release(&self, key: &BlockKey) {
+        let Some(extent) = self.resident.write().remove(key) else { return };
+        self.give_way(0);
+        self.insert(*key, extent, Share::Adaptive);
+    }
+
     /// Leaves those resident whose item is one of these; the others join the adaptive share.
     pub(super) fn keep(&self, items: &HashSet<ItemId>) {
         let left = {
@@ -423,12 +430,18 @@ mod tests {
             index.insert(key(1, 0), extent(5), Share::Adaptive);
             assert_eq!((index.resident_room(), index.adaptive.used()), (0, PAGE));
             assert_eq!(index.find(&key(1, 0)), Some(extent(5)));
+            index.claim(&key(1, 0), ITEM);
+            index.release(&key(1, 0));
+            index.release(&key(9, 9));
+            assert_eq!((index.resident_room(), index.adaptive.used()), (0, PAGE));
             assert!(index.remove(&key(1, 0)) && !index.remove(&key(1, 0)));
             let expected = [
                 Record::Held(key(1, 0), extent(0), Share::Adaptive),
                 Record::Held(key(1, 0), extent(0), Share::Resident(ITEM)),
                 Record::Held(key(1, 0), extent(5), Share::Adaptive),
                 Record::Gone(key(1, 0), extent(0)),
+                Record::Held(key(1, 0), extent(5), Share::Resident(ITEM)),
+                Record::Held(key(1, 0), extent(5), Share::Adaptive),
                 Record::Gone(key(1, 0), extent(5)),
             ];
             assert_eq!(index.take_changes(), expected);

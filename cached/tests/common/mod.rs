@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each suite uses a part")]
 
+pub(crate) mod parquet;
 pub(crate) mod raw;
 
 use std::ops::Range;
@@ -235,7 +236,13 @@ impl Worker {
 
     /// Puts these folders of bucket `lake` on the whitelist, and waits until it is in force.
     pub(crate) async fn whitelist(&self, version: u64, items: &[(&str, &str)]) {
-        self.whitelist.send(Some(Arc::new(whitelist(version, items)))).expect("the engine follows");
+        self.follow(whitelist(version, items)).await;
+    }
+
+    /// Waits until a list is in force.
+    pub(crate) async fn follow(&self, list: Whitelist) {
+        let version = list.version;
+        self.whitelist.send(Some(Arc::new(list))).expect("the engine follows");
         while self.engine.whitelist().is_none_or(|whitelist| whitelist.version != version) {
             tokio::task::yield_now().await;
         }
@@ -280,6 +287,7 @@ pub(crate) fn whitelist(version: u64, items: &[(&str, &str)]) -> Whitelist {
         origin: speed,
         ssd: IoSpeed { overhead_seconds: 0.0001, bytes_per_second: 2e9 },
         reason: "a test".into(),
+        columns: Default::default(),
         items: items
             .iter()
             .map(|(item, prefix)| WhitelistItem {

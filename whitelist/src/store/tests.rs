@@ -69,6 +69,7 @@ pub(crate) fn document(items: &[&str]) -> Whitelist {
         origin: speed,
         ssd: speed,
         reason: "a test".into(),
+        columns: Default::default(),
         items: items.iter().map(item).collect(),
     }
 }
@@ -295,6 +296,7 @@ async fn a_bucket_replaces_what_was_known_of_it() {
         bytes,
         objects: 2,
         prefixes: vec!["t/d=1/".into()],
+        fingerprint: u64::MAX,
     };
     store.replace_catalog("one", &[item("one", 1)]).await.unwrap();
     store.replace_catalog("two", &[item("two", 2)]).await.unwrap();
