@@ -55,6 +55,9 @@ impl Shown {
     }
 }
 
+/// Tables whose columns are named here; the JSON names more.
+const COLUMNS_SHOWN: usize = 10;
+
 /// What a night did, for people.
 pub(super) fn print(report: &NightReport) -> Result<()> {
     let basis = |measured| if measured { "measured" } else { "assumed" };
@@ -101,6 +104,19 @@ pub(super) fn print(report: &NightReport) -> Result<()> {
         ("realised", format!("{} of IO time saved on {}", table::seconds(report.realised_seconds), report.night)),
     ];
     table::print(&["", ""], rows.map(|(name, text)| vec![format!("  {name}"), text]));
+    for held in report.columns.iter().take(COLUMNS_SHOWN) {
+        table::say(format!(
+            "  of {} {} of {} columns are held: {:.0}% of its bytes, {:.0}% of its value",
+            held.table,
+            held.columns,
+            held.of,
+            held.byte_share * 100.0,
+            held.value_share * 100.0
+        ));
+    }
+    if let Some(more) = report.columns.len().checked_sub(COLUMNS_SHOWN).filter(|more| *more > 0) {
+        table::say(format!("  and of {more} more tables some columns"));
+    }
     if let Some(realised) = &report.realised {
         print_realised(realised);
     }

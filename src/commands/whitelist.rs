@@ -84,6 +84,18 @@ fn show(whitelist: &Whitelist) {
         table::size(whitelist.budget_bytes),
         table::density(whitelist.cut_density),
     ));
+    for (name, held) in &whitelist.columns {
+        table::say(format!(
+            "of {name} {} columns, {:.0}% of its bytes, {:.0}% of its value: {}",
+            held.columns.len(),
+            held.byte_share * 100.0,
+            held.value_share * 100.0,
+            held.columns.join(", ")
+        ));
+    }
+    if !whitelist.columns.is_empty() {
+        table::say("");
+    }
     let rows = whitelist.items.iter().map(|item| {
         vec![
             item.item.to_string(),

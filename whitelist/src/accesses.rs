@@ -9,6 +9,7 @@ mod files;
 mod statements;
 mod streams;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -22,11 +23,13 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::future::BoxFuture;
+use larder_model::{ByteRange, ObjectName, TableName};
 use thiserror::Error;
 
 pub use self::files::{DayFiles, LogFile};
 pub(crate) use self::streams::WHOLE_TABLE;
 use self::streams::{AccessRow, EventRow, join};
+use crate::logs::split_columns;
 use crate::speed::{Measured, SizeBin, fit};
 use crate::store::{DayItem, DaySummary, SkippedFile};
 
@@ -72,6 +75,25 @@ pub struct Day {
     pub origin: Option<Measured>,
     /// The SSD's speed, likewise.
     pub ssd: Option<Measured>,
+    /// The ranges that were read of some objects, the busiest of each table.
+    pub ranges: Vec<RangeRead>,
+    /// How many queries named each column of a table, by its path's first part in small letters.
+    pub named: BTreeMap<(TableName, String), u64>,
+}
+
+/// How often one range of an object was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangeRead {
+    /// The object's table.
+    pub table: TableName,
+    /// The object.
+    pub object: ObjectName,
+    /// Its version, as the access log has it.
+    pub version: String,
+    /// The range.
+    pub range: ByteRange,
+    /// Requests for it.
+    pub requests: u64,
 }
 
 /// Aggregates the files of one day.
@@ -83,7 +105,14 @@ pub async fn aggregate(files: &DayFiles) -> Result<Day, AccessError> {
     let (_, origin_bins) = access.run(&access_files, statements::ORIGIN_SPEED, &mut skipped).await?;
     let (_, ssd_bins) = access.run(&access_files, statements::SSD_SPEED, &mut skipped).await?;
     let events = Stream { name: "query events", day, schema: Arc::new(crate::logs::event_schema()) };
-    let (_, event_rows) = events.run(&files.events, statements::EVENTS, &mut skipped).await?;
+    let (event_files, event_rows) = events.run(&files.events, statements::EVENTS, &mut skipped).await?;
+    // What of objects was read says which columns are worth their room. A night can do without that.
+    let ranges = access.run(&access_files, &statements::ranges(), &mut skipped).await;
+    let (_, ranges) = ranges.unwrap_or_else(|error| {
+        tracing::warn!(?error, "the columns that were read are not known");
+        Default::default()
+    });
+    let (_, named) = events.run(&event_files, statements::NAMED_COLUMNS, &mut skipped).await?;
 
     let access_rows: Vec<AccessRow> = access_rows.iter().flat_map(access_rows_of).collect();
     let event_rows: Vec<EventRow> = event_rows.iter().flat_map(event_rows_of).collect();
@@ -101,6 +130,8 @@ pub async fn aggregate(files: &DayFiles) -> Result<Day, AccessError> {
         items: joined.items,
         origin: fit(&bins_of(&origin_bins)),
         ssd: fit(&bins_of(&ssd_bins)),
+        ranges: ranges.iter().flat_map(ranges_of).collect(),
+        named: named_of(&named),
     })
 }
 
@@ -257,6 +288,40 @@ fn event_rows_of(batch: &RecordBatch) -> Vec<EventRow> {
         bytes: double(batch, 4, row),
     };
     (0..batch.num_rows()).map(row_of).collect()
+}
+
+/// The ranges of a batch, less those whose names or lengths cannot be.
+fn ranges_of(batch: &RecordBatch) -> Vec<RangeRead> {
+    let range_of = |row| {
+        let (start, length) = (integer(batch, 4, row), integer(batch, 5, row));
+        Some(RangeRead {
+            table: text(batch, 0, row)?.parse().ok()?,
+            object: ObjectName { bucket: text(batch, 1, row)?, key: text(batch, 2, row)? },
+            version: text(batch, 3, row)?,
+            range: ByteRange::new(start, start.checked_add(length)?),
+            requests: integer(batch, 6, row),
+        })
+    };
+    (0..batch.num_rows()).filter_map(range_of).collect()
+}
+
+fn named_of(batches: &[RecordBatch]) -> BTreeMap<(TableName, String), u64> {
+    let mut named = BTreeMap::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let (Some(table), Some(columns)) = (text(batch, 0, row), text(batch, 1, row)) else { continue };
+            let Ok(table) = table.parse::<TableName>() else { continue };
+            // A query that reads two fields of one struct reads one column.
+            let tops = split_columns(&columns).map(|path| match path.split_once('.') {
+                Some((top, _)) => top.to_lowercase(),
+                None => path.to_lowercase(),
+            });
+            for column in tops.collect::<BTreeSet<String>>() {
+                *named.entry((table.clone(), column)).or_default() += integer(batch, 2, row);
+            }
+        }
+    }
+    named
 }
 
 fn bins_of(batches: &[RecordBatch]) -> Vec<SizeBin> {

@@ -12,6 +12,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chrono::NaiveDate;
 use larder_model::{Clock, ItemName, TableName, Whitelist};
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -19,7 +20,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use self::answers::{Curve, CurvePoint, ItemAnswer, Problem, TableAnswer, ValueAnswer};
+pub use self::answers::{ColumnAnswer, Curve, CurvePoint, ItemAnswer, Problem, TableAnswer, ValueAnswer};
 use crate::choice::{Caps, Ranking};
 use crate::explain::{Explanation, explain};
 use crate::landing::TouchedItems;
@@ -70,6 +71,7 @@ pub fn router(state: ApiState) -> OpenApiRouter {
         .routes(routes!(decisions))
         .routes(routes!(tables))
         .routes(routes!(partitions))
+        .routes(routes!(columns))
         .routes(routes!(value))
         .routes(routes!(curve))
         .routes(routes!(workers))
@@ -219,6 +221,22 @@ async fn partitions(
         return Err(Problem::not_found(format!("no log, bucket or decision names `{table}`")));
     }
     Ok(Json(answers::items(rows, state.in_force().as_deref())))
+}
+
+/// A table's columns, the densest first: what each takes, what it is worth, whether it is held of whitelisted partitions.
+/// Known of tables of Parquet whose columns any log names.
+#[utoipa::path(get, path = "/tables/{table}/columns", tag = "whitelist",
+    params(("table" = String, Path, description = "catalog.schema.table")), responses(
+    (status = 200, body = Vec<ColumnAnswer>), (status = 400, body = Problem), (status = 404, body = Problem),
+    (status = 503, body = Problem),
+))]
+async fn columns(State(state): State<ApiState>, Path(table): Path<String>) -> Result<Json<Vec<ColumnAnswer>>, Problem> {
+    let table: TableName = table.parse().map_err(Problem::bad_request)?;
+    let today = state.clock.now().date_naive();
+    let (mut tables, _) = state.store.column_shares(NaiveDate::MIN, today).await?;
+    let unknown = || Problem::not_found(format!("which columns of `{table}` are read is not known"));
+    let columns = tables.remove(&table).ok_or_else(unknown)?;
+    Ok(Json(answers::columns(&table, columns, state.in_force().as_deref())))
 }
 
 /// The items, the densest first, and what they are worth together.

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use larder_model::{AttributionRules, ItemName};
-use object_store::ObjectStore;
+use larder_model::{AttributionRules, ItemName, Version};
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -61,7 +61,7 @@ pub async fn list(bucket: &CatalogBucket) -> Result<(Vec<CatalogItem>, BucketRep
     while let Some(object) = objects.try_next().await.map_err(|error| error.to_string())? {
         let Some(parts) = object.location.prefix_match(&bucket.prefix) else { continue };
         let key = parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/");
-        listing.add(&bucket.rules, &key, object.size)?;
+        listing.add(&bucket.rules, &key, &object)?;
     }
     Ok(listing.finish(&bucket.name))
 }
@@ -80,12 +80,15 @@ struct Found {
     bytes: u64,
     objects: u64,
     prefixes: BTreeMap<String, u64>,
+    /// Of all its objects' names and versions, in whatever order they come.
+    fingerprint: u64,
     /// Its objects' keys; more than [`KEYS_PER_ITEM_MAX`] are not kept.
     keys: Vec<String>,
 }
 
 impl Listing {
-    fn add(&mut self, rules: &AttributionRules, key: &str, size: u64) -> Result<(), String> {
+    fn add(&mut self, rules: &AttributionRules, key: &str, object: &ObjectMeta) -> Result<(), String> {
+        let size = object.size;
         self.objects += 1;
         if self.objects > OBJECTS_MAX {
             return Err(format!("it holds more than {OBJECTS_MAX} objects"));
@@ -98,6 +101,7 @@ impl Listing {
         let found = self.items.entry(item).or_default();
         found.bytes += size;
         found.objects += 1;
+        found.fingerprint = found.fingerprint.wrapping_add(fingerprint(key, object));
         *found.prefixes.entry(attribution.location).or_default() += 1;
         if found.keys.len() <= KEYS_PER_ITEM_MAX {
             found.keys.push(key.to_owned());
@@ -142,11 +146,33 @@ impl Listing {
                 bytes: found.bytes,
                 objects: found.objects,
                 prefixes,
+                // Zero is for what is not known.
+                fingerprint: found.fingerprint.max(1),
             });
         }
         items.sort_by(|a, b| a.item.cmp(&b.item));
         (items, report)
     }
+}
+
+fn fingerprint(key: &str, object: &ObjectMeta) -> u64 {
+    let version = Version::new(object.e_tag.as_deref(), object.size, object.last_modified);
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(key.len() as u64).to_le_bytes()).update(key.as_bytes()).update(version.as_str().as_bytes());
+    u64::from_le_bytes(hasher.finalize().as_bytes()[..8].try_into().expect("a BLAKE3 hash has 32 bytes"))
+}
+
+/// The items that were written anew between two listings of a bucket. One that has only grown, in bytes and in objects, was
+/// added to: what is held of it stays good.
+pub(crate) fn rewritten<'b>(before: impl IntoIterator<Item = &'b CatalogItem>, now: &[CatalogItem]) -> Vec<ItemName> {
+    let before: HashMap<&ItemName, &CatalogItem> = before.into_iter().map(|item| (&item.item, item)).collect();
+    let is_rewritten = |item: &&CatalogItem| {
+        before.get(&item.item).is_some_and(|was| {
+            let has_grown = item.bytes > was.bytes && item.objects > was.objects;
+            was.fingerprint != 0 && was.fingerprint != item.fingerprint && !has_grown
+        })
+    };
+    now.iter().filter(is_rewritten).map(|item| item.item.clone()).collect()
 }
 
 #[cfg(test)]
@@ -191,5 +217,27 @@ mod tests {
             ]
         );
         assert_eq!((report.items, report.objects, report.bytes), (4, 5, 27));
+    }
+
+    #[tokio::test]
+    async fn what_was_written_anew_is_told_from_what_has_grown_and_from_what_stayed() {
+        let bucket = bucket(&[
+            ("lake/raw/db/t/d=1/a", 10),
+            ("lake/raw/db/t/d=2/a", 10),
+            ("lake/raw/db/t/d=3/a", 10),
+            ("lake/raw/db/t/d=4/a", 10),
+        ])
+        .await;
+        let (before, _) = list(&bucket).await.unwrap();
+        assert_eq!(rewritten(&before, &before), []);
+        for (key, bytes) in [("d=2/a", 10), ("d=3/b", 5), ("d=5/a", 7)] {
+            let path = Path::from(format!("lake/raw/db/t/{key}"));
+            bucket.store.put(&path, vec![1_u8; bytes].into()).await.unwrap();
+        }
+        bucket.store.delete(&Path::from("lake/raw/db/t/d=4/a")).await.unwrap();
+        let (now, _) = list(&bucket).await.unwrap();
+        assert_eq!(rewritten(&before, &now), ["hive.db.t/d=2".parse().unwrap()]);
+        let unknown: Vec<CatalogItem> = before.into_iter().map(|item| CatalogItem { fingerprint: 0, ..item }).collect();
+        assert_eq!(rewritten(&unknown, &now), []);
     }
 }

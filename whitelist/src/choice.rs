@@ -34,7 +34,7 @@ pub use self::reason::Reason;
 pub struct Candidate {
     /// The table and partition.
     pub item: ItemName,
-    /// Its size at the origin.
+    /// What holding it takes.
     pub bytes: u64,
     /// What holding it saves; see [`crate::value`].
     pub value_seconds: f64,

@@ -228,7 +228,7 @@ impl Landing {
                     fingerprints.push((place.item.clone(), listed.fingerprint));
                     if is_new {
                         report.rewritten.push(place.item.clone());
-                        found.insert(place.item.clone(), place.found(listed));
+                        found.insert(place.item.clone(), place.found(listed, in_force));
                     }
                 }
                 Ok(listed) if listed.objects > 0 && !self.night.settings.approval => {
@@ -236,7 +236,7 @@ impl Landing {
                         continue;
                     }
                     fingerprints.push((place.item.clone(), listed.fingerprint));
-                    found.insert(place.item.clone(), place.found(listed));
+                    found.insert(place.item.clone(), place.found(listed, in_force));
                 }
                 // Nothing has landed there, or whatever lands waits for the next night's proposal.
                 Ok(_) => {}
@@ -296,7 +296,8 @@ impl Landing {
             Some(seen) => *seen != listed.fingerprint,
             None => {
                 let held = in_force.items.iter().find(|item| item.item == place.item);
-                touched || held.is_some_and(|item| (item.bytes, item.objects) != (listed.bytes, listed.objects))
+                let bytes = in_force.held_bytes(&place.item.table, listed.bytes);
+                touched || held.is_some_and(|item| (item.bytes, item.objects) != (bytes, listed.objects))
             }
         }
     }

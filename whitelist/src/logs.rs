@@ -32,8 +32,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use self::adapter::Adapter;
-pub(crate) use self::files::schema as event_schema;
 pub use self::files::{WriteError, columns, write_events};
+pub(crate) use self::files::{schema as event_schema, split_columns};
 pub use self::folders::{Log, logs_below};
 pub use self::ingest::{IngestError, IngestReport, ingest_log};
 pub use self::places::{Place, Places};

@@ -9,9 +9,11 @@
 //! is resident. So a night may be killed anywhere and run again, and run twice. Two at once do not interleave: the
 //! second finds the first one's lease and says so.
 
+mod columns;
 mod decide;
 mod earned;
 mod foresee;
+mod narrow;
 mod report;
 mod weigh;
 mod workers;
@@ -32,7 +34,8 @@ use self::foresee::Foresight;
 pub use self::report::{NightReport, NotLoaded, PreloadSummary, WorkerReport};
 use self::weigh::weigh;
 use crate::accesses::{AccessError, DayFiles, aggregate};
-use crate::catalog::{BucketReport, CatalogBucket, list};
+use crate::catalog::{BucketReport, CatalogBucket, list, rewritten};
+use crate::footers::Footers;
 use crate::publish::diff;
 use crate::realised::saved_seconds;
 use crate::settings::NightlySettings;
@@ -203,7 +206,8 @@ impl Night {
         progress: OnProgress<'_>,
     ) -> Result<(Whitelist, Verdicts), NightError> {
         progress(Progress::Step("ingest"));
-        self.ingest(report, progress).await?;
+        let mut footers = Footers::new(&self.catalog);
+        self.ingest(report, &mut footers, progress).await?;
         progress(Progress::Step("speed"));
         report.origin = self.speed("origin", ASSUMED_ORIGIN, report.night).await?;
         report.ssd = self.speed("ssd", ASSUMED_SSD, report.night).await?;
@@ -227,14 +231,16 @@ impl Night {
         };
         let in_force = self.in_force(report).await?;
         let foresight = self.foresee(report, &catalog, in_force.as_ref()).await?;
+        let columns = self.table_columns(report, self.first_day(report.night), &catalog, &mut footers).await?;
         let weighed = weigh(history, catalog, &rulings, &foresight);
         let limits = Limits {
             budget_bytes: report.budget_bytes,
             write_bytes_max: self.write_bytes_max,
             caps: self.settings.caps(),
         };
-        let decided = Decided::new(weighed, in_force.as_ref(), report.origin.speed, limits);
+        let decided = Decided::new(weighed, in_force.as_ref(), report.origin.speed, limits, &columns);
         report.count(&decided, in_force.as_ref());
+        report.count_columns(&decided, &columns);
         Ok((decided.draft(report, self.clock.now()), decided.verdicts()))
     }
 
@@ -248,14 +254,15 @@ impl Night {
         let sizes = catalog.iter().filter(|item| !item.prefixes.is_empty());
         let sizes = sizes.map(|item| (item.item.clone(), item.objects, item.bytes));
         let mut foresight = Foresight::new(sizes, report.origin.speed, report.ssd.speed, self.demand);
-        let whitelisted = in_force.iter().flat_map(|list| &list.items).map(|item| &item.item).collect();
         let first = self.first_day(report.night);
+        let rewrites = self.store.rewrites(first, report.night).await.map_err(at("read what was written anew"))?;
         for day in self.store.days(first, report.night).await.map_err(at("read the days"))? {
             let items = self.store.day_items(day.day).await.map_err(at("read the history"))?;
             if day.day == report.night {
                 self.compare(report, &foresight, &items).await?;
             }
-            foresight.observe(day.day, &items, &whitelisted);
+            foresight.observe_rewrites(day.day, rewrites.get(&day.day).map_or(&[], Vec::as_slice));
+            foresight.observe(day.day, &items, in_force);
         }
         Ok(foresight)
     }
@@ -264,7 +271,12 @@ impl Night {
         night - Days::new(self.settings.history_days().max(1) - 1)
     }
 
-    async fn ingest(&self, report: &mut NightReport, progress: OnProgress<'_>) -> Result<(), NightError> {
+    async fn ingest(
+        &self,
+        report: &mut NightReport,
+        footers: &mut Footers<'_>,
+        progress: OnProgress<'_>,
+    ) -> Result<(), NightError> {
         let (first, last) = (self.first_day(report.night), report.night);
         let logs = self.logs.clone();
         let listed = tokio::task::spawn_blocking(move || DayFiles::list(&logs, first, last)).await;
@@ -275,6 +287,8 @@ impl Night {
         for (done, files) in days.iter().enumerate() {
             progress(Progress::Day { day: files.day, done, total });
             let day = aggregate(files).await.map_err(NightError::Ingest)?;
+            // Before the day itself, which says that all of it is known.
+            self.keep_columns(&day, footers).await?;
             let speeds: Vec<_> = [("origin", day.origin), ("ssd", day.ssd)]
                 .into_iter()
                 .filter_map(|(tier, measured)| measured.map(|measured| (tier, measured)))
@@ -319,10 +333,14 @@ impl Night {
         self.store.keep_only_buckets(&names).await.map_err(at("forget buckets"))?;
         let listing = |bucket| async move { (bucket, list(bucket).await) }.boxed();
         let listings: Vec<BoxFuture<'_, _>> = self.catalog.iter().map(listing).collect();
+        let before = self.store.catalog().await.map_err(at("read the catalog"))?;
         let mut listings = futures::stream::iter(listings).buffered(LISTINGS_MAX);
         while let Some((bucket, listed)) = listings.next().await {
             match listed {
                 Ok((items, found)) => {
+                    let before = before.iter().filter(|item| item.bucket == bucket.name);
+                    let rewrites = self.store.add_rewrites(report.night, &rewritten(before, &items)).await;
+                    rewrites.map_err(at("keep what was written anew"))?;
                     self.store.replace_catalog(&bucket.name, &items).await.map_err(at("keep a bucket's catalog"))?;
                     report.buckets.push(found);
                 }
@@ -433,7 +451,11 @@ impl Night {
 /// Whether two documents hold the same items under the same budget.
 fn is_same(a: &Whitelist, b: &Whitelist) -> bool {
     let diff = diff(Some(a), b);
-    a.budget_bytes == b.budget_bytes && diff.added.is_empty() && diff.removed.is_empty() && diff.changed.is_empty()
+    let columns = |list: &Whitelist| -> Vec<_> {
+        list.columns.iter().map(|(table, held)| (table.clone(), held.columns.clone())).collect()
+    };
+    let is_same_list = diff.added.is_empty() && diff.removed.is_empty() && diff.changed.is_empty();
+    a.budget_bytes == b.budget_bytes && is_same_list && columns(a) == columns(b)
 }
 
 /// Locations by bucket, for dropping what left.

@@ -5,11 +5,13 @@
 
 pub(crate) mod candidates;
 mod catalog;
+mod columns;
 mod days;
 pub(crate) mod decisions;
 mod lease;
 mod nights;
 mod realised;
+mod rewrites;
 pub(crate) mod versions;
 mod workers;
 
@@ -23,6 +25,7 @@ use thiserror::Error;
 
 pub use self::candidates::{CandidateRow, LastChoice, TableRow, Verdicts};
 pub use self::catalog::CatalogItem;
+pub use self::columns::DayColumn;
 pub use self::days::{DayItem, DaySummary, ItemHistory, SkippedFile};
 pub use self::decisions::Decision;
 pub use self::lease::Lease;

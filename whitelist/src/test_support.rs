@@ -15,6 +15,7 @@ use larder_model::admin::{DropReport, DropRequest, PreloadItemStatus, PreloadReq
 use larder_model::{AccessKind, Route, TableName};
 use parking_lot::Mutex;
 use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 
 pub(crate) fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -197,6 +198,20 @@ async fn preload_status(State(worker): State<NotingWorker>) -> Json<PreloadStatu
 async fn drop_locations(State(worker): State<NotingWorker>, Json(request): Json<DropRequest>) -> Json<DropReport> {
     worker.drops.lock().push(request);
     Json(DropReport { objects: 1, blocks: 1, bytes: 1 })
+}
+
+/// A Parquet object of so many rows of numbers, without dictionaries.
+pub(crate) fn parquet_of<N: Into<String>>(columns: impl IntoIterator<Item = N>, rows: u64) -> Vec<u8> {
+    let column = |n: usize| -> ArrayRef {
+        let number = |row: u64| (row + n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        Arc::new((0..rows).map(number).collect::<UInt64Array>())
+    };
+    let columns = columns.into_iter().enumerate().map(|(n, name)| (name.into(), column(n)));
+    let batch = RecordBatch::try_from_iter(columns.collect::<Vec<(String, ArrayRef)>>()).unwrap();
+    let properties = WriterProperties::builder().set_dictionary_enabled(false).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
 }
 
 /// Reads of several sizes, enough to measure the origin and the SSD.

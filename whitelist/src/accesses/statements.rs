@@ -74,11 +74,75 @@ pub(super) const EVENTS: &str = "
     )
     GROUP BY table_name, partition";
 
+/// The ranges that were read of a table's busiest objects, from which footers tell the columns: of few objects, because
+/// those of a table are alike.
+pub(super) fn ranges() -> String {
+    format!(
+        "
+    WITH objects AS (
+        SELECT table_name, bucket, key, version, COUNT(*) AS requests
+        FROM log
+        WHERE kind = 'get' AND table_name IS NOT NULL
+        GROUP BY table_name, bucket, key, version
+    ),
+    places AS (
+        SELECT
+            bucket,
+            key,
+            version,
+            requests,
+            ROW_NUMBER() OVER (PARTITION BY table_name ORDER BY requests DESC, bucket, key, version) AS place
+        FROM objects
+    ),
+    busiest AS (
+        SELECT bucket, key, version FROM places WHERE place <= {OBJECTS_PER_TABLE}
+        ORDER BY requests DESC, bucket, key, version LIMIT {OBJECTS_MAX}
+    )
+    SELECT
+        log.table_name,
+        log.bucket,
+        log.key,
+        log.version,
+        CAST(log.\"offset\" AS BIGINT) AS first_byte,
+        CAST(log.length AS BIGINT) AS length,
+        COUNT(*) AS requests
+    FROM log
+    JOIN busiest ON log.bucket = busiest.bucket AND log.key = busiest.key AND log.version = busiest.version
+    WHERE log.kind = 'get' AND log.table_name IS NOT NULL
+    GROUP BY log.table_name, log.bucket, log.key, log.version, log.\"offset\", log.length
+    ORDER BY requests DESC, log.bucket, log.key, log.version, first_byte, length
+    LIMIT {RANGES_MAX}"
+    )
+}
+
+/// Objects of a table whose footers a night reads.
+const OBJECTS_PER_TABLE: u32 = 4;
+/// Objects of all tables together: reading their footers must not take a night.
+const OBJECTS_MAX: u32 = 1000;
+/// Ranges of all of them, the most read first.
+const RANGES_MAX: u32 = 200_000;
+
+/// Queries by the columns that they named.
+pub(super) const NAMED_COLUMNS: &str = "
+    SELECT table_name, column_names, COUNT(*) AS queries
+    FROM (
+        SELECT engine, query_id, table_name, column_names
+        FROM log
+        WHERE table_name IS NOT NULL AND column_names <> ''
+        GROUP BY engine, query_id, table_name, column_names
+    )
+    GROUP BY table_name, column_names";
+
 /// The columns of the access log that the statements read.
 pub(super) fn access_schema() -> Schema {
     Schema::new(vec![
         Field::new(c::TIME, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
         Field::new(c::KIND, DataType::Utf8, true),
+        Field::new(c::BUCKET, DataType::Utf8, true),
+        Field::new(c::KEY, DataType::Utf8, true),
+        Field::new(c::VERSION, DataType::Utf8, true),
+        Field::new(c::OFFSET, DataType::UInt64, true),
+        Field::new(c::LENGTH, DataType::UInt64, true),
         Field::new(c::TABLE, DataType::Utf8, true),
         Field::new(c::PARTITION, DataType::Utf8, true),
         Field::new(c::ROUTE, DataType::Utf8, true),

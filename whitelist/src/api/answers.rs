@@ -10,6 +10,7 @@ use larder_model::{ItemName, TableName, Whitelist};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::columns::ColumnShare;
 use crate::store::{CandidateRow, StoreError, TableRow};
 
 /// An answer that says what is wrong.
@@ -97,6 +98,16 @@ pub struct ItemAnswer {
     pub value_share: f64,
 }
 
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ColumnAnswer {
+    /// What it takes and what it is worth.
+    #[serde(flatten)]
+    pub column: ColumnShare,
+    /// Whether the whitelist in force holds it of the table's items.
+    pub held: bool,
+}
+
 /// The items and what they are worth together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ValueAnswer {
@@ -180,6 +191,13 @@ pub(super) fn items(rows: Vec<CandidateRow>, in_force: Option<&Whitelist>) -> Ve
             row,
         })
         .collect()
+}
+
+pub(super) fn columns(table: &TableName, columns: Vec<ColumnShare>, in_force: Option<&Whitelist>) -> Vec<ColumnAnswer> {
+    let is_listed = in_force.is_some_and(|list| list.items.iter().any(|item| item.item.table == *table));
+    let some = in_force.and_then(|list| list.columns.get(table));
+    let is_held = |column: &ColumnShare| is_listed && some.is_none_or(|held| held.columns.contains(&column.column));
+    columns.into_iter().map(|column| ColumnAnswer { held: is_held(&column), column }).collect()
 }
 
 pub(super) fn value(rows: Vec<CandidateRow>, limit: usize, in_force: Option<&Whitelist>) -> ValueAnswer {

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use larder_model::{ItemName, Location, WhitelistItem};
+use larder_model::{ItemName, Location, Whitelist, WhitelistItem};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
@@ -33,8 +33,9 @@ impl Place {
         Self { item: item.item.clone(), locations: item.locations.clone(), expected_density: None }
     }
 
-    pub(super) fn found(&self, listed: Listed) -> Found {
+    pub(super) fn found(&self, listed: Listed, in_force: &Whitelist) -> Found {
         let Listed { locations, bytes, objects, .. } = listed;
+        let bytes = in_force.held_bytes(&self.item.table, bytes);
         Found { locations, bytes, objects, expected_density: self.expected_density }
     }
 }

@@ -82,6 +82,7 @@ impl KnownPartitions {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Found {
     pub(super) locations: Vec<Location>,
+    /// What is to be held of it.
     pub(super) bytes: u64,
     pub(super) objects: u64,
     /// The value per byte that it is expected to have; `None` for one that is held and has changed.

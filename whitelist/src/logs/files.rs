@@ -93,6 +93,11 @@ pub(crate) fn schema() -> Schema {
     ])
 }
 
+/// The names in a value of [`columns::COLUMNS`].
+pub(crate) fn split_columns(names: &str) -> impl Iterator<Item = String> {
+    names.split(',').map(|name| name.replace("%2C", ",").replace("%25", "%"))
+}
+
 /// A row of the log: one table and partition that one query read.
 struct LogRow<'a> {
     event: &'a QueryEvent,

@@ -1,15 +1,16 @@
 //! Deciding: from what items are worth to a draft of the whitelist and a verdict for each. Pure.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use larder_model::whitelist::FORMAT;
-use larder_model::{IoSpeed, ItemName, Whitelist, WhitelistItem};
+use larder_model::{HeldColumns, IoSpeed, TableName, Whitelist, WhitelistItem};
 
 use super::NightReport;
+use super::narrow::{self, Narrowed};
 use super::weigh::Weighed;
-use crate::choice::load::{choose_within_wear, load_seconds};
 use crate::choice::{Caps, Choice, Outcome, Reason, RulingKind};
+use crate::columns::TableColumns;
 use crate::store::{CandidateRow, Verdicts};
 use crate::value::HORIZON_DAYS;
 
@@ -29,23 +30,25 @@ pub(super) struct Limits {
 pub(super) struct Decided {
     pub(super) weighed: Weighed,
     pub(super) choice: Choice,
+    /// Tables of whose items only some columns are held.
+    pub(super) columns: BTreeMap<TableName, HeldColumns>,
     pub(super) limits: Limits,
     /// The price of a written byte that kept the loading within its limit, in seconds.
     pub(super) wear_price: f64,
 }
 
 impl Decided {
-    /// Chooses. What is in force need not be loaded; anything else is charged the time of reading it from `origin`.
-    pub(super) fn new(mut weighed: Weighed, in_force: Option<&Whitelist>, origin: IoSpeed, limits: Limits) -> Self {
-        let held: HashSet<&ItemName> =
-            in_force.iter().flat_map(|whitelist| &whitelist.items).map(|item| &item.item).collect();
-        for (candidate, facts) in weighed.candidates.iter_mut().zip(&weighed.facts) {
-            candidate.held = held.contains(&candidate.item);
-            candidate.load_seconds = load_seconds(facts.objects, candidate.bytes, origin);
-        }
-        let Limits { budget_bytes, write_bytes_max, caps } = &limits;
-        let (choice, wear_price) = choose_within_wear(&mut weighed.candidates, caps, *budget_bytes, *write_bytes_max);
-        Self { weighed, choice, limits, wear_price }
+    /// Chooses items, and of which columns of their tables. What is in force need not be loaded; anything else is charged the
+    /// time of reading it from `origin`.
+    pub(super) fn new(
+        mut weighed: Weighed,
+        in_force: Option<&Whitelist>,
+        origin: IoSpeed,
+        limits: Limits,
+        columns: &TableColumns,
+    ) -> Self {
+        let Narrowed { choice, wear_price, columns } = narrow::choose(&mut weighed, columns, in_force, origin, &limits);
+        Self { weighed, choice, columns, limits, wear_price }
     }
 
     /// The bytes of all that is worth holding: what is pinned, and what is not denied and gains by being held.
@@ -57,6 +60,13 @@ impl Decided {
             _ => candidate.gain_seconds() > 0.0,
         });
         wanted.map(|(candidate, _)| candidate.bytes).fold(0, u64::saturating_add)
+    }
+
+    /// The columns that are held of tables that any item was taken of, where these are not all.
+    pub(super) fn held_columns(&self) -> impl Iterator<Item = (&TableName, &HeldColumns)> {
+        let taken = self.choice.taken.iter().map(|at| &self.weighed.candidates[*at].item.table);
+        let taken: HashSet<&TableName> = taken.collect();
+        self.columns.iter().filter(move |(table, _)| taken.contains(table))
     }
 
     /// The document, still without its number. Its items stand by value per byte: what is held goes, when room is short,
@@ -83,6 +93,7 @@ impl Decided {
             origin: report.origin.speed,
             ssd: report.ssd.speed,
             reason: format!("the night of {}", report.night),
+            columns: self.held_columns().map(|(table, held)| (table.clone(), held.clone())).collect(),
             items,
         }
     }

@@ -1,8 +1,8 @@
 //! What the list of the night's day earned, beside what the days before said of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use larder_model::{ItemName, Whitelist};
+use larder_model::{ItemName, TableName, Whitelist, WhitelistItem};
 
 use super::foresee::Foresight;
 use super::{Night, NightError, NightReport, at};
@@ -21,8 +21,15 @@ impl Night {
     ) -> Result<(), NightError> {
         let Some(list) = self.list_of_the_day(report).await? else { return Ok(()) };
         let day = report.night;
-        let predicted = list.items.iter().map(|item| (item.item.clone(), foresight.seconds_on(day, item)));
-        let earned = earned(report, foresight, items);
+        // Of some tables only the columns that are worth it are held, and only their reads can be saved.
+        let share = |table: &TableName| list.columns.get(table).map_or(1.0, |held| held.value_share);
+        let expected = |item: &WhitelistItem| foresight.seconds_on(day, item) * share(&item.item.table);
+        let predicted = list.items.iter().map(|item| (item.item.clone(), expected(item)));
+        let mut earned = earned(report, foresight, items);
+        let listed: HashSet<&ItemName> = list.items.iter().map(|item| &item.item).collect();
+        for (item, earned) in earned.iter_mut().filter(|(item, _)| listed.contains(item)) {
+            earned.read_seconds *= share(&item.table);
+        }
         let days = item_days(day, predicted, &earned);
         let missed = missed_seconds(&days, earned.iter().filter(|(item, _)| foresight.is_held(item)));
         self.store.replace_realised(day, &days).await.map_err(at("keep what the day realised"))?;

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{Datelike, NaiveDate};
-use larder_model::{IoSpeed, ItemName, TableName, WhitelistItem};
+use larder_model::{IoSpeed, ItemName, TableName, Whitelist, WhitelistItem};
 
 use crate::accesses::WHOLE_TABLE;
 use crate::choice::Factor;
+use crate::choice::load::load_seconds;
 use crate::forecast::{DayReads, Forecast, ForecastSettings, Key};
 use crate::partition_time::PartitionTime;
 use crate::store::DayItem;
@@ -34,6 +35,8 @@ pub struct Demand {
 #[derive(Debug)]
 pub(super) struct Foresight {
     forecast: Forecast,
+    /// Of rewrites: how often an item is written anew depends on its age as reads of it do.
+    rewrites: Forecast,
     tables: HashMap<TableName, u32>,
     slots: HashMap<String, u32>,
     /// What one read of each item is, as the catalog knows them.
@@ -74,6 +77,7 @@ impl Foresight {
         }
         Self {
             forecast: Forecast::new(ForecastSettings::default()),
+            rewrites: Forecast::new(ForecastSettings::default()),
             tables: HashMap::new(),
             slots: HashMap::new(),
             whole: whole_of,
@@ -87,7 +91,7 @@ impl Foresight {
     }
 
     /// Learns a day. Days come in order; those whose logs are missing are left out.
-    pub(super) fn observe(&mut self, day: NaiveDate, items: &[DayItem], whitelisted: &HashSet<&ItemName>) {
+    pub(super) fn observe(&mut self, day: NaiveDate, items: &[DayItem], in_force: Option<&Whitelist>) {
         let mut by_key: HashMap<Key, DayReads> = HashMap::new();
         for item in items {
             for (member, reads) in self.reads_of(item) {
@@ -102,11 +106,28 @@ impl Foresight {
         reads.sort_by_key(|reads| reads.key);
         self.last = day.num_days_from_ce();
         self.forecast.observe(self.last, &reads);
-        self.learn_price(items, whitelisted);
+        self.learn_price(items, in_force);
+    }
+
+    /// Learns what was written anew on a day, before [`observe`](Self::observe) learns what was read on it.
+    pub(super) fn observe_rewrites(&mut self, day: NaiveDate, items: &[ItemName]) {
+        let mut rewrites: Vec<DayReads> =
+            items.iter().map(|item| DayReads { key: self.key(item), reads: 1.0, first: 1.0 }).collect();
+        rewrites.sort_by_key(|rewrite| rewrite.key);
+        self.rewrites.observe(day.num_days_from_ce(), &rewrites);
+    }
+
+    /// How often an item is expected to be written anew in the week to come.
+    fn expected_rewrites(&self, key: Key) -> f64 {
+        let on = |ahead| self.rewrites.factors(key, self.last + ahead).expected().reads.clamp(0.0, 1.0);
+        (1..=HORIZON_DAYS).map(on).sum()
     }
 
     /// What the room outside the whitelist earned on a day. It is taken for as large as it is now.
-    fn learn_price(&mut self, items: &[DayItem], whitelisted: &HashSet<&ItemName>) {
+    fn learn_price(&mut self, items: &[DayItem], in_force: Option<&Whitelist>) {
+        let list = in_force.map_or(&[][..], |list| &list.items);
+        let whitelisted: HashSet<&ItemName> = list.iter().map(|item| &item.item).collect();
+        let held: u64 = list.iter().filter(|item| self.is_held(&item.item)).map(|item| item.bytes).sum();
         let (mut all, mut saved, mut by_demand) = (0.0, 0.0, 0.0);
         for item in items {
             all += value_seconds(item.reads, self.origin, self.ssd);
@@ -115,7 +136,6 @@ impl Foresight {
             saved += by_hits;
             by_demand += if whitelisted.contains(&item.item) { 0.0 } else { by_hits };
         }
-        let held: u64 = whitelisted.iter().filter_map(|item| self.whole.get(*item)).map(|whole| whole.bytes).sum();
         self.price.observe(by_demand, self.demand.ssd_bytes.saturating_sub(held), all - saved, all);
     }
 
@@ -199,6 +219,9 @@ impl Foresight {
         } else {
             0.0
         };
+        // A held item that is written anew is loaded anew.
+        let rewrites = self.expected_rewrites(key);
+        let reload = rewrites * load_seconds(whole.requests, whole.bytes, self.origin);
         let tomorrow = days[0];
         if reads <= 0.0 {
             return Expectation::default();
@@ -217,10 +240,14 @@ impl Foresight {
             Factor::new("weekday", tomorrow.weekday, "", "what its table reads on such a day over its mean"),
             Factor::new("trust", tomorrow.trust, "", "what its table read lately over what was forecast"),
         ];
+        if rewrites > 0.0 {
+            factors.push(Factor::new("rewrites", rewrites, "times", "it is written anew in the week to come"));
+            factors.push(Factor::new("reload_seconds", reload, "seconds", "what loading it anew costs then"));
+        }
         if self.demand.fills {
             factors.push(Factor::new("place_seconds", place, "seconds", "what demand would save in its place"));
         }
-        Expectation { value_seconds: (each * reads - place).max(0.0), factors }
+        Expectation { value_seconds: (each * reads - place - reload).max(0.0), factors }
     }
 }
 
@@ -268,7 +295,7 @@ mod tests {
 
     fn learned(demand: Demand, days: u32, reads: impl Fn(u32) -> Vec<DayItem>) -> Foresight {
         let mut foresight = Foresight::new(daily(), ORIGIN, SSD, demand);
-        (2..=days).for_each(|of| foresight.observe(day(of), &reads(of), &HashSet::new()));
+        (2..=days).for_each(|of| foresight.observe(day(of), &reads(of), None));
         foresight
     }
 
@@ -306,12 +333,34 @@ mod tests {
     }
 
     #[test]
+    fn an_item_that_is_written_anew_again_and_again_is_worth_less() {
+        let learned = |rewritten: &dyn Fn(u32) -> Vec<ItemName>| {
+            let mut foresight = Foresight::new(daily(), ORIGIN, SSD, DIRECT);
+            for of in 2..=19 {
+                foresight.observe_rewrites(day(of), &rewritten(of));
+                foresight.observe(day(of), &[read(newest(of), 10, 2), read(item("a.b.t/dt=2026-11-05"), 10, 2)], None);
+            }
+            foresight
+        };
+        // Late data changes the newest partition each day, and no other.
+        let (quiet, late) = (learned(&|_| vec![]), learned(&|of| vec![newest(of)]));
+        let value = |foresight: &Foresight, name: &ItemName| foresight.expect(name).value_seconds;
+        let (newest, old) = (newest(20), item("a.b.t/dt=2026-11-05"));
+        let loss = value(&quiet, &newest) - value(&late, &newest);
+        let once = load_seconds(1, MB, ORIGIN);
+        assert!((0.8 * once..2.0 * once).contains(&loss), "about once it is loaded anew: {loss}");
+        assert!((value(&quiet, &old) - value(&late, &old)).abs() < 0.2 * once);
+        let factors = late.expect(&newest).factors;
+        assert!(factors.iter().any(|factor| factor.name == "rewrites" && factor.value > 0.8), "{factors:?}");
+    }
+
+    #[test]
     fn reads_of_a_table_as_a_whole_are_reads_of_each_of_its_items() {
         let mut foresight =
             Foresight::new([(item("a.b.u/k=1"), 1, MB), (item("a.b.u/k=2"), 3, 3 * MB)], ORIGIN, SSD, DIRECT);
         let whole = ItemName { table: "a.b.u".parse().unwrap(), partition: WHOLE_TABLE.into() };
         for of in 2..10 {
-            foresight.observe(day(of), &[read(whole.clone(), 8, 1)], &HashSet::new());
+            foresight.observe(day(of), &[read(whole.clone(), 8, 1)], None);
         }
         let value = |name: &str| foresight.expect(&item(name)).value_seconds;
         assert!(value("a.b.u/k=1") > 1.0);

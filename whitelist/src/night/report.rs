@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use larder_model::admin::{DropReport, PreloadItemStatus, PreloadState, PreloadStatus};
-use larder_model::{ItemName, TableName, Whitelist};
+use larder_model::{HeldColumns, ItemName, TableName, Whitelist};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,6 +13,7 @@ use super::size;
 use super::weigh::Weighed;
 use crate::catalog::BucketReport;
 use crate::choice::Outcome;
+use crate::columns::TableColumns;
 use crate::publish::diff;
 use crate::realised::Realised;
 use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD, SpeedReport};
@@ -69,6 +70,9 @@ pub struct NightReport {
     pub value_seconds: f64,
     /// Value per byte of the last item taken, in seconds per byte.
     pub cut_density: f64,
+    /// Tables of whose items only some columns are held, at most 1000 by name.
+    #[serde(default)]
+    pub columns: Vec<ColumnsReport>,
     /// Items that a cap on their table or owner kept out.
     #[serde(default)]
     pub capped: u64,
@@ -104,6 +108,21 @@ pub struct NightReport {
     /// Why there is nothing to base a whitelist on.
     #[serde(skip)]
     pub(super) refusal: Option<&'static str>,
+}
+
+/// The columns that are held of a table's items, in figures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ColumnsReport {
+    /// The table.
+    pub table: TableName,
+    /// How many are held.
+    pub columns: u64,
+    /// Of so many.
+    pub of: u64,
+    /// What they are of the table's bytes.
+    pub byte_share: f64,
+    /// What they are of its value.
+    pub value_share: f64,
 }
 
 /// What one worker did.
@@ -209,6 +228,7 @@ impl NightReport {
             value_seconds: 0.0,
             cut_density: 0.0,
             capped: 0,
+            columns: Vec::new(),
             wanted_bytes: 0,
             budget_share: None,
             vanished_tables: Vec::new(),
@@ -248,6 +268,18 @@ impl NightReport {
                 self.warnings.push(format!("the speed of the {tier} is {}", speed.basis));
             }
         }
+    }
+
+    /// Notes the tables of which only some columns are held, of those that are known.
+    pub(super) fn count_columns(&mut self, decided: &Decided, known: &TableColumns) {
+        let report = |(table, held): (&TableName, &HeldColumns)| ColumnsReport {
+            table: table.clone(),
+            columns: held.columns.len() as u64,
+            of: known.get(table).map_or(0, Vec::len) as u64,
+            byte_share: held.byte_share,
+            value_share: held.value_share,
+        };
+        self.columns = decided.held_columns().take(NAMES_MAX).map(report).collect();
     }
 
     /// Notes which part of what is worth holding the budget holds, and warns outside of what is advised.

@@ -1,5 +1,6 @@
 //! Whole nights over real Parquet logs, an in-memory origin, SQLite, and a worker that notes what it is told.
 
+mod columns;
 mod realised;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

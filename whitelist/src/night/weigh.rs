@@ -138,7 +138,7 @@ mod tests {
 
     fn held(item: &str, bytes: u64) -> CatalogItem {
         let prefixes = vec![format!("{}/", item.replace('.', "/"))];
-        CatalogItem { item: item.parse().unwrap(), bucket: "wh".into(), bytes, objects: 1, prefixes }
+        CatalogItem { item: item.parse().unwrap(), bucket: "wh".into(), bytes, objects: 1, prefixes, fingerprint: 1 }
     }
 
     /// Each item with its size and the requests to it.

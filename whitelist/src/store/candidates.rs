@@ -15,7 +15,7 @@ use crate::value::Reads;
 pub struct CandidateRow {
     /// The table and partition.
     pub item: ItemName,
-    /// Its size at the origin.
+    /// What holding it takes: its size at the origin, or that of the columns that are worth it.
     pub bytes: u64,
     /// Its objects.
     pub objects: u64,
@@ -78,7 +78,7 @@ pub struct TableRow {
     pub table: TableName,
     /// Its partitions, or 1.
     pub items: u64,
-    /// Its size at the origin.
+    /// What holding all of it takes.
     pub bytes: u64,
     /// Its objects.
     pub objects: u64,

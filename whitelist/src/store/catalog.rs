@@ -19,6 +19,8 @@ pub struct CatalogItem {
     pub objects: u64,
     /// The folders (or whole keys) that hold it, in order.
     pub prefixes: Vec<String>,
+    /// Differs where any object came, went or is another version; 0 where that is not known.
+    pub fingerprint: u64,
 }
 
 impl Store {
@@ -33,8 +35,9 @@ impl Store {
             .map_err(&failed)?;
         for chunk in items.chunks(INSERT_ROWS_MAX) {
             let statement = format!(
-                "INSERT INTO catalog_item (bucket, table_name, partition_name, bytes, objects, prefixes) VALUES {}",
-                placeholders(chunk.len(), 6)
+                "INSERT INTO catalog_item (bucket, table_name, partition_name, bytes, objects, prefixes, fingerprint) \
+                 VALUES {}",
+                placeholders(chunk.len(), 7)
             );
             let mut insert = sqlx::query(AssertSqlSafe(statement));
             for item in chunk {
@@ -44,7 +47,8 @@ impl Store {
                     .bind(&item.item.partition)
                     .bind(to_sql(item.bytes))
                     .bind(to_sql(item.objects))
-                    .bind(serde_json::to_string(&item.prefixes).expect("a list of texts always serialises"));
+                    .bind(serde_json::to_string(&item.prefixes).expect("a list of texts always serialises"))
+                    .bind(item.fingerprint.cast_signed());
             }
             insert.execute(&mut *transaction).await.map_err(&failed)?;
         }
@@ -68,7 +72,7 @@ impl Store {
     /// All that the buckets hold, by item.
     pub async fn catalog(&self) -> Result<Vec<CatalogItem>, StoreError> {
         let rows = sqlx::query(
-            "SELECT bucket, table_name, partition_name, bytes, objects, prefixes FROM catalog_item \
+            "SELECT bucket, table_name, partition_name, bytes, objects, prefixes, fingerprint FROM catalog_item \
              ORDER BY table_name, partition_name, bucket",
         )
         .fetch_all(&self.pool)
@@ -80,7 +84,7 @@ impl Store {
     /// What the buckets held of one table, by item.
     pub(crate) async fn catalog_of(&self, table: &TableName) -> Result<Vec<CatalogItem>, StoreError> {
         let rows = sqlx::query(
-            "SELECT bucket, table_name, partition_name, bytes, objects, prefixes FROM catalog_item \
+            "SELECT bucket, table_name, partition_name, bytes, objects, prefixes, fingerprint FROM catalog_item \
              WHERE table_name = $1 ORDER BY partition_name, bucket",
         )
         .bind(table.to_string())
@@ -103,6 +107,7 @@ fn catalog_item(row: &AnyRow) -> Result<CatalogItem, StoreError> {
         bytes: count_of(row, "bytes").map_err(&read)?,
         objects: count_of(row, "objects").map_err(&read)?,
         prefixes,
+        fingerprint: row.try_get::<i64, _>("fingerprint").map_err(&read)?.cast_unsigned(),
     })
 }
 

@@ -162,6 +162,8 @@ impl Store {
             "DELETE FROM day_item WHERE day < $1",
             "DELETE FROM day_speed WHERE day < $1",
             "DELETE FROM realised WHERE day < $1",
+            "DELETE FROM day_column WHERE day < $1",
+            "DELETE FROM rewrite WHERE day < $1",
         ] {
             sqlx::query(statement).bind(first.to_string()).execute(&mut *transaction).await.map_err(&failed)?;
         }

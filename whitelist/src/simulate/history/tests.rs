@@ -22,7 +22,14 @@ fn whole_table(table: &str, requests: u64, bytes: u64) -> DayItem {
 }
 
 fn held(name: &str, bytes: u64) -> CatalogItem {
-    CatalogItem { item: item(name), bucket: "wh".into(), bytes, objects: 1, prefixes: vec!["p/".into()] }
+    CatalogItem {
+        item: item(name),
+        bucket: "wh".into(),
+        bytes,
+        objects: 1,
+        prefixes: vec!["p/".into()],
+        fingerprint: 1,
+    }
 }
 
 async fn store_of(days: &[(&str, Vec<DayItem>)], catalog: &[CatalogItem]) -> (tempfile::TempDir, Store) {

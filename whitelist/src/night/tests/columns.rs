@@ -1,0 +1,124 @@
+//! Nights over tables of which few columns are read.
+
+use larder_model::{QueryEvent, TableRead};
+
+use super::*;
+use crate::logs::write_events;
+use crate::test_support::parquet_of;
+
+const COLUMNS: [&str; 8] = ["id", "price", "note", "c3", "c4", "c5", "c6", "c7"];
+
+/// Two partitions of eight columns each, and a budget for a little over one of them.
+async fn wide() -> (World, u64) {
+    let world = World::new().await;
+    let file = parquet_of(COLUMNS, 50_000);
+    for d in 1..=2 {
+        let path = ObjectPath::from(format!("raw/db/wide/d={d}/f.parquet"));
+        world.origin.put(&path, file.clone().into()).await.unwrap();
+    }
+    let size = file.len() as u64;
+    let settings = NightlySettings { budget: ByteSize(size * 5 / 4), ..world.night.settings.clone() };
+    (World { night: Night { settings, ..world.night }, ..world }, size)
+}
+
+/// Reads of the chunks of the first two columns, each so often, as the access log has them.
+async fn log_reads(world: &World, date: &str, size: u64, times: usize) {
+    let mut records = Vec::new();
+    for d in 1..=2 {
+        let path = ObjectPath::from(format!("raw/db/wide/d={d}/f.parquet"));
+        let meta = world.origin.head(&path).await.unwrap();
+        let version = larder_model::Version::new(meta.e_tag.as_deref(), meta.size, meta.last_modified);
+        for n in 0..2 * times as u64 {
+            // A little less than a chunk, because the footer takes some of the object.
+            let (partition, chunk) = (format!("d={d}"), size / 8);
+            let length = chunk - 4096;
+            records.push(AccessRecord {
+                key: format!("db/wide/{partition}/f.parquet"),
+                version: version.as_str().to_owned(),
+                offset: n % 2 * chunk,
+                length,
+                ..get("hive.db.wide", &partition, length)
+            });
+        }
+    }
+    write_access(world.logs.path(), day(date), "wide.parquet", &records);
+}
+
+async fn list(world: &World) -> Whitelist {
+    world.night.store.whitelist_in_force().await.unwrap().unwrap()
+}
+
+fn columns_of(list: &Whitelist) -> Vec<String> {
+    list.columns.get(&"hive.db.wide".parse().unwrap()).map_or_else(Vec::new, |held| held.columns.clone())
+}
+
+#[tokio::test]
+async fn the_columns_that_the_access_log_saw_are_held_of_more_partitions() {
+    let (world, size) = wide().await;
+    log_reads(&world, "2026-11-19", size, 20).await;
+    let report = world.run("2026-11-19").await;
+    let list = list(&world).await;
+    assert_eq!(columns_of(&list), ["id", "price"], "{list:?}");
+    let listed: Vec<String> = list.items.iter().map(|item| item.item.to_string()).collect();
+    assert_eq!(listed.len(), 2, "both partitions fit: {listed:?}");
+    let held = &list.columns[&"hive.db.wide".parse().unwrap()];
+    assert!((0.2..0.3).contains(&held.byte_share) && held.value_share > 0.95, "{held:?}");
+    assert!(list.bytes() < size * 6 / 10, "{} of {}", list.bytes(), 2 * size);
+    assert_eq!((report.columns[0].columns, report.columns[0].of), (2, 8));
+    assert!(
+        world.run("2026-11-19").await.outcome.contains("nothing published"),
+        "the same night again changes nothing"
+    );
+}
+
+#[tokio::test]
+async fn queries_that_name_columns_are_enough() {
+    let (world, _) = wide().await;
+    let event = |n: usize| QueryEvent {
+        query_id: format!("q{n}"),
+        engine: "trino".into(),
+        user: "ana".into(),
+        created: time("2026-11-19T09:00:00Z"),
+        ended: time("2026-11-19T09:00:05Z"),
+        succeeded: true,
+        query: None,
+        reads: vec![TableRead {
+            table: "hive.db.wide".parse().unwrap(),
+            partitions: vec!["d=1".into(), "d=2".into()],
+            // As engines write them: a field of a struct, a partition key, capitals.
+            columns: vec!["ID".into(), "price.amount".into(), "d".into()],
+            bytes: 40_000_000,
+        }],
+        unattributed_bytes: 0,
+    };
+    write_events(world.logs.path(), &(0..30).map(event).collect::<Vec<_>>()).unwrap();
+    world.run("2026-11-19").await;
+    assert_eq!(columns_of(&list(&world).await), ["id", "price"]);
+}
+
+#[tokio::test]
+async fn ranges_of_another_version_say_nothing_of_columns() {
+    let (world, size) = wide().await;
+    log_reads(&world, "2026-11-19", size, 20).await;
+    for d in 1..=2 {
+        let path = ObjectPath::from(format!("raw/db/wide/d={d}/f.parquet"));
+        world.origin.put(&path, parquet_of(COLUMNS, 50_001).into()).await.unwrap();
+    }
+    world.run("2026-11-19").await;
+    let list = list(&world).await;
+    assert!(list.columns.is_empty() && !list.items.is_empty(), "{list:?}");
+}
+
+#[tokio::test]
+async fn a_pin_holds_all_columns_of_its_table() {
+    let (world, size) = wide().await;
+    log_reads(&world, "2026-11-19", size, 20).await;
+    let ruling = Ruling { kind: RulingKind::Pin, by: "ana".into(), because: "the board looks at all of it".into() };
+    let target = "hive.db.wide/d=1".parse().unwrap();
+    let decision = Decision { target, ruling, decided: time("2026-11-19T08:00:00Z") };
+    world.night.store.decide(&decision).await.unwrap();
+    world.run("2026-11-19").await;
+    let list = list(&world).await;
+    assert!(list.columns.is_empty(), "{list:?}");
+    assert_eq!(list.items[0].bytes, size);
+}
