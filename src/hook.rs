@@ -43,7 +43,7 @@ pub(crate) fn endpoint(config: &Config, s3: SocketAddr) -> String {
 /// The mappings of a configuration, with nothing in force yet.
 pub(crate) fn mappings(config: &Config, endpoint: &str) -> Result<Mappings> {
     let Some(key) = config.s3.keys.iter().find(|key| Some(&key.id) == config.hook.key.as_ref()) else {
-        return Ok(Mappings::new(None, Default::default()));
+        return Ok(Mappings::new(None, Default::default(), None));
     };
     let options = MappingOptions {
         endpoint: endpoint.to_owned(),
@@ -52,7 +52,8 @@ pub(crate) fn mappings(config: &Config, endpoint: &str) -> Result<Mappings> {
         entries_max: config.hook.mapping_entries_max,
     };
     let buckets = config.buckets.iter().filter(|bucket| mappable(bucket, key).is_ok());
-    Ok(Mappings::new(Some(options), buckets.map(|bucket| bucket.name.clone()).collect()))
+    let buckets = buckets.map(|bucket| bucket.name.clone()).collect();
+    Ok(Mappings::new(Some(options), buckets, config.hook.token.clone()))
 }
 
 /// Keeps the mappings up to date with the whitelist until `stop`, and leaves the default entry behind.

@@ -151,7 +151,7 @@ fn url(folder: &Location) -> String {
 }
 
 /// The folders of partitioned tables below which every folder that is known is whitelisted. Loose files among the
-/// partitions do not count: engines read none, and Larder passes them through.
+/// partitions and hidden folders do not count: they hold no rows, and Larder passes them through.
 fn whole_tables(whitelist: &Whitelist, known: &[Location]) -> Vec<Location> {
     let mut known: Vec<&Location> = known.iter().filter(|folder| folder.prefix.ends_with('/')).collect();
     known.sort();
@@ -162,6 +162,8 @@ fn whole_tables(whitelist: &Whitelist, known: &[Location]) -> Vec<Location> {
         let below = known[first..]
             .iter()
             .take_while(|folder| folder.bucket == table.bucket && folder.prefix.starts_with(&table.prefix));
+        let is_hidden = |folder: &str| folder.split('/').any(|part| part.starts_with(['.', '_']));
+        let below = below.filter(|folder| !is_hidden(&folder.prefix[table.prefix.len()..]));
         let mut below = below.peekable();
         below.peek().is_some() && below.all(|folder| whitelisted.contains(folder))
     };
@@ -285,7 +287,8 @@ pub(crate) mod tests {
             ("hive.db.t/dt=2/h=1", &["raw/db/t/dt=2/h=1/"], 1.0),
         ];
         let partitions = ["s3://raw/db/t/dt=1/h=2/", "s3://raw/db/t/dt=2/h=1/"];
-        let whole = ["raw/db/t/dt=1/h=2/", "raw/db/t/dt=2/h=1/", "raw/db/t2/dt=1/", "raw/db/t/_SUCCESS"];
+        let whole =
+            ["raw/db/t/dt=1/h=2/", "raw/db/t/dt=2/h=1/", "raw/db/t2/dt=1/", "raw/db/t/_SUCCESS", "raw/db/t/.hidden/"];
         assert_eq!(prefixes(&map_knowing(&items, &whole, 1)), ["s3://raw/db/t/"]);
         let with_another = [&whole[..], &["raw/db/t/dt=3/h=1/"]].concat();
         assert_eq!(prefixes(&map_knowing(&items, &with_another, 9)), partitions);

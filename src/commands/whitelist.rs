@@ -55,7 +55,7 @@ pub(super) async fn run(context: &Context, command: WhitelistCommand) -> Result<
             in_force(&published);
         }
         WhitelistCommand::Snippet { engine } => {
-            print_snippet(&config, store.whitelist_in_force().await?.as_ref(), engine)
+            print_snippet(&config, store.whitelist_in_force().await?.as_ref(), engine);
         }
         WhitelistCommand::Pin(args) => decide(&store, RulingKind::Pin, args).await?,
         WhitelistCommand::Deny(args) => decide(&store, RulingKind::Deny, args).await?,

@@ -140,6 +140,7 @@ pub(super) fn everything() -> Config {
     }];
     config.hook.endpoint = Some("http://127.0.0.1:9000".to_owned());
     config.hook.key = Some("analyst".to_owned());
+    config.hook.token = Some("a-long-random-text".to_owned());
     config.hook.mapping_file = Some("/etc/trino/larder-mapping.json".into());
     config.nightly.caps = vec![larder_whitelist::TableCap {
         table: "hive.web.clicks".parse().expect("a table"),

@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use larder_planner_hook::Mapping;
@@ -17,6 +18,9 @@ use tokio::sync::oneshot;
 
 /// What a guard says once it holds the lock.
 const READY: &str = "guarding";
+
+/// A guard that does not hold the lock after this time waits for more than the last one's end.
+const LOCKED_OUT: Duration = Duration::from_secs(10);
 
 /// `larder guard-mapping FILE`: returns when standard input ends, with the file saying "straight to the storage".
 pub(crate) fn run(file: &Path) -> Result<()> {
@@ -62,7 +66,7 @@ impl Guard {
             .context("cannot start the guard of Trino's mapping file")?;
         let until = process.stdin.take().context("the guard has no standard input")?;
         let out = process.stdout.take().context("the guard has no standard output")?;
-        let (began, has_begun) = oneshot::channel();
+        let (began, mut has_begun) = oneshot::channel();
         let (gone, lost) = oneshot::channel();
         std::thread::spawn(move || {
             let mut line = String::new();
@@ -71,7 +75,14 @@ impl Guard {
             _ = process.wait();
             _ = gone.send(());
         });
-        if !has_begun.await.unwrap_or(false) {
+        let has_begun = match tokio::time::timeout(LOCKED_OUT, &mut has_begun).await {
+            Ok(has_begun) => has_begun,
+            Err(_) => {
+                tracing::warn!(file = %file.display(), "another Larder has Trino's mapping file; this one waits for it");
+                has_begun.await
+            }
+        };
+        if !has_begun.unwrap_or(false) {
             bail!("the guard of {} did not start; its own message stands above", file.display());
         }
         Ok(Self { _until: until, lost })

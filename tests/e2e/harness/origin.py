@@ -130,10 +130,11 @@ class Origin:
         """What Larder has read from here, headers and listings included."""
         return self.relay.bytes_out
 
-    def requests(self, operation: str = "") -> int:
-        """How many requests of this operation (`GetObject`, ...; all when empty) the server has logged."""
+    def requests(self, operation: str = "", client: str = "") -> int:
+        """How many requests of this operation (`GetObject`, ...; all when empty) the server has logged, of clients that
+        name themselves so."""
         lines = self.access_log.read_text(errors="replace").splitlines()
-        return sum(f" s3_{operation}" in line for line in lines)
+        return sum(f" s3_{operation}" in line and client in line for line in lines)
 
     def start(self):
         command = [versitygw(), "--access", KEY, "--secret", SECRET, "--region", REGION, "--quiet", "--keep-alive"]

@@ -27,27 +27,29 @@ JVM = """-Xmx2G -XX:+UseG1GC -XX:G1HeapRegionSize=16M -XX:+ExitOnOutOfMemoryErro
     -XX:TieredStopAtLevel=1""".split()
 
 
-def hive_catalog(metastore: Path, endpoint: str) -> dict:
-    """A catalog whose tables are kept in the folder `metastore` and whose data is at the S3 server `endpoint`."""
+def hive_catalog(metastore: Path | str, endpoint: str) -> dict:
+    """A catalog whose tables are told of in a folder, or below an `s3://` URL where then those that Trino manages lie too,
+    and whose data is at the S3 server `endpoint`."""
+    local = {"fs.native-local.enabled": "true", "local.location": metastore}
     return {
         "connector.name": "hive",
         "hive.metastore": "file",
-        "hive.metastore.catalog.dir": "local:///",
-        "fs.native-local.enabled": "true",
-        "local.location": metastore,
+        "hive.metastore.catalog.dir": "local:///" if isinstance(metastore, Path) else metastore,
         "hive.non-managed-table-writes-enabled": "true",
         "hive.storage-format": "PARQUET",
         "hive.security": "allow-all",
+        # Trino looks a partition's folder up without the slash at its end, so it always lists that at the storage.
+        "hive.file-status-cache-tables": "tpch.*",
         "fs.native-s3.enabled": "true",
         "s3.endpoint": endpoint,
         "s3.region": REGION,
         "s3.path-style-access": "true",
         "s3.aws-access-key": KEY,
         "s3.aws-secret-key": SECRET,
-    }
+    } | (local if isinstance(metastore, Path) else {})
 
 
-def mapped(metastore: Path, endpoint: str, **source) -> dict:
+def mapped(metastore: Path | str, endpoint: str, **source) -> dict:
     """Such a catalog with a security mapping, from a file or a URI."""
     mapping = {"enabled": "true", "refresh-period": "1s"} | {key.replace("_", "-"): at for key, at in source.items()}
     return hive_catalog(metastore, endpoint) | {f"s3.security-mapping.{key}": value for key, value in mapping.items()}
@@ -136,6 +138,7 @@ class Trino:
 class TrinoOverS3(Trino):
     """Trino over the tables of the test's S3 server, `hive/tpch/...` in bucket `raw`, as catalogs of one metastore:
     `hive` reads as the file `mapping` says, `uri` as Larder's admin API says, and `direct` always from the storage.
+    `managed` keeps tables of its own in bucket `managed` and reads them as `hive` does, `managed_direct` always directly.
 
     What `hive` and `uri` read from the storage themselves is counted by the relay `storage`; Larder's reads are counted
     by the origin's own. The admin API is reached by the relay `admin`, whose target is the Larder of the moment.
@@ -153,7 +156,10 @@ class TrinoOverS3(Trino):
             "hive": mapped(metastore, endpoint, config_file=self.mapping),
             "uri": mapped(metastore, endpoint, config_uri=f"{api}/mappings/trino"),
             "direct": hive_catalog(metastore, origin.direct),
+            "managed": mapped("s3://managed/", endpoint, config_file=self.mapping),
+            "managed_direct": hive_catalog("s3://managed/", origin.direct),
         }
+        origin.client().create_bucket(Bucket="managed")
         super().__init__(folder / "trino", catalogs, f"{api}/events/trino")
 
     def stop(self):
