@@ -15,7 +15,8 @@ use super::guard::{self, Guard};
 /// How long after a guard was lost, or could not start, the next one is tried.
 const GUARD_AGAIN: Duration = Duration::from_secs(1);
 
-/// Writes what is in force to the file until `stop`, under guard, and the default entry at the end.
+/// Writes what is in force to the file until `stop`, and the default entry at the end. The file names Larder only while
+/// there is a guard.
 pub(crate) async fn keep(file: PathBuf, mut in_force: watch::Receiver<InForce>, stop: CancellationToken) {
     let pause = || stop.run_until_cancelled(tokio::time::sleep(GUARD_AGAIN));
     while !stop.is_cancelled() {
@@ -23,7 +24,7 @@ pub(crate) async fn keep(file: PathBuf, mut in_force: watch::Receiver<InForce>, 
             None => return,
             Some(Ok(guard)) => guard,
             Some(Err(error)) => {
-                // Without a guard the file must not name Larder: nobody would take that back.
+                // Nobody would take back what is written now.
                 tracing::error!(error = format!("{error:#}"), "Trino's mapping file is not written");
                 pause().await;
                 continue;
@@ -39,6 +40,7 @@ pub(crate) async fn keep(file: PathBuf, mut in_force: watch::Receiver<InForce>, 
                 }
                 () = guard.lost() => {
                     tracing::warn!("the guard of Trino's mapping file is gone; another one takes its place");
+                    write_or_log(&file, &Mapping::unmapped());
                     pause().await;
                     break;
                 }

@@ -29,8 +29,8 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     let held = held.with_context(|| format!("cannot open {}", lock.display()))?;
     held.lock().with_context(|| format!("cannot lock {}", lock.display()))?;
     let mut out = std::io::stdout();
-    writeln!(out, "{READY}")?;
-    out.flush()?;
+    // Nobody hears it if Larder is gone already, and then there is the more reason to go on.
+    _ = writeln!(out, "{READY}").and_then(|()| out.flush());
     // Larder says nothing: this returns when it is gone.
     std::io::stdin().read_to_end(&mut Vec::new())?;
     super::file::write(file, &Mapping::unmapped())
