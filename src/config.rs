@@ -307,7 +307,7 @@ rate = "200MiB/s"
         let warnings: Vec<String> = loaded.warnings.iter().map(Problem::to_string).collect();
         assert_eq!(warnings.len(), 3, "{warnings:?}");
         for (line, says) in
-            [("line 9:", "origin = \"s3://raw\""), ("line 11:", "does not open"), ("line 13:", "`write`")]
+            [("line 8:", "origin = \"s3://raw\""), ("line 11:", "does not open"), ("line 15:", "`write`")]
         {
             assert!(warnings.iter().any(|w| w.starts_with(line) && w.contains(says)), "{line} {says} {warnings:?}");
         }
