@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use larder_model::ItemName;
 use larder_whitelist::Format;
 use larder_whitelist::simulate::Scenario;
@@ -44,7 +44,8 @@ Examples:
   larder whitelist pin hive.sales.orders --reason 'the board looks at it on Mondays'
   larder whitelist pin hive.sales.orders --remove
   larder whitelist plan
-  larder whitelist rollback 12")]
+  larder whitelist rollback 12
+  larder whitelist snippet trino")]
     Whitelist {
         #[command(subcommand)]
         command: WhitelistCommand,
@@ -100,6 +101,12 @@ from memory or SSD; list is the version of the whitelist in force.")]
     Top(LiveArgs),
     /// Read the configuration strictly: unknown keys are errors here, warnings at start-up.
     CheckConfig,
+    /// Started by `larder serve`: takes Trino's mapping back when the daemon is gone.
+    #[command(hide = true)]
+    GuardMapping {
+        /// The mapping's file.
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -168,10 +175,23 @@ pub(crate) enum WhitelistCommand {
         /// The earlier version.
         version: u64,
     },
+    /// What to paste into an engine's configuration so that it reads through Larder.
+    Snippet {
+        /// The engine.
+        engine: Engine,
+    },
     /// Always hold an item, whatever its value, from the next night on.
     Pin(DecideArgs),
     /// Never hold an item, whatever its value, from the next night on.
     Deny(DecideArgs),
+}
+
+/// Engines that `snippet` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    Trino,
+    Spark,
+    Duckdb,
 }
 
 #[derive(Debug, Args)]
@@ -293,6 +313,7 @@ mod tests {
             (vec!["larder", "whitelist", "explain", "nonsense"], "nonsense"),
             (vec!["larder", "nightly", "--date", "tomorrow"], "tomorrow"),
             (vec!["larder", "whitelist", "approve", "newest"], "newest"),
+            (vec!["larder", "whitelist", "snippet", "excel"], "duckdb"),
             (vec!["larder", "serve", "--grace", "-1"], "-1"),
             (vec!["larder", "stat", "--count", "few"], "few"),
             (vec!["larder", "simulate", "--history", "--trace", "reads.csv"], "--trace"),
@@ -322,6 +343,7 @@ mod tests {
             "whitelist rollback 2",
             "whitelist pin hive.tpch.lineitem --reason board",
             "whitelist deny hive.tpch.lineitem --remove",
+            "whitelist snippet trino",
             "preload --dry-run",
             "preload hive.tpch.lineitem",
             "drop s3://bucket/prefix/",

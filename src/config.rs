@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use larder_cached::{BucketSettings, CacheSettings, S3Settings};
+use larder_planner_hook::HookSettings;
 use larder_whitelist::{NightlySettings, StoreSettings};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,7 @@ pub(crate) struct Config {
     #[serde(rename = "bucket")]
     pub(crate) buckets: Vec<BucketSettings>,
     pub(crate) nightly: NightlySettings,
+    pub(crate) hook: HookSettings,
     pub(crate) logs: LogSettings,
 }
 
@@ -252,6 +254,10 @@ rate = "200MiB/s"
             ("[[s3.keys]]\nid = \"a\"\nsecret = \"s\"\nbuckets = [\"nope\"]\n".to_owned(), "line 4:", "`nope`"),
             ("[[s3.keys]]\nid = \"a\"\n".to_owned(), "line 1:", "secret_file"),
             ("[store]\nurl = \"mysql://x\"\n".to_owned(), "line 2:", "postgres://"),
+            ("[hook]\nendpoint = \"worker:9000\"\n".to_owned(), "line 2:", "http://127.0.0.1:9000"),
+            ("[hook]\nkey = \"ann\"\n".to_owned(), "line 2:", "`ann`"),
+            ("[hook]\nmapping_file = \"m.json\"\n".to_owned(), "line 2:", "`key`"),
+            ("[hook]\nmapping_entries_max = 0\n".to_owned(), "line 2:", "at least 1"),
         ];
         for (text, line, names) in cases {
             let problem = problems(&text);
@@ -288,6 +294,25 @@ rate = "200MiB/s"
     fn a_password_in_a_wrong_url_is_not_shown() {
         let problem = problems("[store]\nurl = \"mysql://larder:hidden@db/larder\"\n");
         assert!(problem.contains("mysql://") && !problem.contains("hidden"), "{problem}");
+    }
+
+    #[test]
+    fn what_trinos_mapping_cannot_hold_is_worth_a_warning() {
+        let key = "[[s3.keys]]\nid = \"trino\"\nsecret = \"s\"\nbuckets = [\"lake\", \"warehouse\"]\n";
+        let bucket = |name: &str, origin: &str| format!("[[bucket]]\nname = \"{name}\"\norigin = \"{origin}\"\n");
+        let buckets =
+            [bucket("lake", "s3://lake"), bucket("warehouse", "s3://raw/hive"), bucket("closed", "s3://closed")];
+        let text = format!("{key}{}[hook]\nkey = \"trino\"\n", buckets.concat());
+        let loaded = Config::parse(&text).expect("allowed");
+        let warnings: Vec<String> = loaded.warnings.iter().map(Problem::to_string).collect();
+        assert_eq!(warnings.len(), 3, "{warnings:?}");
+        for (line, says) in
+            [("line 8:", "origin = \"s3://raw\""), ("line 11:", "does not open"), ("line 15:", "`write`")]
+        {
+            assert!(warnings.iter().any(|w| w.starts_with(line) && w.contains(says)), "{line} {says} {warnings:?}");
+        }
+        let without = Config::parse(&buckets.concat()).expect("allowed");
+        assert!(without.warnings.is_empty(), "nobody asked for a mapping: {:?}", without.warnings);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The `larder` binary: the command line and the wiring, nothing else.
 //!
 //! Reading order: [`cli`] is what can be said, [`config`] what is configured, [`serve`] wires the daemon, [`commands`]
-//! are the others, [`demo`] is the whole story on one machine.
+//! are the others, [`hook`] tells engines where to read, [`demo`] is the whole story on one machine.
 
 mod admin;
 mod cli;
 mod commands;
 mod config;
 mod demo;
+mod hook;
 mod serve;
 
 use std::io::IsTerminal;

@@ -24,6 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use self::health::Health;
 use crate::config::Config;
+use crate::hook;
 
 /// How often a worker says that it lives.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
@@ -80,7 +81,8 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let spool = Spool::start(config.logs.path.clone());
 
     let healthy = Arc::new(AtomicBool::new(true));
-    let scheme = if config.s3.tls.is_some() { "https" } else { "http" };
+    let endpoint = hook::endpoint(&config, s3_address);
+    let mappings = hook::mappings(&config, &endpoint)?;
     let resolve = ResolveState::new(
         whitelist.clone(),
         origins.iter().map(|origin| ResolveBucket {
@@ -88,21 +90,22 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
             origin: origin.url().to_owned(),
             rules: origin.rules().clone(),
         }),
-        format!("{scheme}://{s3_address}"),
+        endpoint,
         config.cache.admit == larder_cached::Admit::All,
         Arc::clone(&healthy),
     );
     let touched = TouchedItems::new(event_buckets(&origins));
     let state = ApiState {
         store: store.clone(),
-        whitelist,
+        whitelist: whitelist.clone(),
         spool: spool.clone(),
         touched: touched.clone(),
         clock: Arc::clone(&clock),
     };
     let api = larder_cached::router(Arc::clone(&engine))
         .merge(larder_whitelist::router(state))
-        .merge(larder_planner_hook::router(resolve));
+        .merge(larder_planner_hook::router(resolve))
+        .merge(larder_planner_hook::mappings_router(mappings.clone()));
     let (api, openapi) = OpenApiRouter::with_openapi(description()).nest("/api/v1", api).split_for_parts();
     let health = Health { engine: Arc::clone(&engine), store: store.clone() };
     let pages = health::router(health).merge(api).merge(larder_web::router(openapi));
@@ -117,6 +120,12 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
             healthy.store(false, Ordering::Relaxed);
         }),
     ));
+    if let Some(file) = config.hook.mapping_file.clone() {
+        let keeping = hook::file::keep(file, mappings.subscribe(), stop.clone());
+        tasks.push(("Trino's mapping file", tokio::spawn(keeping)));
+    }
+    let following = hook::follow(mappings, store.clone(), whitelist, stop.clone());
+    tasks.push(("Trino's mapping", tokio::spawn(following)));
     let s3 = tokio::net::TcpListener::from_std(s3)?;
     let admin = tokio::net::TcpListener::from_std(admin)?;
     let (settings, serving, stopping) = (config.s3.clone(), Arc::clone(&engine), stop.clone());

@@ -1,9 +1,19 @@
 //! Routing at planning time: who asks where a path should be read is told the worker's own Larder or the storage.
 //!
-//! [`resolve`] decides, as a pure function of a table; the API hands it the table of the whitelist in force.
+//! [`resolve`] decides for one path, [`mapping`] for all that Trino may ask for, both as pure functions; the API hands
+//! them the whitelist in force, [`publish`] keeps the mapping that is in force, and
+//! [`snippet`] is what to paste.
 
 mod api;
+mod mapping;
+mod publish;
 mod resolve;
+mod settings;
+mod snippet;
 
 pub use api::{ResolveState, router};
+pub use mapping::{Mapping, MappingOptions, mappable};
+pub use publish::{InForce, Mappings, router as mappings_router};
 pub use resolve::{Resolution, ResolveBucket, ResolveError};
+pub use settings::HookSettings;
+pub use snippet::{SnippetEngine, SnippetParts, snippet};

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use larder_model::{ItemName, Whitelist};
+use larder_planner_hook::{SnippetEngine, SnippetParts};
 use larder_whitelist::explain::{Explanation, ItemExplanation};
 use larder_whitelist::publish;
 use larder_whitelist::store::{Decision, VersionRow, VersionStatus};
@@ -9,7 +10,8 @@ use larder_whitelist::{Ruling, RulingKind, Store};
 
 use super::nightly::{self, Shown};
 use super::{Context, table, user};
-use crate::cli::{DecideArgs, WhitelistCommand};
+use crate::cli::{DecideArgs, Engine, WhitelistCommand};
+use crate::config::Config;
 
 /// Versions that `history` shows.
 const HISTORY_MAX: u32 = 100;
@@ -52,10 +54,31 @@ pub(super) async fn run(context: &Context, command: WhitelistCommand) -> Result<
             let published = publish::rollback(&store, &*clock, version, &user()).await?;
             in_force(&published);
         }
+        WhitelistCommand::Snippet { engine } => {
+            print_snippet(&config, store.whitelist_in_force().await?.as_ref(), engine);
+        }
         WhitelistCommand::Pin(args) => decide(&store, RulingKind::Pin, args).await?,
         WhitelistCommand::Deny(args) => decide(&store, RulingKind::Deny, args).await?,
     }
     Ok(())
+}
+
+fn print_snippet(config: &Config, whitelist: Option<&Whitelist>, engine: Engine) {
+    let engine = match engine {
+        Engine::Trino => SnippetEngine::Trino,
+        Engine::Spark => SnippetEngine::Spark,
+        Engine::Duckdb => SnippetEngine::DuckDb,
+    };
+    let key = config.hook.key.clone().or_else(|| config.s3.keys.first().map(|key| key.id.clone()));
+    let parts = SnippetParts {
+        endpoint: crate::hook::endpoint(config, config.s3.listen),
+        admin: format!("http://{}", config.admin.listen),
+        key: key.unwrap_or_else(|| "the key".to_owned()),
+        buckets: config.buckets.iter().map(|bucket| (bucket.name.clone(), bucket.origin.clone())).collect(),
+        mapping_file: config.hook.mapping_file.clone(),
+        whitelist,
+    };
+    table::say(larder_planner_hook::snippet(engine, &parts).trim_end());
 }
 
 fn in_force(published: &Whitelist) {

@@ -138,6 +138,10 @@ pub(super) fn everything() -> Config {
         prefix: "raw/clicks/".to_owned(),
         name: "hive.web.clicks".parse().expect("a table name"),
     }];
+    config.hook.endpoint = Some("http://127.0.0.1:9000".to_owned());
+    config.hook.key = Some("analyst".to_owned());
+    config.hook.token = Some("a-long-random-text".to_owned());
+    config.hook.mapping_file = Some("/etc/trino/larder-mapping.json".into());
     config.nightly.caps = vec![larder_whitelist::TableCap {
         table: "hive.web.clicks".parse().expect("a table"),
         bytes: larder_model::ByteSize::gib(10),

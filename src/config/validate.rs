@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use larder_cached::{CacheSettings, OpenError, Origins, SsdSettings};
+use larder_cached::{Access, CacheSettings, OpenError, Origins, SsdSettings};
 use larder_model::ByteSize;
 
 use super::Config;
@@ -29,6 +29,7 @@ pub(super) fn errors(config: &Config) -> Problems {
     keys(config, &mut say);
     cache(&config.cache, &mut say);
     buckets(config, &mut say);
+    hook(config, &mut say);
     if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| config.store.url.starts_with(scheme)) {
         // Not the whole URL, which may hold a password.
         let scheme = config.store.url.split("://").next().unwrap_or_default();
@@ -166,6 +167,29 @@ fn buckets(config: &Config, say: &mut impl FnMut(&str, String)) {
     }
 }
 
+fn hook(config: &Config, say: &mut impl FnMut(&str, String)) {
+    let hook = &config.hook;
+    if let Some(endpoint) = hook.endpoint.as_deref()
+        && !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme))
+    {
+        say("hook.endpoint", format!("`{endpoint}` is no URL: write for example http://127.0.0.1:9000"));
+    }
+    match hook.key.as_deref() {
+        Some(id) if !config.s3.keys.iter().any(|key| key.id == id) => {
+            let known: Vec<&str> = config.s3.keys.iter().map(|key| key.id.as_str()).collect();
+            say("hook.key", format!("there is no key `{id}` in [[s3.keys]] (there are: {})", known.join(", ")));
+        }
+        None if hook.mapping_file.is_some() => {
+            let text = "the mapping tells Trino how to sign: name one of [[s3.keys]] in `key`";
+            say("hook.mapping_file", text.to_owned());
+        }
+        _ => {}
+    }
+    if hook.mapping_entries_max == 0 {
+        say("hook.mapping_entries_max", "must be at least 1".to_owned());
+    }
+}
+
 fn is_bucket_name(name: &str) -> bool {
     let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     (3..=63).contains(&name.len())
@@ -185,5 +209,20 @@ pub(super) fn warnings(config: &Config) -> Problems {
         );
         warnings.push(("nightly.budget".to_owned(), text));
     }
+    mapping_warnings(config, &mut warnings);
     warnings
+}
+
+/// What Trino's mapping will not hold, or not let it do.
+fn mapping_warnings(config: &Config, warnings: &mut Problems) {
+    let Some(key) = config.s3.keys.iter().find(|key| Some(&key.id) == config.hook.key.as_ref()) else { return };
+    for (i, bucket) in config.buckets.iter().enumerate() {
+        if let Err(text) = crate::hook::mappable(bucket, key) {
+            warnings.push((format!("bucket.{i}"), text));
+        }
+    }
+    if key.access == Access::Read {
+        let text = format!("key `{}` is not `write`: Trino's writes to whitelisted partitions will be refused", key.id);
+        warnings.push(("hook.key".to_owned(), text));
+    }
 }

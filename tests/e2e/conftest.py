@@ -8,6 +8,7 @@ import pytest
 from harness import tables
 from harness.larder import Larder, s3_bucket
 from harness.origin import Origin
+from harness.trino import TrinoOverS3
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,17 @@ def origin(session_folder, table_files):
         server.client().create_bucket(Bucket="raw")
         server.client().create_bucket(Bucket="scratch")
         server.upload("raw", "hive/", table_files)
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def trino(session_folder, origin, table_files):
+    """Trino over the tables of `origin`. Which Larder it meets is the test's to say: `mapping`, `admin`."""
+    server = TrinoOverS3(session_folder / "trino", origin)
+    try:
+        server.add_tables(table_files)
         yield server
     finally:
         server.stop()
@@ -93,6 +105,8 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
         arguments = getattr(item, "funcargs", {})
+        if trino := arguments.get("trino"):
+            report.sections.append(("trino", trino.process.output(30)))
         daemons = [value for value in arguments.values() if isinstance(value, Larder)]
         daemons += getattr(arguments.get("start_larder"), "made", [])
         for larder in daemons:

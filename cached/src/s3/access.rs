@@ -61,18 +61,26 @@ impl Key {
     }
 }
 
+impl KeySettings {
+    /// The secret itself, from its file where it has one.
+    pub fn read_secret(&self) -> Result<String, KeysError> {
+        let id = self.id.clone();
+        match (&self.secret, &self.secret_file) {
+            (Some(secret), None) => Ok(secret.clone()),
+            (None, Some(path)) => std::fs::read_to_string(path)
+                .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+                .map_err(|source| KeysError::SecretFile { id, path: path.clone(), source }),
+            _ => Err(KeysError::Secret { id }),
+        }
+    }
+}
+
 impl Keys {
     pub(super) fn new(settings: &[KeySettings]) -> Result<Self, KeysError> {
         let mut keys = HashMap::new();
         for key in settings {
             let id = key.id.clone();
-            let secret = match (&key.secret, &key.secret_file) {
-                (Some(secret), None) => secret.clone(),
-                (None, Some(path)) => std::fs::read_to_string(path)
-                    .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-                    .map_err(|source| KeysError::SecretFile { id: id.clone(), path: path.clone(), source })?,
-                _ => return Err(KeysError::Secret { id }),
-            };
+            let secret = key.read_secret()?;
             let key = Key { secret: secret.into(), buckets: key.buckets.clone(), access: key.access };
             if keys.insert(id.clone(), key).is_some() {
                 return Err(KeysError::Twice { id });

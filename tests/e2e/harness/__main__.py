@@ -5,7 +5,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from . import tables
 from .origin import KEY, SECRET, Origin
+from .trino import TrinoOverS3
 
 
 def s3(folder: Path):
@@ -14,7 +16,30 @@ def s3(folder: Path):
     return server, f"S3 at {server.direct}, key {KEY}, secret {SECRET}, files in {server.folder / 'objects'}"
 
 
-PARTS = {"s3": s3}
+def trino(folder: Path):
+    """Trino over TPC-H tables on an S3 server."""
+    tables.generate(folder / "tables")
+    origin = Origin(folder / "origin")
+    origin.client().create_bucket(Bucket="raw")
+    origin.upload("raw", "hive/", folder / "tables")
+    server = TrinoOverS3(folder / "trino", origin)
+    server.add_tables(folder / "tables")
+    where = f"catalogs hive, uri and direct, schema tpch; S3 at {origin.direct}; mapping {server.mapping}"
+    return Both(server, origin), f"Trino at {server.url}; {where}"
+
+
+class Both:
+    """Two parts that stop together, the first one first."""
+
+    def __init__(self, *parts):
+        self.parts = parts
+
+    def stop(self):
+        for part in self.parts:
+            part.stop()
+
+
+PARTS = {"s3": s3, "trino": trino}
 
 
 def main() -> int:

@@ -72,9 +72,13 @@ class Relay:
         while True:
             try:
                 client, _ = listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                client.close()
+                continue
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
@@ -126,10 +130,11 @@ class Origin:
         """What Larder has read from here, headers and listings included."""
         return self.relay.bytes_out
 
-    def requests(self, operation: str = "") -> int:
-        """How many requests of this operation (`GetObject`, ...; all when empty) the server has logged."""
+    def requests(self, operation: str = "", client: str = "") -> int:
+        """How many requests of this operation (`GetObject`, ...; all when empty) the server has logged, of clients that
+        name themselves so."""
         lines = self.access_log.read_text(errors="replace").splitlines()
-        return sum(f" s3_{operation}" in line for line in lines)
+        return sum(f" s3_{operation}" in line and client in line for line in lines)
 
     def start(self):
         command = [versitygw(), "--access", KEY, "--secret", SECRET, "--region", REGION, "--quiet", "--keep-alive"]

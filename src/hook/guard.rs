@@ -1,0 +1,95 @@
+//! The guard of Trino's mapping file: a process of its own, which does nothing until Larder's ends.
+//!
+//! Larder holds the other end of the guard's standard input. When that closes, however Larder ended, the guard writes the
+//! mapping that sends everything to the storage, so that the next query that Trino plans does not look for Larder. A
+//! lock on a file beside it lets one Larder at a time have the mapping, and the next one wait until the guard is done.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use larder_planner_hook::Mapping;
+use tokio::sync::oneshot;
+
+/// What a guard says once it holds the lock.
+const READY: &str = "guarding";
+
+/// A guard that does not hold the lock after this time waits for more than the last one's end.
+const LOCKED_OUT: Duration = Duration::from_secs(10);
+
+/// `larder guard-mapping FILE`: returns when standard input ends, with the file saying "straight to the storage".
+pub(crate) fn run(file: &Path) -> Result<()> {
+    let lock = beside(file, "lock");
+    let held = OpenOptions::new().create(true).append(true).open(&lock);
+    let held = held.with_context(|| format!("cannot open {}", lock.display()))?;
+    held.lock().with_context(|| format!("cannot lock {}", lock.display()))?;
+    let mut out = std::io::stdout();
+    // Nobody hears it if Larder is gone already, and then there is the more reason to go on.
+    _ = writeln!(out, "{READY}").and_then(|()| out.flush());
+    // Larder says nothing: this returns when it is gone.
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    super::file::write(file, &Mapping::unmapped())
+}
+
+/// The path of a file's companion.
+pub(super) fn beside(file: &Path, kind: &str) -> PathBuf {
+    let mut name = OsString::from(file);
+    name.push(".");
+    name.push(kind);
+    PathBuf::from(name)
+}
+
+/// A guard that runs. Dropping it lets it do its work and end.
+pub(super) struct Guard {
+    _until: ChildStdin,
+    lost: oneshot::Receiver<()>,
+}
+
+impl Guard {
+    /// Starts a guard, and waits until it holds the lock: until the guard of a Larder that ended before has written, or
+    /// for as long as another Larder has the file.
+    pub(super) async fn start(file: PathBuf) -> Result<Self> {
+        let program = std::env::current_exe().context("cannot name the program that runs")?;
+        let mut process = Command::new(program)
+            .arg("guard-mapping")
+            .arg(&file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C reaches all of a terminal's processes, and the guard must outlive this one.
+            .process_group(0)
+            .spawn()
+            .context("cannot start the guard of Trino's mapping file")?;
+        let until = process.stdin.take().context("the guard has no standard input")?;
+        let out = process.stdout.take().context("the guard has no standard output")?;
+        let (began, mut has_begun) = oneshot::channel();
+        let (gone, lost) = oneshot::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let is_ready = BufReader::new(out).read_line(&mut line).is_ok() && line.trim_end() == READY;
+            _ = began.send(is_ready);
+            _ = process.wait();
+            _ = gone.send(());
+        });
+        let has_begun = match tokio::time::timeout(LOCKED_OUT, &mut has_begun).await {
+            Ok(has_begun) => has_begun,
+            Err(_) => {
+                tracing::warn!(file = %file.display(), "another Larder has Trino's mapping file; this one waits for it");
+                has_begun.await
+            }
+        };
+        if !has_begun.unwrap_or(false) {
+            bail!("the guard of {} did not start; its own message stands above", file.display());
+        }
+        Ok(Self { _until: until, lost })
+    }
+
+    /// Resolves when the guard is gone.
+    pub(super) async fn lost(&mut self) {
+        _ = (&mut self.lost).await;
+    }
+}

@@ -1,0 +1,234 @@
+"""Trino over S3, routed by its security mapping: what Larder lists is read through it, all else where it was."""
+
+import datetime
+import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from trino.exceptions import TrinoQueryError
+
+from harness.larder import WRITER, s3_bucket
+from harness.process import wait_until
+from harness.tables import QUERIES
+
+# The first test may have to fetch Trino.
+pytestmark = pytest.mark.timeout(1200)
+
+TODAY = datetime.datetime.now(datetime.UTC).date().isoformat()
+HOT, COLD = "hive.tpch.lineitem/l_year=1997", "hive.tpch.lineitem/l_year=1993"
+HOT_FOLDER = "s3://raw/hive/tpch/lineitem/l_year=1997/"
+
+
+def revenue(year: int) -> str:
+    return f"SELECT count(*), sum(l_extendedprice * (1 - l_discount)) FROM lineitem WHERE l_year = {year}"
+
+
+@pytest.fixture
+def larder(start_larder, origin, trino):
+    """A daemon that Trino knows by the mapping's file; a night of its own never disturbs it."""
+    larder = start_larder(
+        [
+            s3_bucket(origin, "raw", "s3://raw", {"revalidate": "1h"}, catalog="hive"),
+            s3_bucket(origin, "managed", "s3://managed", "strict"),
+        ],
+        nightly={"schedule": "", "budget": "2MiB"},
+        hook={"key": WRITER, "mapping_file": str(trino.mapping)},
+    )
+    trino.admin.target = larder.admin_port
+    larder.start()
+    trino.wait_for_mapping()
+    return larder
+
+
+def night(larder) -> dict:
+    """Runs a night, and waits until its whitelist is followed and held."""
+    larder.command("nightly", "--date", TODAY)
+    document = json.loads(larder.command("whitelist", "show", "--json").stdout)
+    larder.wait_for_whitelist(document["version"])
+    larder.wait_for_preload()
+    return document
+
+
+def pin(larder, *items: str):
+    for item in items:
+        larder.command("whitelist", "pin", item)
+    night(larder)
+
+
+class Counted:
+    """Bytes since it was made: what Trino read from the storage itself, what Larder did, and what Larder sent by tier."""
+
+    def __init__(self, trino, origin, larder):
+        self.parts = trino, origin, larder
+        self.before = self._now()
+
+    def _now(self) -> dict:
+        trino, origin, larder = self.parts
+        return {
+            "trino": trino.storage.bytes_out,
+            "larder": origin.bytes_out,
+            "tiers": sum(larder.metric("larder_get_bytes_total", tier=tier) for tier in ("memory", "ssd")),
+            "sent": larder.metric("larder_get_bytes_total"),
+        }
+
+    def __getattr__(self, name: str) -> float:
+        return self._now()[name] - self.before[name]
+
+
+def same_rows(trino, statement: str):
+    rows = trino.rows(statement, "hive")
+    assert rows == trino.rows(statement, "direct") and rows
+    return rows
+
+
+def test_rows_are_the_same_before_and_after_the_preload(trino, origin, larder):
+    for statement in QUERIES.values():
+        same_rows(trino, statement)
+    assert larder.metric("larder_get_bytes_total") == 0, "without a whitelist Trino does not know of Larder"
+    pin(larder, HOT, "hive.tpch.customer")
+    trino.wait_for_mapping(HOT_FOLDER, "s3://raw/hive/tpch/customer/")
+    for statement in QUERIES.values():
+        same_rows(trino, statement)
+    assert larder.metric("larder_get_bytes_total") > 0
+
+
+def test_whitelisted_partitions_are_larders_and_others_it_never_sees(trino, origin, larder):
+    for year in (1993, 1997):
+        # Trino remembers the listings.
+        same_rows(trino, revenue(year))
+    pin(larder, HOT)
+    trino.wait_for_mapping(HOT_FOLDER)
+    counted = Counted(trino, origin, larder)
+    same_rows(trino, revenue(1997))
+    assert counted.tiers == counted.sent > 0 and counted.trino == counted.larder == 0
+    counted = Counted(trino, origin, larder)
+    same_rows(trino, revenue(1993))
+    assert counted.trino > 0 and counted.sent == counted.larder == 0
+
+
+def test_the_loop_from_the_query_log_to_the_route_and_back(trino, origin, larder):
+    """Trino's listener posts, a night runs, the mapping changes, the next query touches no origin; then it leaves."""
+    for _ in range(3):
+        trino.rows(revenue(1997), "hive")
+    larder.restart()
+    wait_until(lambda: any((larder.folder / "logs" / "queries").rglob("*.parquet")), what="the query log")
+    night(larder)
+    wait_until(lambda: HOT_FOLDER in trino.prefixes(), what="the hot partition in the mapping")
+    trino.wait_for_mapping(*trino.prefixes())
+    assert larder.metric("larder_get_bytes_total") == 0, "only the query log told of these reads"
+    counted = Counted(trino, origin, larder)
+    same_rows(trino, revenue(1997))
+    assert counted.tiers == counted.sent > 0 and counted.trino == counted.larder == 0
+
+    larder.command("whitelist", "deny", HOT)
+    night(larder)
+    trino.wait_for_mapping(*[prefix for prefix in trino.prefixes() if prefix != HOT_FOLDER])
+    counted = Counted(trino, origin, larder)
+    same_rows(trino, revenue(1997))
+    assert counted.trino > 0 and counted.sent == counted.larder == 0
+
+
+def test_writes_to_whitelisted_tables_are_at_the_storage_and_read_fresh(trino, origin, larder):
+    def create(table: str, more: str = "") -> str:
+        query = "SELECT name, regionkey AS k FROM tpch.tiny.nation"
+        return f"CREATE TABLE {table} WITH (partitioned_by = ARRAY['k']{more}) AS {query}"
+
+    def rows(catalog: str, direct: str) -> dict:
+        by_key = "SELECT k, count(*), max(name) FROM {}.w.t GROUP BY k ORDER BY k"
+        found = trino.rows(by_key.format(catalog))
+        assert found == trino.rows(by_key.format(direct)), "the storage has what Trino reads through Larder"
+        return {key: (count, name) for key, count, name in found}
+
+    def external() -> dict:
+        return rows("hive", "direct")
+
+    def managed_at_the_storage() -> list[str]:
+        entries = origin.client().list_objects_v2(Bucket="managed").get("Contents", [])
+        return [entry["Key"] for entry in entries if entry["Key"].startswith("w/")]
+
+    trino.rows("CREATE SCHEMA hive.w")
+    trino.rows(create("hive.w.t", ", external_location = 's3://raw/w/t/'"))
+    trino.rows("CREATE SCHEMA managed.w")
+    trino.rows(create("managed.w.t"))
+    pin(larder, "hive.w.t", "managed.w.t")
+    trino.wait_for_mapping("s3://raw/w/t/", "s3://managed/w/t/")
+    counted, written_directly = Counted(trino, origin, larder), origin.requests("PutObject", "app/Trino")
+
+    assert external()[1] == (5, "UNITED STATES") and counted.sent > 0
+    trino.rows("INSERT INTO hive.w.t VALUES ('ZAMUNDA', 1)")
+    assert external()[1] == (6, "ZAMUNDA")
+    trino.rows("INSERT INTO hive.w.t VALUES ('WAKANDA', 9)")
+    assert external()[9] == (1, "WAKANDA"), "a partition that no whitelist has seen"
+    trino.rows("INSERT INTO hive.w.t VALUES ('ELBONIA', 1)", **{"hive.insert_existing_partitions_behavior": "OVERWRITE"})
+    assert external()[1] == (1, "ELBONIA")
+
+    trino.rows("DELETE FROM managed.w.t WHERE k = 2")
+    assert 2 not in rows("managed", "managed_direct")
+    trino.rows("DROP TABLE managed.w.t")
+    assert managed_at_the_storage() == []
+    trino.rows(create("managed.w.t"))
+    assert rows("managed", "managed_direct")[2] == (5, "VIETNAM")
+    assert origin.requests("PutObject", "app/Trino") == written_directly, "all of it was written through Larder"
+    trino.rows("DROP TABLE managed.w.t")
+    assert managed_at_the_storage() == []
+    for statement in ("DROP TABLE hive.w.t", "DROP SCHEMA hive.w", "DROP SCHEMA managed.w"):
+        trino.rows(statement)
+
+
+def test_larder_killed_between_queries_leaves_trino_with_the_storage(trino, origin, larder):
+    pin(larder, HOT)
+    trino.wait_for_mapping(HOT_FOLDER)
+    same_rows(trino, revenue(1997))
+    larder.kill()
+    trino.wait_for_mapping()
+    before = trino.storage.bytes_out
+    same_rows(trino, revenue(1997))
+    assert trino.storage.bytes_out > before
+    larder.start()
+    trino.wait_for_mapping(HOT_FOLDER)
+    before = larder.metric("larder_get_bytes_total")
+    same_rows(trino, revenue(1997))
+    assert larder.metric("larder_get_bytes_total") > before
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_larder_killed_in_the_middle_of_a_query(trino, origin, larder, comes_back):
+    pin(larder, HOT)
+    trino.wait_for_mapping(HOT_FOLDER)
+    expected = trino.rows(revenue(1997), "direct")
+    # Stopped, it takes connections and answers none: the query waits in the middle of its reads.
+    larder.process.child.send_signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        query = pool.submit(trino.rows, revenue(1997), "hive")
+        wait_until(lambda: trino.is_running("l_year = 1997"), what="the query")
+        larder.kill()
+        if comes_back:
+            larder.start()
+            assert query.result(120) == expected, "Trino tries again until Larder is there"
+        else:
+            with pytest.raises(TrinoQueryError, match="(?i)fail|error"):
+                query.result(120)
+    if not comes_back:
+        trino.wait_for_mapping()
+    assert trino.rows(revenue(1997), "hive") == expected
+
+
+def test_the_mapping_is_polled_by_http_too_where_larder_always_answers(trino, origin, larder):
+    pin(larder, HOT)
+    trino.wait_for_mapping(HOT_FOLDER)
+    url = f"{larder.admin}/api/v1/mappings/trino"
+    answer = requests.get(url, timeout=10)
+    assert answer.json() == json.loads(trino.mapping.read_text())
+    assert requests.get(url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=10).status_code == 304
+    trino.rows(revenue(1997), "uri")
+    counted = Counted(trino, origin, larder)
+    assert trino.rows(revenue(1997), "uri") == trino.rows(revenue(1997), "direct")
+    assert counted.sent > 0 and counted.trino == 0
+    # Why the file is advised: what Trino cannot refresh it does without, and its queries too.
+    larder.kill()
+    trino.wait_for_mapping()
+    with pytest.raises(TrinoQueryError):
+        trino.rows(revenue(1993), "uri")
+    assert trino.rows(revenue(1993), "hive")
