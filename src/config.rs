@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use larder_cached::{BucketSettings, CacheSettings, S3Settings};
+use larder_planner_hook::metastore::MetastoreSettings;
 use larder_whitelist::{NightlySettings, StoreSettings};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) buckets: Vec<BucketSettings>,
     pub(crate) nightly: NightlySettings,
     pub(crate) logs: LogSettings,
+    pub(crate) metastore: MetastoreSettings,
 }
 
 /// `[admin]`: API, dashboard and metrics.
@@ -252,6 +254,10 @@ rate = "200MiB/s"
             ("[[s3.keys]]\nid = \"a\"\nsecret = \"s\"\nbuckets = [\"nope\"]\n".to_owned(), "line 4:", "`nope`"),
             ("[[s3.keys]]\nid = \"a\"\n".to_owned(), "line 1:", "secret_file"),
             ("[store]\nurl = \"mysql://x\"\n".to_owned(), "line 2:", "postgres://"),
+            ("[metastore]\nlisten = \"127.0.0.1:9083\"\n".to_owned(), "line 1:", "thrift://host:9083"),
+            ("[metastore]\nupstream = [\"hms:9083\"]\n".to_owned(), "line 2:", "`hms:9083`"),
+            ("[metastore]\nscheme = \"hdfs\"\n".to_owned(), "line 2:", "s3a"),
+            ("[metastore]\nstall = \"1ms\"\n".to_owned(), "line 2:", "too short"),
         ];
         for (text, line, names) in cases {
             let problem = problems(&text);
@@ -288,6 +294,17 @@ rate = "200MiB/s"
     fn a_password_in_a_wrong_url_is_not_shown() {
         let problem = problems("[store]\nurl = \"mysql://larder:hidden@db/larder\"\n");
         assert!(problem.contains("mysql://") && !problem.contains("hidden"), "{problem}");
+    }
+
+    #[test]
+    fn a_bucket_that_locations_cannot_be_told_apart_by_is_worth_a_warning() {
+        let metastore = "[metastore]\nlisten = \"127.0.0.1:9083\"\nupstream = [\"thrift://hms:9083\"]\n";
+        let same = format!("{metastore}[[bucket]]\nname = \"raw\"\norigin = \"s3://raw/hive\"\n");
+        let warnings = Config::parse(&same).expect("allowed").warnings;
+        assert!(warnings[0].to_string().starts_with("line 5:"), "{warnings:?}");
+        assert!(warnings[0].to_string().contains("leaves its locations alone"), "{warnings:?}");
+        let other = Config::parse(&format!("{metastore}{BUCKET}")).expect("allowed");
+        assert!(other.warnings.is_empty(), "{:?}", other.warnings);
     }
 
     #[test]

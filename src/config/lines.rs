@@ -138,6 +138,8 @@ pub(super) fn everything() -> Config {
         prefix: "raw/clicks/".to_owned(),
         name: "hive.web.clicks".parse().expect("a table name"),
     }];
+    config.metastore.listen = Some(std::net::SocketAddr::from(([127, 0, 0, 1], 9083)));
+    config.metastore.upstream = vec!["thrift://hms:9083".to_owned()];
     config.nightly.caps = vec![larder_whitelist::TableCap {
         table: "hive.web.clicks".parse().expect("a table"),
         bytes: larder_model::ByteSize::gib(10),
