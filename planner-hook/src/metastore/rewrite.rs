@@ -53,7 +53,7 @@ impl Places {
     /// Where the cache serves a whitelisted folder: `SCHEME://BUCKET/KEY`. A location at S3 keeps its own scheme, which is the one
     /// that the engines of this table know to read.
     fn to_cache(&self, location: &str, index: &LocationIndex) -> Option<String> {
-        let (scheme, rest) = split_url(location)?;
+        let (scheme, rest) = split_location(location)?;
         if !is_servable(rest) {
             return None;
         }
@@ -76,9 +76,13 @@ impl Places {
             return None;
         }
         let (origin_scheme, origin) = bucket.origin.split_once("://")?;
-        let scheme = if is_s3(origin_scheme) { scheme } else { origin_scheme };
+        let before = match origin_scheme {
+            "file" => "file:".to_owned(),
+            _ if is_s3(origin_scheme) => format!("{scheme}://"),
+            _ => format!("{origin_scheme}://"),
+        };
         let slash = if rest.contains('/') { "/" } else { "" };
-        Some(format!("{scheme}://{}{slash}{key}", origin.trim_end_matches('/')))
+        Some(format!("{before}{}{slash}{key}", origin.trim_end_matches('/')))
     }
 }
 
@@ -91,12 +95,21 @@ pub fn is_ambiguous<'a>(bucket: &str, origins: impl IntoIterator<Item = &'a str>
     })
 }
 
-/// Whether the cache's keys can say this path: no empty folders, none called `.` or `..`.
+/// A location's scheme, and what follows it. Hadoop writes `file:/folder`, with one slash, and so does every metastore:
+/// taking files in no other form lets the way back know which it was.
+fn split_location(location: &str) -> Option<(&str, &str)> {
+    match location.strip_prefix("file:") {
+        Some(path) => (path.starts_with('/') && !path.starts_with("//")).then_some(("file", path)),
+        None => split_url(location),
+    }
+}
+
+/// Whether the cache's keys can say this path: no empty folders, none called `.` or `..`, no control characters.
 fn is_servable(path: &str) -> bool {
     // A URL without a host has a slash of its own.
     let path = path.strip_prefix('/').unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
-    path.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
+    !path.chars().any(char::is_control) && path.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
 #[cfg(test)]
@@ -149,7 +162,7 @@ mod tests {
             ("s3n://raw/hive/db/whole", "s3n://warehouse/db/whole"),
             ("s3a://raw/hive/db/whole/any/where", "s3a://warehouse/db/whole/any/where"),
             ("hdfs://nn:8020/logs/a", "s3a://logs/a"),
-            ("file:///mnt/disk/x y/z", "s3a://disk/x y/z"),
+            ("file:/mnt/disk/x y/z", "s3a://disk/x y/z"),
             ("s3a://raw/hive/odd.db/k=a%3Ab c\u{e9}", "s3a://warehouse/odd.db/k=a%3Ab c\u{e9}"),
         ] {
             assert_eq!(places().to_cache(at_origin, &listed()).as_deref(), Some(cached));
@@ -170,7 +183,8 @@ mod tests {
             "hdfs://nn/logs/a",
             "hdfs:///logs/a",
             "/logs/a",
-            "file:/mnt/disk/x y/z",
+            "file:///mnt/disk/x y/z",
+            "file:mnt/disk/x y/z",
             "",
             "s3a://",
             "s3a://raw/hive/db//whole",
@@ -208,8 +222,7 @@ mod tests {
         let mut there = 0;
         for seed in 0..20_000 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let starts =
-                ["s3a://raw/hive/", "s3://raw/hive/", "hdfs://nn:8020/logs/", "file:///mnt/disk/", "s3://same/"];
+            let starts = ["s3a://raw/hive/", "s3://raw/hive/", "hdfs://nn:8020/logs/", "file:/mnt/disk/", "s3://same/"];
             let mut location = starts[rng.random_range(0..starts.len())].to_owned();
             for _ in 0..rng.random_range(0..5) {
                 location.push_str(["a", "/", "//", "%2F", " ", "\u{e9}", "=", ".", "a/"][rng.random_range(0..9)]);
