@@ -5,6 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .metastore import Metastore
 from .origin import KEY, SECRET, Origin
 
 
@@ -14,7 +15,13 @@ def s3(folder: Path):
     return server, f"S3 at {server.direct}, key {KEY}, secret {SECRET}, files in {server.folder / 'objects'}"
 
 
-PARTS = {"s3": s3}
+def metastore(folder: Path):
+    """A Hive Metastore."""
+    server = Metastore(folder)
+    return server, f"Hive Metastore at {server.url}, its log in {folder / 'hive.log'}"
+
+
+PARTS = {"s3": s3, "metastore": metastore}
 
 
 def main() -> int:
