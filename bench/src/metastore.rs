@@ -20,7 +20,7 @@ mod messages;
 /// Measures what the metastore proxy adds to get_table, and to an answer of many partitions.
 #[derive(Args)]
 pub(crate) struct Settings {
-    /// A metastore to measure with, `host:port`, for example of `./test part metastore`; a database `bench` is made in it.
+    /// A metastore to measure with, `host:port`, as of `./test part metastore`. It must have no database `bench`, which is made.
     #[arg(long)]
     metastore: String,
     /// Partitions of the large answer.
@@ -87,8 +87,10 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             false => None,
         };
         let server = launcher.larder_with(&binary, cache, &bucket(proxy, &upstream)).await?;
-        whitelist(&binary, folder.path())?;
         let (direct, proxied) = (upstream, format!("127.0.0.1:{proxy}"));
+        // It answers when its store is made, which no other command should do beside it.
+        whole_answer(&proxied, &get_table()).await?;
+        whitelist(&binary, folder.path())?;
         wait_until_rewritten(&proxied).await?;
         progress(&format!("{name}: get_table"));
         let one = measure(&direct, &proxied, &get_table(), settings.calls, WARM_UP).await?;
@@ -121,7 +123,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     show(&text, "metastore", "## The metastore proxy", settings.record.then_some(how.as_str()))
 }
 
-/// Makes the tables that are asked for, unless an earlier run did.
+/// Makes the table that is asked for.
 async fn make_tables(settings: &Settings, lake: &str) -> anyhow::Result<()> {
     let mut connection = TcpStream::connect(&settings.metastore).await.context("no metastore there")?;
     let place = |at: usize| format!("file:{lake}/bench/whole/sub{}", at % FOLDERS);
@@ -144,6 +146,7 @@ async fn ask(connection: &mut TcpStream, call: &[u8]) -> anyhow::Result<()> {
     connection.write_all(call).await?;
     let mut answer = vec![0; 64 << 10];
     let received = connection.read(&mut answer).await?;
+    ensure!(received > 8, "the metastore closes the connection");
     let name = i32::from_be_bytes(answer[4..8].try_into()?) as usize;
     // Behind the name and the sequence number: field 0 is a result, a stop is a result of no type, all else an exception.
     let result = &answer[8 + name + 4..received];

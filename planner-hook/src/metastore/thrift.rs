@@ -364,7 +364,7 @@ impl Walker {
                     // An empty container may say anything of what it does not hold.
                     (0, ..) => self.next = Next::Go,
                     (_, element, Node::Each(below)) => {
-                        self.push(Inside::List { element: element?, left, node: below })?
+                        self.push(Inside::List { element: element?, left, node: below })?;
                     }
                     (_, Ok(Value::Fixed(bytes)), _) => self.next = Next::Skip(bytes * left as usize),
                     (_, element, _) => self.push(Inside::List { element: element?, left, node: &NOTHING })?,
