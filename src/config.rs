@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use larder_cached::{BucketSettings, CacheSettings, S3Settings};
 use larder_planner_hook::HookSettings;
+use larder_planner_hook::metastore::MetastoreSettings;
 use larder_whitelist::{NightlySettings, StoreSettings};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) nightly: NightlySettings,
     pub(crate) hook: HookSettings,
     pub(crate) logs: LogSettings,
+    pub(crate) metastore: MetastoreSettings,
 }
 
 /// `[admin]`: API, dashboard and metrics.
@@ -258,6 +260,10 @@ rate = "200MiB/s"
             ("[hook]\nkey = \"ann\"\n".to_owned(), "line 2:", "`ann`"),
             ("[hook]\nmapping_file = \"m.json\"\n".to_owned(), "line 2:", "`key`"),
             ("[hook]\nmapping_entries_max = 0\n".to_owned(), "line 2:", "at least 1"),
+            ("[metastore]\nlisten = \"127.0.0.1:9083\"\n".to_owned(), "line 1:", "thrift://host:9083"),
+            ("[metastore]\nupstream = [\"hms:9083\"]\n".to_owned(), "line 2:", "`hms:9083`"),
+            ("[metastore]\nscheme = \"hdfs\"\n".to_owned(), "line 2:", "s3a"),
+            ("[metastore]\nstall = \"1ms\"\n".to_owned(), "line 2:", "too short"),
         ];
         for (text, line, names) in cases {
             let problem = problems(&text);
@@ -313,6 +319,17 @@ rate = "200MiB/s"
         }
         let without = Config::parse(&buckets.concat()).expect("allowed");
         assert!(without.warnings.is_empty(), "nobody asked for a mapping: {:?}", without.warnings);
+    }
+
+    #[test]
+    fn a_bucket_that_locations_cannot_be_told_apart_by_is_worth_a_warning() {
+        let metastore = "[metastore]\nlisten = \"127.0.0.1:9083\"\nupstream = [\"thrift://hms:9083\"]\n";
+        let same = format!("{metastore}[[bucket]]\nname = \"raw\"\norigin = \"s3://raw/hive\"\n");
+        let warnings = Config::parse(&same).expect("allowed").warnings;
+        assert!(warnings[0].to_string().starts_with("line 5:"), "{warnings:?}");
+        assert!(warnings[0].to_string().contains("leaves its locations alone"), "{warnings:?}");
+        let other = Config::parse(&format!("{metastore}{BUCKET}")).expect("allowed");
+        assert!(other.warnings.is_empty(), "{:?}", other.warnings);
     }
 
     #[test]

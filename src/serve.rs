@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Result;
 use larder_cached::{Engine, EngineParts, Origins};
 use larder_model::Clock;
+use larder_planner_hook::metastore::MetastoreProxy;
 use larder_planner_hook::{ResolveBucket, ResolveState};
 use larder_whitelist::night::Demand;
 use larder_whitelist::store::Worker;
@@ -40,6 +41,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) s3: TcpListener,
     pub(crate) admin: TcpListener,
+    /// For the metastore proxy, where one is configured.
+    pub(crate) metastore: Option<TcpListener>,
     /// How often the store is asked for a new whitelist.
     pub(crate) follow_every: Duration,
     /// Whether the daemon runs nights by `nightly.schedule`.
@@ -62,7 +65,7 @@ pub(crate) struct Daemon {
 
 /// Starts a daemon. What it needs and cannot have is an error that names it; nothing is left running then.
 pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
-    let Parts { config, origins, clock, s3, admin, follow_every, runs_nights, grace } = parts;
+    let Parts { config, origins, clock, s3, admin, metastore, follow_every, runs_nights, grace } = parts;
     let (s3_address, admin_address) = (s3.local_addr()?, admin.local_addr()?);
     let admin_url = format!("http://{admin_address}");
     let stop = CancellationToken::new();
@@ -94,6 +97,10 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         config.cache.admit == larder_cached::Admit::All,
         Arc::clone(&healthy),
     );
+    let metastore = metastore.map(|listener| {
+        let proxy = MetastoreProxy::new(&config.metastore, resolve.clone(), Arc::clone(&clock), stop.clone());
+        (listener, proxy)
+    });
     let touched = TouchedItems::new(event_buckets(&origins));
     let state = ApiState {
         store: store.clone(),
@@ -107,7 +114,8 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         .merge(larder_planner_hook::router(resolve))
         .merge(larder_planner_hook::mappings_router(mappings.clone()));
     let (api, openapi) = OpenApiRouter::with_openapi(description()).nest("/api/v1", api).split_for_parts();
-    let health = Health { engine: Arc::clone(&engine), store: store.clone() };
+    let metastore_metrics = metastore.as_ref().map(|(_, proxy)| proxy.metrics());
+    let health = Health { engine: Arc::clone(&engine), store: store.clone(), metastore: metastore_metrics };
     let pages = health::router(health).merge(api).merge(larder_web::router(openapi));
 
     let mut tasks = Vec::new();
@@ -148,6 +156,10 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
             }
         }),
     ));
+    if let Some((listener, proxy)) = metastore {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        tasks.push(("the metastore proxy", tokio::spawn(proxy.serve(listener, grace))));
+    }
     tasks.push((
         "the heartbeat",
         tokio::spawn(heartbeat(

@@ -5,9 +5,10 @@
 //! goodput as load grows; with `origin`, first reads and the direct route beside the origin itself; with `scans`, TPC-H
 //! scans by DuckDB and DataFusion beside other caches; with `log`, what the access log costs; with `policies`, the policies
 //! of the adaptive share with LRFU; with `planner`, the whitelist with what came before and with what nobody can beat; with
-//! `nights`, time and memory of nights over logs of up to a billion rows; with `lookups`, finding a key's item. This one
-//! program plays several parts, each a process of its own, so that each can be pinned to a core and have its CPU time
-//! measured: the comparison, the bare server, the simulated origin, and the clients.
+//! `nights`, time and memory of nights over logs of up to a billion rows; with `lookups`, finding a key's item; with
+//! `metastore`, what the metastore proxy adds to calls. This one program plays several parts, each a process of its
+//! own, so that each can be pinned to a core and have its CPU time measured: the comparison, the bare server, the
+//! simulated origin, and the clients.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports to the terminal")]
 
@@ -17,6 +18,7 @@ mod compare;
 mod load;
 mod log;
 mod lookups;
+mod metastore;
 mod nights;
 mod origin;
 mod overload;
@@ -52,6 +54,8 @@ enum Part {
     Planner(planner::Settings),
     /// Measures lookups of keys in large whitelists.
     Lookups(lookups::Settings),
+    /// Measures what the metastore proxy adds to a metastore's calls.
+    Metastore(metastore::Settings),
     /// Measures nights over generated access logs.
     Nights(nights::Settings),
     /// Measures what the access log costs small reads.
@@ -87,6 +91,7 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Overload(settings)) => runtime.block_on(overload::run(settings)),
         Some(Part::Log(settings)) => runtime.block_on(log::run(settings)),
         Some(Part::Lookups(settings)) => lookups::run(&settings),
+        Some(Part::Metastore(settings)) => runtime.block_on(metastore::run(settings)),
         Some(Part::Nights(settings)) => runtime.block_on(nights::run(settings)),
         Some(Part::Policies(settings)) => policies::run(&settings),
         Some(Part::Planner(settings)) => planner::run(&settings),

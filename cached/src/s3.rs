@@ -6,6 +6,7 @@ mod access;
 mod clients;
 mod copy;
 mod errors;
+mod folders;
 mod get;
 mod limits;
 mod list;

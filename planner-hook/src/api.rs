@@ -46,6 +46,16 @@ impl ResolveState {
         Self(Arc::new(Inner { buckets, endpoint, admits_all, healthy, whitelist, indexed: ArcSwapOption::empty() }))
     }
 
+    /// The buckets that paths are resolved to.
+    pub(crate) fn buckets(&self) -> &[ResolveBucket] {
+        &self.0.buckets
+    }
+
+    /// The whitelist in force, if the cache may be used by it now.
+    pub(crate) fn in_use(&self) -> Option<Arc<(Arc<Whitelist>, LocationIndex)>> {
+        if self.0.healthy.load(Ordering::Relaxed) { self.indexed() } else { None }
+    }
+
     fn indexed(&self) -> Option<Arc<(Arc<Whitelist>, LocationIndex)>> {
         let newest = self.0.whitelist.borrow().clone()?;
         let known = self.0.indexed.load_full();

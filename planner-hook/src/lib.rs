@@ -2,10 +2,11 @@
 //!
 //! [`resolve`] decides for one path, [`mapping`] for all that Trino may ask for, both as pure functions; the API hands
 //! them the whitelist in force, [`publish`] keeps the mapping that is in force, and
-//! [`snippet`] is what to paste.
+//! [`snippet`] is what to paste. [`metastore`] tells engines by the Hive Metastore's own answers.
 
 mod api;
 mod mapping;
+pub mod metastore;
 mod publish;
 mod resolve;
 mod settings;

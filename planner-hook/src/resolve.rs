@@ -97,30 +97,44 @@ impl Table<'_> {
     /// The bucket and key of a path. A URL below an origin wins over a bucket of the same name: it is the longer match.
     fn locate(&self, path: &str) -> Result<(&ResolveBucket, String), ResolveError> {
         let malformed = || ResolveError::Malformed(path.to_owned());
-        let (scheme, rest) = path.split_once("://").ok_or_else(malformed)?;
-        if rest.is_empty() || path.chars().any(char::is_control) {
-            return Err(malformed());
-        }
-        let is_s3 = |scheme: &str| matches!(scheme, "s3" | "s3a" | "s3n");
-        let below = |bucket: &ResolveBucket| {
-            let (origin_scheme, origin) = bucket.origin.split_once("://")?;
-            let same = scheme == origin_scheme || (is_s3(scheme) && is_s3(origin_scheme));
-            let key = rest.strip_prefix(origin.trim_end_matches('/')).filter(|_| same)?;
-            // `hive2` is not below `hive`.
-            (key.is_empty() || key.starts_with('/')).then(|| (origin.len(), key.trim_start_matches('/').to_owned()))
-        };
-        let longest = self
-            .buckets
-            .iter()
-            .filter_map(|bucket| below(bucket).map(|(length, key)| (length, bucket, key)))
-            .max_by_key(|(length, ..)| *length);
-        if let Some((_, bucket, key)) = longest {
-            return Ok((bucket, key));
+        let (scheme, rest) = split_url(path).ok_or_else(malformed)?;
+        if let Some((bucket, key)) = below_origin(self.buckets, scheme, rest) {
+            return Ok((bucket, key.to_owned()));
         }
         let (name, key) = rest.split_once('/').unwrap_or((rest, ""));
         let named = self.buckets.iter().find(|bucket| is_s3(scheme) && bucket.name == name);
         named.map(|bucket| (bucket, key.to_owned())).ok_or_else(|| ResolveError::NotServed(path.to_owned()))
     }
+}
+
+/// A URL's scheme, and what follows `://`; `None` for what is no URL.
+pub(crate) fn split_url(path: &str) -> Option<(&str, &str)> {
+    path.split_once("://").filter(|(_, rest)| !rest.is_empty() && !path.chars().any(char::is_control))
+}
+
+/// Whether URLs of this scheme name S3 buckets: engines use three names for one thing.
+pub(crate) fn is_s3(scheme: &str) -> bool {
+    matches!(scheme, "s3" | "s3a" | "s3n")
+}
+
+/// The bucket whose origin a URL is below, and the key in it; of several the one whose origin is the longest.
+pub(crate) fn below_origin<'b, 'p>(
+    buckets: &'b [ResolveBucket],
+    scheme: &str,
+    rest: &'p str,
+) -> Option<(&'b ResolveBucket, &'p str)> {
+    let below = |bucket: &ResolveBucket| {
+        let (origin_scheme, origin) = bucket.origin.split_once("://")?;
+        let same = scheme == origin_scheme || (is_s3(scheme) && is_s3(origin_scheme));
+        let key = rest.strip_prefix(origin.trim_end_matches('/')).filter(|_| same)?;
+        // `hive2` is not below `hive`.
+        (key.is_empty() || key.starts_with('/')).then(|| (origin.len(), key.trim_start_matches('/')))
+    };
+    buckets
+        .iter()
+        .filter_map(|bucket| below(bucket).map(|(length, key)| (length, bucket, key)))
+        .max_by_key(|(length, ..)| *length)
+        .map(|(_, bucket, key)| (bucket, key))
 }
 
 #[cfg(test)]

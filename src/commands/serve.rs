@@ -29,6 +29,7 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
         tracing::warn!("{problem}");
     }
     let mut config = loaded.config;
+    let metastore = config.metastore.listen.map(|address| listen("[metastore] listen", address)).transpose()?;
     let s3 = listen("[s3] listen", config.s3.listen)?;
     let admin = listen("[admin] listen", config.admin.listen)?;
     if config.s3.keys.is_empty() {
@@ -54,6 +55,7 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
         clock: Context::clock(),
         s3,
         admin,
+        metastore,
         follow_every: FOLLOW_EVERY,
         runs_nights: true,
         grace: Duration::from_secs(args.grace),

@@ -40,6 +40,9 @@ pub(super) fn errors(config: &Config) -> Problems {
         let key = text.split([' ', ':']).next().unwrap_or("nightly").to_owned();
         say(&key, text);
     }
+    for (key, text) in config.metastore.problems() {
+        say(&format!("metastore.{key}"), text);
+    }
     errors
 }
 
@@ -210,6 +213,19 @@ pub(super) fn warnings(config: &Config) -> Problems {
         warnings.push(("nightly.budget".to_owned(), text));
     }
     mapping_warnings(config, &mut warnings);
+    if config.metastore.listen.is_some() {
+        let origins: Vec<(&str, &str)> =
+            config.buckets.iter().map(|bucket| (bucket.name.as_str(), bucket.origin.as_str())).collect();
+        for (i, (name, _)) in origins.iter().enumerate() {
+            if larder_planner_hook::metastore::is_ambiguous(name, origins.iter().map(|(_, origin)| *origin)) {
+                let text = format!(
+                    "there is a bucket `{name}` at an origin, too, so that nobody could tell which one s3a://{name}/... \
+                     means: the metastore proxy leaves its locations alone; give it another name"
+                );
+                warnings.push((format!("bucket.{i}.name"), text));
+            }
+        }
+    }
     warnings
 }
 

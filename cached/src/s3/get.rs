@@ -11,7 +11,7 @@ use s3s::dto::{
 };
 use s3s::{Body, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
-use super::{Api, errors};
+use super::{Api, errors, folders};
 use crate::metadata::ObjectMeta;
 use crate::origin::Origin;
 use crate::read::{Conditions, ReadBody, ReadRequest, Tag, Wanted};
@@ -24,6 +24,9 @@ impl Api {
         let client = self.clients.get(principal, request.headers.get(http::header::USER_AGENT));
         let input = request.input;
         let origin = self.origin(&input.bucket)?;
+        if folders::is_folder(&input.key) {
+            return Err(folders::not_found());
+        }
         refuse_version(input.version_id.as_deref())?;
         let conditions = conditions(
             input.if_match.as_ref(),
@@ -77,6 +80,9 @@ impl Api {
     ) -> S3Result<S3Response<HeadObjectOutput>> {
         let input = request.input;
         let origin = self.origin(&input.bucket)?;
+        if folders::is_folder(&input.key) {
+            return Err(folders::not_found());
+        }
         refuse_version(input.version_id.as_deref())?;
         let conditions = conditions(
             input.if_match.as_ref(),

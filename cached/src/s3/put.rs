@@ -1,5 +1,7 @@
 //! PutObject, DeleteObject and DeleteObjects, and the bodies of writes with their checksums.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -14,7 +16,8 @@ use s3s::dto::{
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
 
 use super::get::tag;
-use super::{Api, errors};
+use super::{Api, errors, folders};
+use crate::origin::Origin;
 use crate::write::{PutCondition, WriteError};
 
 /// Keys that one DeleteObjects may name, as on S3.
@@ -52,6 +55,9 @@ impl Api {
         );
         let checksum = announced.checksum.clone();
         let body = verified(input.body, announced);
+        if folders::is_folder(&input.key) {
+            return folders::put(body).await;
+        }
         let etag = self.engine.put(origin, &input.key, body, attributes, condition).await.map_err(errors::write)?;
         let output = PutObjectOutput {
             e_tag: etag.map(ETag::Strong),
@@ -70,8 +76,15 @@ impl Api {
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let origin = self.origin(&request.input.bucket)?;
-        self.engine.delete(origin, &request.input.key).await.map_err(|error| errors::origin(&error))?;
+        self.delete(origin, &request.input.key).await?;
         Ok(S3Response::with_status(DeleteObjectOutput::default(), http::StatusCode::NO_CONTENT))
+    }
+
+    async fn delete(&self, origin: &Arc<Origin>, key: &str) -> S3Result<()> {
+        if folders::is_folder(key) {
+            return Ok(());
+        }
+        self.engine.delete(origin, key).await.map_err(|error| errors::origin(&error))
     }
 
     pub(super) async fn delete_objects(
@@ -86,7 +99,7 @@ impl Api {
         let keys: Vec<String> = input.delete.objects.into_iter().map(|object| object.key).collect();
         let results: Vec<(String, Result<(), S3Error>)> = futures::stream::iter(keys)
             .map(|key| async move {
-                let deleted = self.engine.delete(origin, &key).await.map_err(|error| errors::origin(&error));
+                let deleted = self.delete(origin, &key).await;
                 (key, deleted)
             })
             .buffered(DELETES_AT_ONCE)

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from . import tables
+from .metastore import Metastore
 from .origin import KEY, SECRET, Origin
 from .trino import TrinoOverS3
 
@@ -39,7 +40,13 @@ class Both:
             part.stop()
 
 
-PARTS = {"s3": s3, "trino": trino}
+def metastore(folder: Path):
+    """A Hive Metastore."""
+    server = Metastore(folder)
+    return server, f"Hive Metastore at {server.url}, its log in {folder / 'hive.log'}"
+
+
+PARTS = {"s3": s3, "metastore": metastore, "trino": trino}
 
 
 def main() -> int:

@@ -1,0 +1,111 @@
+"""Spark SQL in local mode, from pyspark: its tables in a metastore, their files at S3."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from . import origin as origin_module
+from .metastore import jars, site_xml
+from .parts import jar, java
+
+# S3A of the Hadoop version that pyspark has, and the SDK it is compiled against.
+HADOOP_AWS = ("org.apache.hadoop:hadoop-aws:3.5.0", "66bd9eefb938b1a1657487324b63c13df2d8b17164a1dd24e0ef37b905bc5baa")
+AWS_SDK = ("software.amazon.awssdk:bundle:2.35.4", "db4b55f24ad1b4e70f17eb1717a4de76a8dadc5a27d764be7c44ff67b2c1c677")
+ACCELERATOR = (
+    "software.amazon.s3.analyticsaccelerator:analyticsaccelerator-s3:1.3.1",
+    "4959a9747cbb479c73c3ffbcd479bee5b014f8b2880994585a8693fb9d24675e",
+)
+
+
+def s3a_jars() -> list[Path]:
+    """What Hadoop reads `s3a://` with."""
+    return [jar(*HADOOP_AWS), jar(*AWS_SDK), jar(*ACCELERATOR)]
+
+
+def s3a(origin, buckets: dict[str, tuple[str, str, str]] = {}) -> dict:
+    """Hadoop's configuration of S3A: the test's origin for all, and for some `buckets` an (endpoint, key, secret) of
+    their own."""
+    site = {
+        "fs.s3a.endpoint": origin.direct,
+        "fs.s3a.endpoint.region": origin_module.REGION,
+        "fs.s3a.access.key": origin_module.KEY,
+        "fs.s3a.secret.key": origin_module.SECRET,
+        "fs.s3a.path.style.access": "true",
+        "fs.s3a.connection.ssl.enabled": "false",
+        "fs.s3a.aws.credentials.provider": "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
+    }
+    for bucket, (endpoint, key, secret) in buckets.items():
+        site[f"fs.s3a.bucket.{bucket}.endpoint"] = endpoint
+        site[f"fs.s3a.bucket.{bucket}.access.key"] = key
+        site[f"fs.s3a.bucket.{bucket}.secret.key"] = secret
+    return site
+
+
+class Spark:
+    """One Spark session, in a process of its own. `sql` runs a statement in it."""
+
+    def __init__(self, folder: Path, metastore_port: int, hadoop: dict):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "conf").mkdir(exist_ok=True)
+        site = {"hive.metastore.uris": f"thrift://127.0.0.1:{metastore_port}", **hadoop}
+        (folder / "conf" / "hive-site.xml").write_text(site_xml(site))
+        settings = {
+            "spark.master": "local[2]",
+            "spark.driver.memory": "900m",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.extraClassPath": ":".join([str(folder / "conf"), *map(str, s3a_jars())]),
+            "spark.ui.enabled": "false",
+            "spark.sql.catalogImplementation": "hive",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.sql.warehouse.dir": f"{folder}/warehouse",
+            "spark.sql.hive.metastore.sharedPrefixes": "com.amazonaws,software.amazon",
+            # Statistics of a table's files are of no use here, and cost a listing each.
+            "spark.sql.statistics.fallBackToHdfs": "false",
+            "spark.sql.hive.convertMetastoreParquet": "true",
+            **{f"spark.hadoop.{key}": value for key, value in site.items()},
+        }
+        home = jars().parent
+        environment = os.environ | {
+            "JAVA_HOME": str(java(17).parent.parent),
+            "SPARK_HOME": str(home),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_LOCAL_DIRS": str(folder / "local"),
+            "PYSPARK_PYTHON": sys.executable,
+        }
+        self.log = folder / "spark.log"
+        with self.log.open("ab") as errors:
+            self.child = subprocess.Popen(
+                [sys.executable, Path(__file__).with_name("spark_session.py"), json.dumps(settings)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=environment,
+                cwd=folder,
+                text=True,
+            )
+
+    def sql(self, statement: str) -> list[tuple]:
+        """The rows of a statement, which is refused with Spark's own message if it fails."""
+        self.child.stdin.write(json.dumps(statement) + "\n")
+        self.child.stdin.flush()
+        line = self.child.stdout.readline()
+        if not line:
+            raise AssertionError(f"Spark ended\n{self.output()}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise AssertionError(f"{statement}\n{answer['error']}")
+        return [tuple(row) for row in answer["rows"]]
+
+    def output(self, lines: int = 60) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def stop(self):
+        self.child.stdin.close()
+        try:
+            self.child.wait(60)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
