@@ -39,6 +39,8 @@ const FOLLOWED_WITHIN: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The longest pause for the sake of those who read.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Read of an object's end where only some of its columns are wanted: engines begin with no more (Trino: 48 KiB).
+const END_BYTES: u64 = 64 << 10;
 /// After so many bytes what was written is put on disk, so that a crash forgets no more than that.
 const KEEP_EVERY_BYTES: u64 = 256 << 20;
 
@@ -273,8 +275,9 @@ impl Preload {
         if self.is_worn(0) {
             return Ok(());
         }
-        // Where only some columns are wanted, the footer is enough to find out where they are.
-        let wanted = (!columns.are_all()).then(|| ByteRange::new(object.size.saturating_sub(1), object.size));
+        // Where only some columns are wanted, the end is enough to find out where they are.
+        let end = ByteRange::new(object.size.saturating_sub(END_BYTES), object.size);
+        let wanted = (!columns.are_all()).then_some(end);
         let cut = engine.cut(origin, &meta, wanted, Cause::Preload).await.map_err(|error| error.to_string())?;
         // The end of the object, read to see how it is cut, is a block too: the limit may be passed by one for each item
         // that is read at once.

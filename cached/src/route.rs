@@ -32,13 +32,13 @@ pub(crate) struct Columns(Option<Arc<HeldIds>>);
 #[derive(Debug)]
 struct HeldIds {
     ids: HashSet<ColumnId>,
-    byte_share: f64,
+    listed: HeldColumns,
 }
 
 impl Columns {
     fn new(held: &HeldColumns) -> Self {
         let ids = held.columns.iter().map(|name| ColumnId::new(name)).collect();
-        Self(Some(Arc::new(HeldIds { ids, byte_share: held.byte_share })))
+        Self(Some(Arc::new(HeldIds { ids, listed: held.clone() })))
     }
 
     /// Whether all of the item is held, whatever its columns.
@@ -51,9 +51,9 @@ impl Columns {
         self.0.as_ref().is_none_or(|held| column == ColumnId::NONE || held.ids.contains(&column))
     }
 
-    /// What they are, about, of so many bytes.
-    pub(crate) fn bytes_of(&self, bytes: u64) -> u64 {
-        self.0.as_ref().map_or(bytes, |held| (bytes as f64 * held.byte_share).round() as u64)
+    /// What they are, about, of an object that was not cut yet.
+    pub(crate) fn bytes_of(&self, object: u64) -> u64 {
+        self.0.as_ref().map_or(object, |held| held.listed.bytes_of(1, object))
     }
 }
 
@@ -169,7 +169,7 @@ pub(crate) mod tests {
         }
         let columns = table.columns("wh", "t/d=1/f");
         assert!(!columns.are_all() && columns.hold(ColumnId::new("b")) && !columns.hold(ColumnId::new("c")));
-        assert_eq!(columns.bytes_of(1000), 250);
+        assert_eq!((columns.bytes_of(100 << 20), columns.bytes_of(1 << 20)), (25 << 20, 1 << 20));
         assert!(table.columns("wh", "t/d=2/f").are_all());
     }
 

@@ -22,6 +22,10 @@ pub const ITEMS_MAX: usize = 1_000_000;
 /// A document that names more columns than this for one table is refused.
 pub const COLUMNS_MAX: usize = 100_000;
 
+/// Engines read an object of at most this many bytes as a whole, whatever columns they want (Trino: up to 3 MB), so it is held
+/// as a whole.
+pub const WHOLE_OBJECT_BYTES: u64 = 4 << 20;
+
 /// The items to hold, as one night chose them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -67,9 +71,19 @@ pub struct HeldColumns {
 }
 
 impl HeldColumns {
-    /// The bytes that are held of so many of the table's.
-    pub fn bytes_of(&self, bytes: u64) -> u64 {
-        (bytes as f64 * self.byte_share).round() as u64
+    /// What is held of so many objects of the table, and so many bytes together: the share of bytes, and of value. Small
+    /// objects are held as a whole; whether these are is told by their mean.
+    pub fn shares_of(&self, objects: u64, bytes: u64) -> (f64, f64) {
+        if bytes <= objects.saturating_mul(WHOLE_OBJECT_BYTES) {
+            (1.0, 1.0)
+        } else {
+            (self.byte_share, self.value_share)
+        }
+    }
+
+    /// The bytes that are held of so many objects of the table.
+    pub fn bytes_of(&self, objects: u64, bytes: u64) -> u64 {
+        (bytes as f64 * self.shares_of(objects, bytes).0).round() as u64
     }
 }
 
@@ -156,9 +170,9 @@ impl Whitelist {
         self.items.iter().map(|item| item.bytes).sum()
     }
 
-    /// What is held of one of a table's items that has so many bytes.
-    pub fn held_bytes(&self, table: &TableName, bytes: u64) -> u64 {
-        self.columns.get(table).map_or(bytes, |held| held.bytes_of(bytes))
+    /// What is held of one of a table's items that has so many objects and bytes.
+    pub fn held_bytes(&self, table: &TableName, objects: u64, bytes: u64) -> u64 {
+        self.columns.get(table).map_or(bytes, |held| held.bytes_of(objects, bytes))
     }
 
     /// Checks what the types cannot say: numbers that are numbers, locations that are folders, each item once.
@@ -308,8 +322,10 @@ pub(crate) mod tests {
         document.night = NaiveDate::from_ymd_opt(2026, 11, 19).expect("a date");
         let read = Whitelist::parse(&document.to_json()).expect("a sound document");
         assert_eq!(read, document);
-        assert_eq!(read.held_bytes(&"a.b.c".parse().expect("a table"), 1000), 250);
-        assert_eq!(read.held_bytes(&"a.b.other".parse().expect("a table"), 1000), 1000);
+        let held = |table: &str, objects, bytes| read.held_bytes(&table.parse().expect("a table"), objects, bytes);
+        assert_eq!(held("a.b.c", 2, 100 << 20), 25 << 20);
+        assert_eq!(held("a.b.other", 2, 100 << 20), 100 << 20);
+        assert_eq!(held("a.b.c", 50, 100 << 20), 100 << 20, "small objects are held whole");
     }
 
     #[test]

@@ -319,20 +319,20 @@ def test_a_stopped_daemon_ends_its_clients_connections_and_starts_again(site):
         assert proxied.get_table("db", "whole").sd.location == cached(site, "db/whole")
 
 
-def test_ten_thousand_partitions_are_equal_but_for_their_locations(site):
+def test_thousands_of_partitions_are_equal_but_for_their_locations(site):
     with direct(site) as own, through(site) as proxied:
         own.create_table(table("db", "many", f"{site.lake}/db/many", partitioned=True))
         # A hundred folders: that there are two partitions in one is the metastore's own affair.
         place = lambda i: "db/whole/sub" if i % 100 == 0 else f"db/t/dt={PARTITIONS[i % 4]}"  # noqa: E731
-        for begin in range(0, 10_000, 1000):
+        for begin in range(0, 3_000, 1000):
             own.add_partitions(
                 [partition("db", "many", str(i), f"{site.lake}/{place(i)}") for i in range(begin, begin + 1000)]
             )
         hot = tuple(f"db/t/dt={value}" for value in HOT) + ("db/whole/sub",)
         expected = rewritten(site, own.get_partitions("db", "many", -1), hot)
-        assert len(expected) == 10_000
+        assert len(expected) == 3_000
         assert proxied.get_partitions("db", "many", -1) == expected
-        assert repr(expected).count("s3a://warehouse") > 4000
+        assert repr(expected).count("s3a://warehouse") > 1200
         own.drop_table("db", "many", False)
 
 

@@ -60,10 +60,14 @@ impl Layout {
     }
 
     /// The IO time of a request for `range`, by the columns that it read: each has the share that its bytes are of it.
-    /// Requests for the footer alone are of no column.
+    /// Engines read a little more than the footer when they look for it: a request that goes into it is of those chunks alone
+    /// that it has whole.
     pub fn seconds(&self, range: ByteRange) -> Vec<(&str, f64)> {
+        let data_end = self.chunks.values().flatten().map(|chunk| chunk.end).max().unwrap_or(0);
+        let counts = |part: ByteRange, chunk: &ByteRange| range.end <= data_end || part == *chunk;
         let read = |chunks: &[ByteRange]| -> u64 {
-            chunks.iter().filter_map(|chunk| chunk.intersect(range)).map(ByteRange::len).sum()
+            let parts = chunks.iter().filter_map(|chunk| Some((chunk.intersect(range)?, chunk)));
+            parts.filter(|(part, chunk)| counts(*part, chunk)).map(|(part, _)| part.len()).sum()
         };
         let parts: Vec<(&str, u64)> = self
             .chunks
@@ -236,5 +240,7 @@ mod tests {
         assert_eq!(both.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["a", "b"]);
         assert!((both[0].1 - whole / 2.0).abs() < 1e-12 && (both[1].1 - whole / 2.0).abs() < 1e-12);
         assert_eq!(layout.seconds(range(504, 600)), [], "the footer is of no column");
+        assert_eq!(layout.seconds(range(450, 600)), [], "nor is what was read with it");
+        assert_eq!(layout.seconds(range(0, 600)).len(), 2, "a read of the whole object is of all");
     }
 }

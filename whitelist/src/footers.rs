@@ -1,7 +1,7 @@
 //! Footers: where the columns are in some objects of a table, read from the objects themselves.
 //!
 //! Objects of one table are alike, so a few of them speak for all. What cannot be read, or is no Parquet, says nothing: the
-//! night goes on without, and the table is held with all its columns.
+//! night goes on without, and the table is held with all its columns. So do small objects, which engines read whole.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
+use larder_model::whitelist::WHOLE_OBJECT_BYTES;
 use larder_model::{ObjectName, Version};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
@@ -107,6 +108,9 @@ async fn footer_of(buckets: &[CatalogBucket], object: &ObjectName) -> Result<Foo
     let bucket = buckets.iter().find(|bucket| bucket.name == object.bucket).ok_or("its bucket is not configured")?;
     let path = path_of(bucket, &object.key)?;
     let meta = bucket.store.head(&path).await.map_err(|error| error.to_string())?;
+    if meta.size <= WHOLE_OBJECT_BYTES {
+        return Err("it is small, and so is read and held as a whole".to_owned());
+    }
     let version = Version::new(meta.e_tag.as_deref(), meta.size, meta.last_modified);
     let mut wanted = TAIL_BYTES.min(meta.size);
     loop {
@@ -168,17 +172,18 @@ mod tests {
 
     #[tokio::test]
     async fn footers_say_where_columns_are() {
-        let narrow = parquet_of(["Id", "price"], 5000);
+        let narrow = parquet_of(["Id", "price"], 300_000);
         // Its footer is longer than what is read at first.
-        let wide = parquet_of((0..2000).map(|n| format!("c{n:04}")), 10);
-        let objects = [("lake/t/dt=%20x/a.parquet", narrow.clone()), ("lake/t/b", wide), ("lake/t/c", vec![7; 99])];
+        let wide = parquet_of((0..2000).map(|n| format!("c{n:04}")), 400);
+        let objects =
+            [("lake/t/dt=%20x/a.parquet", narrow.clone()), ("lake/t/b", wide), ("lake/t/c", vec![7; 5 << 20])];
         let buckets = bucket(&objects).await;
         let mut footers = Footers::new(&buckets);
         footers.read([object("t/dt=%20x/a.parquet"), object("t/b"), object("t/c"), object("t/gone")]).await;
         let layout = &footers.get(&object("t/dt=%20x/a.parquet")).unwrap().layout;
         let names: Vec<&str> = layout.bytes().map(|(name, _)| name).collect();
         assert_eq!(names, ["id", "price"]);
-        assert!(layout.bytes().all(|(_, bytes)| bytes > 30_000), "{layout:?}");
+        assert!(layout.bytes().all(|(_, bytes)| bytes > 2_000_000), "{layout:?}");
         assert_eq!(layout.seconds(ByteRange::new(0, narrow.len() as u64)).len(), 2);
         assert_eq!(footers.get(&object("t/b")).unwrap().layout.bytes().count(), 2000);
         assert_eq!(footers.get(&object("t/c")), None);

@@ -296,7 +296,7 @@ impl Landing {
             Some(seen) => *seen != listed.fingerprint,
             None => {
                 let held = in_force.items.iter().find(|item| item.item == place.item);
-                let bytes = in_force.held_bytes(&place.item.table, listed.bytes);
+                let bytes = in_force.held_bytes(&place.item.table, listed.objects, listed.bytes);
                 touched || held.is_some_and(|item| (item.bytes, item.objects) != (bytes, listed.objects))
             }
         }

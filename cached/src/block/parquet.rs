@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use larder_model::ByteRange;
+use larder_model::whitelist::WHOLE_OBJECT_BYTES;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 
 use super::{BlockMap, ColumnId};
@@ -30,7 +31,7 @@ pub(crate) fn footer_start(size: u64, last_bytes: &[u8]) -> Option<u64> {
     (length <= FOOTER_BYTES_MAX && start > 0).then_some(start)
 }
 
-/// The map of an object of `size` bytes with this footer. Chunks longer than `block_len` are cut again into equal parts.
+/// The map of an object of `size` bytes with this footer. Of one that is held as a whole no block is of a column alone. Chunks longer than `block_len` are cut again into equal parts.
 /// A block also begins at `tail`, where the engine's own read of the footer began, so that its like finds whole blocks.
 pub(crate) fn block_map(size: u64, footer: &[u8], tail: u64, block_len: u64) -> Option<BlockMap> {
     let footer_start = size.checked_sub(footer.len() as u64)?;
@@ -47,11 +48,17 @@ pub(crate) fn block_map(size: u64, footer: &[u8], tail: u64, block_len: u64) -> 
         starts.extend((0..blocks).map(|n| range.start + n * step));
         columns.resize(starts.len(), column);
     }
-    if tail < footer_start
-        && let Err(at) = starts.binary_search(&tail)
-    {
-        starts.insert(at, tail);
-        columns.insert(at, columns[at - 1]);
+    if tail < footer_start {
+        let at = starts.binary_search(&tail).unwrap_or_else(|at| {
+            starts.insert(at, tail);
+            columns.insert(at, ColumnId::NONE);
+            at
+        });
+        // What is read with the footer is needed as often, whatever column it is of.
+        columns[at..].fill(ColumnId::NONE);
+    }
+    if size <= WHOLE_OBJECT_BYTES {
+        columns.fill(ColumnId::NONE);
     }
     Some(BlockMap::Seams { object_size: size, starts: starts.into(), columns: columns.into(), footer: footer_start })
 }
@@ -158,8 +165,16 @@ mod tests {
     }
 
     #[test]
+    fn of_a_small_object_no_block_is_of_a_column_alone() {
+        let file = file(5, 5_000, 2_000);
+        let map = map(&file, file.len() as u64 - 100, 16 << 10).expect("a map");
+        let blocks: Vec<_> = map.blocks(ByteRange::new(0, file.len() as u64)).collect();
+        assert!(blocks.len() > 10 && blocks.iter().all(|block| map.column(block.start) == ColumnId::NONE));
+    }
+
+    #[test]
     fn a_chunk_shares_no_block_with_another() {
-        let file = file(5, 20_000, 8_000);
+        let file = file(5, 120_000, 48_000);
         let size = file.len() as u64;
         let map = map(&file, size - 100, 16 << 10).expect("a map");
         is_whole(&map, size);
@@ -185,7 +200,9 @@ mod tests {
         let size = file.len() as u64;
         let map = map(&file, size - 60_000, 1 << 20).expect("a map");
         is_whole(&map, size);
-        assert!(map.blocks(ByteRange::new(size - 60_000, size)).next().expect("a block").start == size - 60_000);
+        let read_first: Vec<_> = map.blocks(ByteRange::new(size - 60_000, size)).collect();
+        assert!(read_first[0].start == size - 60_000);
+        assert!(read_first.iter().all(|block| map.column(block.start) == ColumnId::NONE));
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Place {
 
     pub(super) fn found(&self, listed: Listed, in_force: &Whitelist) -> Found {
         let Listed { locations, bytes, objects, .. } = listed;
-        let bytes = in_force.held_bytes(&self.item.table, bytes);
+        let bytes = in_force.held_bytes(&self.item.table, objects, bytes);
         Found { locations, bytes, objects, expected_density: self.expected_density }
     }
 }

@@ -1,8 +1,8 @@
 //! What the list of the night's day earned, beside what the days before said of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use larder_model::{ItemName, TableName, Whitelist, WhitelistItem};
+use larder_model::{ItemName, Whitelist, WhitelistItem};
 
 use super::foresee::Foresight;
 use super::{Night, NightError, NightReport, at};
@@ -22,13 +22,14 @@ impl Night {
         let Some(list) = self.list_of_the_day(report).await? else { return Ok(()) };
         let day = report.night;
         // Of some tables only the columns that are worth it are held, and only their reads can be saved.
-        let share = |table: &TableName| list.columns.get(table).map_or(1.0, |held| held.value_share);
-        let expected = |item: &WhitelistItem| foresight.seconds_on(day, item) * share(&item.item.table);
-        let predicted = list.items.iter().map(|item| (item.item.clone(), expected(item)));
+        let share = |item: &WhitelistItem| foresight.held_share(&list, &item.item);
+        let predicted =
+            list.items.iter().map(|item| (item.item.clone(), foresight.seconds_on(day, item) * share(item)));
         let mut earned = earned(report, foresight, items);
-        let listed: HashSet<&ItemName> = list.items.iter().map(|item| &item.item).collect();
-        for (item, earned) in earned.iter_mut().filter(|(item, _)| listed.contains(item)) {
-            earned.read_seconds *= share(&item.table);
+        for item in &list.items {
+            if let Some(earned) = earned.get_mut(&item.item) {
+                earned.read_seconds *= share(item);
+            }
         }
         let days = item_days(day, predicted, &earned);
         let missed = missed_seconds(&days, earned.iter().filter(|(item, _)| foresight.is_held(item)));

@@ -183,6 +183,17 @@ impl Foresight {
         reads * value_seconds(one, self.origin, self.ssd)
     }
 
+    /// The share of an item's value that a list holds, by the columns that it names.
+    pub(super) fn held_share(&self, list: &Whitelist, item: &ItemName) -> f64 {
+        let sizes = self.whole.get(item).map(|whole| (whole.requests, whole.bytes));
+        match (list.columns.get(&item.table), sizes) {
+            (Some(held), Some((requests, bytes))) => {
+                held.shares_of(requests.min(bytes.div_ceil(REQUEST_BYTES)), bytes).1
+            }
+            _ => 1.0,
+        }
+    }
+
     /// Whether a bucket holds an item.
     pub(super) fn is_held(&self, item: &ItemName) -> bool {
         self.whole.contains_key(item)

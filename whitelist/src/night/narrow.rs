@@ -65,7 +65,7 @@ pub(super) fn choose(
         };
         let next: BTreeMap<TableName, HeldColumns> = known.iter().filter_map(of_table).collect();
         if turn == TURNS_MAX || next == narrow {
-            explain(weighed, &narrow);
+            explain(weighed, &whole, &narrow);
             return Narrowed { choice, wear_price, columns: narrow };
         }
         narrow = next;
@@ -98,8 +98,9 @@ fn is_pinned(candidate: &&Candidate) -> bool {
 fn weigh_with(weighed: &mut Weighed, whole: &[Whole], narrow: &BTreeMap<TableName, HeldColumns>, origin: IoSpeed) {
     for ((candidate, facts), whole) in weighed.candidates.iter_mut().zip(&weighed.facts).zip(whole) {
         let held = narrow.get(&candidate.item.table);
-        candidate.bytes = held.map_or(whole.bytes, |held| held.bytes_of(whole.bytes));
-        candidate.value_seconds = whole.value_seconds * held.map_or(1.0, |held| held.value_share);
+        candidate.bytes = held.map_or(whole.bytes, |held| held.bytes_of(facts.objects, whole.bytes));
+        let share = held.map_or(1.0, |held| held.shares_of(facts.objects, whole.bytes).1);
+        candidate.value_seconds = whole.value_seconds * share;
         candidate.load_seconds = load_seconds(facts.objects, candidate.bytes, origin);
     }
 }
@@ -119,14 +120,16 @@ fn densities<'w>(weighed: &'w Weighed, whole: &[Whole], choice: &Choice) -> Hash
 }
 
 /// Says of each item which part of it is weighed.
-fn explain(weighed: &mut Weighed, narrow: &BTreeMap<TableName, HeldColumns>) {
-    for (candidate, facts) in weighed.candidates.iter().zip(&mut weighed.facts) {
-        if let Some(held) = narrow.get(&candidate.item.table).filter(|_| !facts.factors.is_empty()) {
+fn explain(weighed: &mut Weighed, whole: &[Whole], narrow: &BTreeMap<TableName, HeldColumns>) {
+    for ((candidate, facts), whole) in weighed.candidates.iter().zip(&mut weighed.facts).zip(whole) {
+        let Some(held) = narrow.get(&candidate.item.table).filter(|_| !facts.factors.is_empty()) else { continue };
+        let (byte_share, value_share) = held.shares_of(facts.objects, whole.bytes);
+        if byte_share < 1.0 {
             let columns = held.columns.len() as f64;
             facts.factors.extend([
                 Factor::new("columns", columns, "columns", "so many of its table's are worth their room"),
-                Factor::new("columns_byte_share", held.byte_share, "", "what these are of its bytes"),
-                Factor::new("columns_value_share", held.value_share, "", "what these are of its value"),
+                Factor::new("columns_byte_share", byte_share, "", "what these are of its bytes"),
+                Factor::new("columns_value_share", value_share, "", "what these are of its value"),
             ]);
         }
     }
@@ -138,18 +141,20 @@ mod tests {
     use super::*;
     use crate::choice::{Caps, Ruling};
 
+    const MB: u64 = 1_000_000;
     const ORIGIN: IoSpeed = IoSpeed { overhead_seconds: 0.0, bytes_per_second: f64::INFINITY };
 
     fn weighed(items: &[(&str, u64, f64)]) -> Weighed {
         let candidate = |(item, bytes, value_seconds): &(&str, u64, f64)| Candidate {
             item: item.parse().unwrap(),
-            bytes: *bytes,
+            bytes: *bytes * MB,
             value_seconds: *value_seconds,
             load_seconds: 0.0,
             held: false,
             ruling: None,
         };
-        let facts = |_: &_| Facts { factors: vec![Factor::new("requests", 1.0, "", "")], ..Facts::default() };
+        let facts =
+            |_: &_| Facts { objects: 1, factors: vec![Factor::new("requests", 1.0, "", "")], ..Facts::default() };
         Weighed { candidates: items.iter().map(candidate).collect(), facts: items.iter().map(facts).collect() }
     }
 
@@ -161,8 +166,8 @@ mod tests {
         [("a.b.wide".parse().unwrap(), wide)].into()
     }
 
-    fn limits(budget_bytes: u64) -> Limits {
-        Limits { budget_bytes, write_bytes_max: u64::MAX, caps: Caps::default() }
+    fn limits(budget: u64) -> Limits {
+        Limits { budget_bytes: budget * MB, write_bytes_max: u64::MAX, caps: Caps::default() }
     }
 
     fn taken(weighed: &Weighed, narrowed: &Narrowed) -> Vec<String> {
@@ -182,7 +187,7 @@ mod tests {
         let narrowed = choose(&mut items, &columns(), None, ORIGIN, &limits(210));
         assert_eq!(taken(&items, &narrowed), ["a.b.wide/d=1", "a.b.wide/d=2"]);
         assert_eq!(held_of(&narrowed), ["hot"]);
-        assert_eq!(narrowed.choice.taken_bytes, 200);
+        assert_eq!(narrowed.choice.taken_bytes, 200 * MB);
         assert!((narrowed.choice.taken_value_seconds - 0.9 * 19.0).abs() < 1e-9);
         let factors: Vec<&str> = items.facts[0].factors.iter().map(|factor| factor.name.as_str()).collect();
         assert!(factors.contains(&"columns_value_share"), "{factors:?}");
@@ -194,7 +199,16 @@ mod tests {
         let mut items = weighed(&[("a.b.wide/d=1", 1000, 10.0), ("a.b.t", 100, 0.5)]);
         let narrowed = choose(&mut items, &columns(), None, ORIGIN, &limits(10_000));
         assert_eq!(held_of(&narrowed), ["cool", "hot"]);
-        assert_eq!(narrowed.choice.taken_bytes, 300 + 100);
+        assert_eq!(narrowed.choice.taken_bytes, (300 + 100) * MB);
+    }
+
+    #[test]
+    fn an_item_of_small_objects_is_held_as_a_whole() {
+        let mut items = weighed(&[("a.b.wide/d=1", 1000, 10.0), ("a.b.wide/d=2", 1000, 9.0)]);
+        items.facts[1].objects = 1000;
+        let narrowed = choose(&mut items, &columns(), None, ORIGIN, &limits(1100));
+        assert_eq!((held_of(&narrowed), narrowed.choice.taken_bytes), (vec!["hot".to_owned()], 1100 * MB));
+        assert!((narrowed.choice.taken_value_seconds - (0.9 * 10.0 + 9.0)).abs() < 1e-9);
     }
 
     #[test]
@@ -203,7 +217,7 @@ mod tests {
         items.candidates[1].ruling =
             Some(Ruling { kind: RulingKind::Pin, by: "ana".into(), because: "the board".into() });
         let narrowed = choose(&mut items, &columns(), None, ORIGIN, &limits(2000));
-        assert_eq!((held_of(&narrowed).len(), narrowed.choice.taken_bytes), (0, 2000));
+        assert_eq!((held_of(&narrowed).len(), narrowed.choice.taken_bytes), (0, 2000 * MB));
     }
 
     #[test]

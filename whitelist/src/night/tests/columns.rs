@@ -11,7 +11,7 @@ const COLUMNS: [&str; 8] = ["id", "price", "note", "c3", "c4", "c5", "c6", "c7"]
 /// Two partitions of eight columns each, and a budget for a little over one of them.
 async fn wide() -> (World, u64) {
     let world = World::new().await;
-    let file = parquet_of(COLUMNS, 50_000);
+    let file = parquet_of(COLUMNS, 100_000);
     for d in 1..=2 {
         let path = ObjectPath::from(format!("raw/db/wide/d={d}/f.parquet"));
         world.origin.put(&path, file.clone().into()).await.unwrap();
@@ -102,7 +102,7 @@ async fn ranges_of_another_version_say_nothing_of_columns() {
     log_reads(&world, "2026-11-19", size, 20).await;
     for d in 1..=2 {
         let path = ObjectPath::from(format!("raw/db/wide/d={d}/f.parquet"));
-        world.origin.put(&path, parquet_of(COLUMNS, 50_001).into()).await.unwrap();
+        world.origin.put(&path, parquet_of(COLUMNS, 100_001).into()).await.unwrap();
     }
     world.run("2026-11-19").await;
     let list = list(&world).await;
