@@ -8,6 +8,7 @@ from pathlib import Path
 
 import requests
 from trino.dbapi import connect
+from trino.exceptions import TrinoQueryError
 
 from . import parts, tables
 from .origin import KEY, REGION, SECRET, Origin, Relay
@@ -123,11 +124,21 @@ class Trino:
         self.process.stop(60)
 
     def rows(self, statement: str, catalog: str = "tpch", **session) -> list[list]:
-        """The rows of a statement, which must succeed. Tables without a catalog are those of `catalog`.tpch."""
-        with contextlib.closing(
-            connect("127.0.0.1", self.port, user="ann", catalog=catalog, schema="tpch", session_properties=session)
-        ) as connection:
-            return connection.cursor().execute(statement).fetchall()
+        """The rows of a statement, which must succeed. Tables without a catalog are those of `catalog`.tpch.
+
+        On a busy machine the only node may for a moment not be known to have a catalog. A statement that finds no node
+        has not begun, and is asked again."""
+        deadline = time.monotonic() + 60
+        while True:
+            with contextlib.closing(
+                connect("127.0.0.1", self.port, user="ann", catalog=catalog, schema="tpch", session_properties=session)
+            ) as connection:
+                try:
+                    return connection.cursor().execute(statement).fetchall()
+                except TrinoQueryError as error:
+                    if error.error_name != "NO_NODES_AVAILABLE" or time.monotonic() > deadline:
+                        raise
+            time.sleep(0.5)
 
     def is_running(self, text: str) -> bool:
         """Whether a statement with this text is at work."""
