@@ -222,9 +222,15 @@ def test_the_mapping_is_polled_by_http_too_where_larder_always_answers(trino, or
     answer = requests.get(url, timeout=10)
     assert answer.json() == json.loads(trino.mapping.read_text())
     assert requests.get(url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=10).status_code == 304
-    trino.rows(revenue(1997), "uri")
+
+    def by_uri() -> list[list]:
+        # Trino 476's own HTTP client now and then loses a race with itself over a new connection (a NullPointerException
+        # in Jetty's pool). With it fails the refresh, and with that the query, before it has read anything.
+        return wait_until(lambda: trino.rows(revenue(1997), "uri"), 60, "rows by the mapping's address")
+
+    by_uri()
     counted = Counted(trino, origin, larder)
-    assert trino.rows(revenue(1997), "uri") == trino.rows(revenue(1997), "direct")
+    assert by_uri() == trino.rows(revenue(1997), "direct")
     assert counted.sent > 0 and counted.trino == 0
     # Why the file is advised: what Trino cannot refresh it does without, and its queries too.
     larder.kill()
