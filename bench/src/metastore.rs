@@ -122,7 +122,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     write!(text, "\n{verdicts}")?;
     let how = format!(
         "{} calls of get_table and {} answers of {} partitions each way, in turn on one connection each, every location \
-         rewritten; medians. The metastore is that of `./test part metastore`",
+         rewritten; medians. The metastore is that of `./test part metastore`, its address given by `--metastore`",
         settings.calls, settings.rounds, settings.partitions
     );
     show(&text, "metastore", "## The metastore proxy", settings.record.then_some(how.as_str()))
