@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use larder_cached::{BucketSettings, CacheSettings, S3Settings};
 use larder_planner_hook::HookSettings;
+use larder_planner_hook::iceberg::IcebergSettings;
 use larder_planner_hook::metastore::MetastoreSettings;
 use larder_whitelist::{NightlySettings, StoreSettings};
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ pub(crate) struct Config {
     pub(crate) hook: HookSettings,
     pub(crate) logs: LogSettings,
     pub(crate) metastore: MetastoreSettings,
+    pub(crate) iceberg: IcebergSettings,
 }
 
 /// `[admin]`: API, dashboard and metrics.
@@ -264,6 +266,14 @@ rate = "200MiB/s"
             ("[metastore]\nupstream = [\"hms:9083\"]\n".to_owned(), "line 2:", "`hms:9083`"),
             ("[metastore]\nscheme = \"hdfs\"\n".to_owned(), "line 2:", "s3a"),
             ("[metastore]\nstall = \"1ms\"\n".to_owned(), "line 2:", "too short"),
+            ("[iceberg]\nlisten = \"127.0.0.1:8181\"\n".to_owned(), "line 1:", "http://catalog:8181"),
+            ("[iceberg]\nupstream = \"catalog:8181\"\n".to_owned(), "line 2:", "`catalog:8181`"),
+            ("[iceberg]\nrequests_max = 0\n".to_owned(), "line 2:", "at least 1"),
+            (
+                "[iceberg]\nlisten = \"127.0.0.1:8181\"\nupstream = \"http://c:1\"\n".to_owned(),
+                "line 2:",
+                "`key` of [hook]",
+            ),
         ];
         for (text, line, names) in cases {
             let problem = problems(&text);

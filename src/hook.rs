@@ -6,13 +6,15 @@
 pub(crate) mod file;
 pub(crate) mod guard;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use larder_cached::{BucketSettings, KeySettings};
 use larder_model::{Location, Whitelist};
-use larder_planner_hook::{InForce, Mapping, MappingOptions, Mappings};
+use larder_planner_hook::iceberg::IcebergProxy;
+use larder_planner_hook::{InForce, Mapping, MappingOptions, Mappings, ResolveState, S3Access};
 use larder_whitelist::Store;
 use larder_whitelist::store::CatalogItem;
 use tokio::sync::watch;
@@ -20,13 +22,28 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 
-/// Whether a bucket can be in Trino's mapping, for this key; the error says in words why not.
-pub(crate) fn mappable(bucket: &BucketSettings, key: &KeySettings) -> Result<(), String> {
-    larder_planner_hook::mappable(&bucket.name, &bucket.origin)?;
-    if key.buckets.iter().any(|opened| opened == "*" || *opened == bucket.name) {
+/// Whether engines can read a bucket through Larder with this key by the storage's own URLs, as Trino's mapping and the
+/// Iceberg proxy want it; the error says in words why not.
+pub(crate) fn keeps_urls(bucket: &BucketSettings, key: &KeySettings) -> Result<(), String> {
+    larder_planner_hook::keeps_urls(&bucket.name, &bucket.origin)?;
+    if opens(key, bucket) {
         return Ok(());
     }
-    Err(format!("Trino's mapping leaves bucket `{}` out: key `{}` does not open it", bucket.name, key.id))
+    Err(format!("bucket `{}`: key `{}` does not open it", bucket.name, key.id))
+}
+
+fn opens(key: &KeySettings, bucket: &BucketSettings) -> bool {
+    key.buckets.iter().any(|opened| opened == "*" || *opened == bucket.name)
+}
+
+/// What engines are told, and the buckets for which they are told it; `None` where there is no key to tell.
+fn told(config: &Config, endpoint: &str) -> Result<Option<(S3Access, HashSet<String>)>> {
+    let Some(key) = config.s3.keys.iter().find(|key| Some(&key.id) == config.hook.key.as_ref()) else {
+        return Ok(None);
+    };
+    let access = S3Access { endpoint: endpoint.to_owned(), key: key.id.clone(), secret: key.read_secret()? };
+    let buckets = config.buckets.iter().filter(|bucket| keeps_urls(bucket, key).is_ok());
+    Ok(Some((access, buckets.map(|bucket| bucket.name.clone()).collect())))
 }
 
 /// The S3 endpoint's URL, as engines reach it.
@@ -42,18 +59,26 @@ pub(crate) fn endpoint(config: &Config, s3: SocketAddr) -> String {
 
 /// The mappings of a configuration, with nothing in force yet.
 pub(crate) fn mappings(config: &Config, endpoint: &str) -> Result<Mappings> {
-    let Some(key) = config.s3.keys.iter().find(|key| Some(&key.id) == config.hook.key.as_ref()) else {
-        return Ok(Mappings::new(None, Default::default(), None));
+    let Some((access, buckets)) = told(config, endpoint)? else {
+        return Ok(Mappings::new(None, HashSet::new(), None));
     };
-    let options = MappingOptions {
-        endpoint: endpoint.to_owned(),
-        access_key: key.id.clone(),
-        secret_key: key.read_secret()?,
-        entries_max: config.hook.mapping_entries_max,
-    };
-    let buckets = config.buckets.iter().filter(|bucket| mappable(bucket, key).is_ok());
-    let buckets = buckets.map(|bucket| bucket.name.clone()).collect();
+    let options = MappingOptions { access, entries_max: config.hook.mapping_entries_max };
     Ok(Mappings::new(Some(options), buckets, config.hook.token.clone()))
+}
+
+/// The proxy in front of the Iceberg catalog of a configuration.
+pub(crate) fn iceberg(
+    config: &Config,
+    endpoint: &str,
+    resolve: ResolveState,
+    stop: CancellationToken,
+) -> Result<IcebergProxy> {
+    let (access, buckets) = told(config, endpoint)?.context("[iceberg] wants a `key` in [hook]")?;
+    let opens_all = |key: &&KeySettings| {
+        config.buckets.iter().filter(|bucket| buckets.contains(&bucket.name)).all(|bucket| opens(key, bucket))
+    };
+    let known_keys: Vec<String> = config.s3.keys.iter().filter(opens_all).map(|key| key.id.clone()).collect();
+    Ok(IcebergProxy::new(&config.iceberg, resolve, access, buckets, known_keys, stop)?)
 }
 
 /// Keeps the mappings up to date with the whitelist until `stop`, and leaves the default entry behind.

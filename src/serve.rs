@@ -43,6 +43,8 @@ pub(crate) struct Parts {
     pub(crate) admin: TcpListener,
     /// For the metastore proxy, where one is configured.
     pub(crate) metastore: Option<TcpListener>,
+    /// For the proxy of the Iceberg catalog, where one is configured.
+    pub(crate) iceberg: Option<TcpListener>,
     /// How often the store is asked for a new whitelist.
     pub(crate) follow_every: Duration,
     /// Whether the daemon runs nights by `nightly.schedule`.
@@ -65,7 +67,7 @@ pub(crate) struct Daemon {
 
 /// Starts a daemon. What it needs and cannot have is an error that names it; nothing is left running then.
 pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
-    let Parts { config, origins, clock, s3, admin, metastore, follow_every, runs_nights, grace } = parts;
+    let Parts { config, origins, clock, s3, admin, metastore, iceberg, follow_every, runs_nights, grace } = parts;
     let (s3_address, admin_address) = (s3.local_addr()?, admin.local_addr()?);
     let admin_url = format!("http://{admin_address}");
     let stop = CancellationToken::new();
@@ -93,7 +95,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
             origin: origin.url().to_owned(),
             rules: origin.rules().clone(),
         }),
-        endpoint,
+        endpoint.clone(),
         config.cache.admit == larder_cached::Admit::All,
         Arc::clone(&healthy),
     );
@@ -101,6 +103,10 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         let proxy = MetastoreProxy::new(&config.metastore, resolve.clone(), Arc::clone(&clock), stop.clone());
         (listener, proxy)
     });
+    let iceberg = match iceberg {
+        Some(listener) => Some((listener, hook::iceberg(&config, &endpoint, resolve.clone(), stop.clone())?)),
+        None => None,
+    };
     let touched = TouchedItems::new(event_buckets(&origins));
     let state = ApiState {
         store: store.clone(),
@@ -114,8 +120,12 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         .merge(larder_planner_hook::router(resolve))
         .merge(larder_planner_hook::mappings_router(mappings.clone()));
     let (api, openapi) = OpenApiRouter::with_openapi(description()).nest("/api/v1", api).split_for_parts();
-    let metastore_metrics = metastore.as_ref().map(|(_, proxy)| proxy.metrics());
-    let health = Health { engine: Arc::clone(&engine), store: store.clone(), metastore: metastore_metrics };
+    let health = Health {
+        engine: Arc::clone(&engine),
+        store: store.clone(),
+        metastore: metastore.as_ref().map(|(_, proxy)| proxy.metrics()),
+        iceberg: iceberg.as_ref().map(|(_, proxy)| proxy.metrics()),
+    };
     let pages = health::router(health).merge(api).merge(larder_web::router(openapi));
 
     let mut tasks = Vec::new();
@@ -159,6 +169,10 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     if let Some((listener, proxy)) = metastore {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tasks.push(("the metastore proxy", tokio::spawn(proxy.serve(listener, grace))));
+    }
+    if let Some((listener, proxy)) = iceberg {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        tasks.push(("the iceberg proxy", tokio::spawn(proxy.serve(listener, grace))));
     }
     tasks.push((
         "the heartbeat",

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use larder_model::{ByteSize, TablePrefix};
+use larder_model::{ByteSize, TablePrefix, duration_text};
 use serde::{Deserialize, Serialize};
 
 /// `[s3]`: the endpoint that engines talk to.
@@ -25,7 +25,7 @@ pub struct S3Settings {
     /// Requests beyond this that are in flight at once are answered 503 SlowDown.
     pub requests_max: usize,
     /// A client that takes nothing of its answer for this long, or sends nothing of its body, is left.
-    #[serde(with = "humantime_text")]
+    #[serde(with = "duration_text")]
     pub stall: Duration,
 }
 
@@ -224,13 +224,13 @@ pub struct BucketSettings {
     #[serde(default)]
     pub tables: Vec<TablePrefix>,
     /// How long a listing may be reused. Writes through Larder end it early. Zero passes every listing through.
-    #[serde(default, with = "humantime_text")]
+    #[serde(default, with = "duration_text")]
     pub list_cache: Duration,
     /// Requests of fills that may be under way at the origin at once; more wait.
     #[serde(default = "BucketSettings::fills_max_default")]
     pub fills_max: usize,
     /// When the origin sends nothing of an answer for this long, the request has failed.
-    #[serde(default = "BucketSettings::stall_default", with = "humantime_text")]
+    #[serde(default = "BucketSettings::stall_default", with = "duration_text")]
     pub stall: Duration,
     /// Engines, as the access log names them, whose direct reads are answered with a redirect to a presigned URL of the
     /// origin; `*` is all.
@@ -277,7 +277,7 @@ pub enum Consistency {
     /// Objects never change: never ask again.
     Immutable,
     /// Ask when what is known is older than this.
-    Revalidate(#[serde(with = "humantime_text")] Duration),
+    Revalidate(#[serde(with = "duration_text")] Duration),
     /// Ask on every read.
     Strict,
 }
@@ -296,23 +296,6 @@ impl Consistency {
             Self::Revalidate(limit) => age <= limit,
             Self::Strict => false,
         }
-    }
-}
-
-/// Durations as people write them: `60s`, `3h`, `30d`.
-mod humantime_text {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text)
-            .map_err(|error| serde::de::Error::custom(format!("`{text}` is not a duration such as `60s`: {error}")))
-    }
-
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(*duration))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod access;
 pub mod admin;
 pub mod attribution;
 pub mod clock;
+pub mod duration_text;
 pub mod event;
 pub mod io_time;
 pub mod object;

@@ -11,41 +11,15 @@ use bytes::Bytes;
 use larder_model::{Location, Whitelist, WhitelistItem};
 use serde::Serialize;
 
+use crate::access::S3Access;
+
 /// Who answers Trino at Larder's S3 endpoint, and how much it is told.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct MappingOptions {
-    /// The URL of Larder's S3 endpoint, as Trino reaches it.
-    pub endpoint: String,
-    /// The key that Trino signs with there.
-    pub access_key: String,
-    /// Its secret.
-    pub secret_key: String,
+    /// The endpoint, and what Trino signs with there.
+    pub access: S3Access,
     /// At most so many prefixes, the most valuable: Trino tries one after the other whenever it opens a file.
     pub entries_max: usize,
-}
-
-/// Without the secret.
-impl std::fmt::Debug for MappingOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { endpoint, access_key, entries_max, .. } = self;
-        write!(f, "MappingOptions {{ {endpoint}, {access_key}, {entries_max} }}")
-    }
-}
-
-/// Whether a bucket can be in a mapping: Larder must serve the storage's S3 bucket whole and by the storage's own name.
-/// The error says in words why not.
-pub fn mappable(name: &str, origin: &str) -> Result<(), String> {
-    let Some(path) = origin.strip_prefix("s3://") else {
-        return Err(format!("Trino's mapping leaves bucket `{name}` out: its origin `{origin}` is not on S3"));
-    };
-    if path.trim_end_matches('/') == name {
-        return Ok(());
-    }
-    let bucket = path.split('/').next().unwrap_or_default();
-    Err(format!(
-        "Trino's mapping leaves bucket `{name}` out: Trino keeps the storage's own bucket and keys, so write \
-         name = \"{bucket}\", origin = \"s3://{bucket}\""
-    ))
 }
 
 /// A mapping as Trino reads it.
@@ -86,8 +60,8 @@ impl Mapping {
         Self::render(&[], 0, None)
     }
 
-    /// The mapping of a whitelist. `buckets` are those that are [`mappable`]. `known` are the folders that the storage is
-    /// known to hold: a table that is whitelisted in each of its folders becomes one prefix.
+    /// The mapping of a whitelist. `buckets` are those that [keep the storage's URLs](crate::keeps_urls). `known` are the
+    /// folders that the storage is known to hold: a table that is whitelisted in each of its folders becomes one prefix.
     pub fn of(whitelist: &Whitelist, known: &[Location], buckets: &HashSet<String>, options: &MappingOptions) -> Self {
         let (prefixes, left_out) = prefixes(whitelist, known, buckets, options.entries_max);
         Self::render(&prefixes, left_out, Some(options))
@@ -96,9 +70,9 @@ impl Mapping {
     fn render(prefixes: &[String], left_out: usize, options: Option<&MappingOptions>) -> Self {
         let entry = |prefix| Entry {
             prefix: Some(prefix),
-            endpoint: options.map(|options| options.endpoint.as_str()),
-            access_key: options.map(|options| options.access_key.as_str()),
-            secret_key: options.map(|options| options.secret_key.as_str()),
+            endpoint: options.map(|options| options.access.endpoint.as_str()),
+            access_key: options.map(|options| options.access.key.as_str()),
+            secret_key: options.map(|options| options.access.secret.as_str()),
             use_cluster_default: None,
         };
         // Without an entry that matches everything, Trino denies access to all that no other matches.
@@ -201,12 +175,8 @@ pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn options(entries_max: usize) -> MappingOptions {
-        MappingOptions {
-            endpoint: "http://127.0.0.1:9000".into(),
-            access_key: "K".into(),
-            secret_key: "S\"".into(),
-            entries_max,
-        }
+        let access = S3Access { endpoint: "http://127.0.0.1:9000".into(), key: "K".into(), secret: "S\"".into() };
+        MappingOptions { access, entries_max }
     }
 
     fn whitelist(items: &[(&str, &[&str], f64)]) -> Whitelist {
@@ -324,18 +294,5 @@ pub(crate) mod tests {
     fn without_a_whitelist_everything_goes_where_it_went_before() {
         assert_eq!(Mapping::unmapped().json, r#"{"mappings":[{"useClusterDefault":true}]}"#);
         assert_eq!(map(&[], 10), Mapping::unmapped());
-    }
-
-    #[test]
-    fn only_whole_buckets_of_their_own_name_can_be_mapped() {
-        assert_eq!(mappable("raw", "s3://raw"), Ok(()));
-        assert_eq!(mappable("raw", "s3://raw/"), Ok(()));
-        for (name, origin) in [("warehouse", "s3://raw/hive"), ("raw", "s3://raw/raw"), ("warehouse", "s3://raw")] {
-            let why = mappable(name, origin).expect_err(origin);
-            assert!(why.contains("name = \"raw\", origin = \"s3://raw\""), "{why}");
-        }
-        for origin in ["gs://raw", "hdfs://nn:8020/raw", "file:///raw"] {
-            assert!(mappable("raw", origin).expect_err(origin).contains("not on S3"));
-        }
     }
 }

@@ -38,7 +38,8 @@ pub struct InForce {
 }
 
 impl Mappings {
-    /// Begins with the default entry only. `buckets` are those that are [`mappable`](crate::mapping::mappable). With a
+    /// Begins with the default entry only. `buckets` are those that [keep the storage's
+    /// URLs](crate::keeps_urls). With a
     /// `token`, only who says it is answered.
     pub fn new(options: Option<MappingOptions>, buckets: HashSet<String>, token: Option<String>) -> Self {
         let in_force = watch::Sender::new(InForce { version: 0, mapping: Mapping::unmapped() });

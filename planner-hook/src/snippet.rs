@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use larder_model::Whitelist;
 
-use crate::mapping::{mappable, prefixes};
+use crate::access::keeps_urls;
+use crate::mapping::prefixes;
 
 /// An engine that snippets are made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +110,7 @@ fn spark(parts: &SnippetParts<'_>) -> String {
 
 fn duckdb(parts: &SnippetParts<'_>) -> String {
     let (own_name, alias): (Vec<_>, Vec<_>) =
-        parts.buckets.iter().partition(|(name, origin)| mappable(name, origin).is_ok());
+        parts.buckets.iter().partition(|(name, origin)| keeps_urls(name, origin).is_ok());
     let mut text = "-- A secret with the longest scope that begins a path wins.\n".to_owned();
     let mut number = 0;
     let mut secret = |scope: &str| {

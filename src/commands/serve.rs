@@ -30,6 +30,7 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     }
     let mut config = loaded.config;
     let metastore = config.metastore.listen.map(|address| listen("[metastore] listen", address)).transpose()?;
+    let iceberg = config.iceberg.listen.map(|address| listen("[iceberg] listen", address)).transpose()?;
     let s3 = listen("[s3] listen", config.s3.listen)?;
     let admin = listen("[admin] listen", config.admin.listen)?;
     if config.s3.keys.is_empty() {
@@ -56,6 +57,7 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
         s3,
         admin,
         metastore,
+        iceberg,
         follow_every: FOLLOW_EVERY,
         runs_nights: true,
         grace: Duration::from_secs(args.grace),

@@ -43,6 +43,13 @@ pub(super) fn errors(config: &Config) -> Problems {
     for (key, text) in config.metastore.problems() {
         say(&format!("metastore.{key}"), text);
     }
+    for (key, text) in config.iceberg.problems() {
+        say(&format!("iceberg.{key}"), text);
+    }
+    if config.iceberg.listen.is_some() && config.hook.key.is_none() {
+        let text = "engines are told how to sign: name one of [[s3.keys]] as `key` of [hook]";
+        say("iceberg.listen", text.to_owned());
+    }
     errors
 }
 
@@ -212,7 +219,7 @@ pub(super) fn warnings(config: &Config) -> Problems {
         );
         warnings.push(("nightly.budget".to_owned(), text));
     }
-    mapping_warnings(config, &mut warnings);
+    told_warnings(config, &mut warnings);
     if config.metastore.listen.is_some() {
         let origins: Vec<(&str, &str)> =
             config.buckets.iter().map(|bucket| (bucket.name.as_str(), bucket.origin.as_str())).collect();
@@ -229,16 +236,17 @@ pub(super) fn warnings(config: &Config) -> Problems {
     warnings
 }
 
-/// What Trino's mapping will not hold, or not let it do.
-fn mapping_warnings(config: &Config, warnings: &mut Problems) {
+/// What engines that are told Larder's endpoint will not read through it, or not write.
+fn told_warnings(config: &Config, warnings: &mut Problems) {
     let Some(key) = config.s3.keys.iter().find(|key| Some(&key.id) == config.hook.key.as_ref()) else { return };
     for (i, bucket) in config.buckets.iter().enumerate() {
-        if let Err(text) = crate::hook::mappable(bucket, key) {
+        if let Err(text) = crate::hook::keeps_urls(bucket, key) {
+            let text = format!("Trino's mapping and the Iceberg proxy leave this out: {text}");
             warnings.push((format!("bucket.{i}"), text));
         }
     }
     if key.access == Access::Read {
-        let text = format!("key `{}` is not `write`: Trino's writes to whitelisted partitions will be refused", key.id);
+        let text = format!("key `{}` is not `write`: engines' writes to what is whitelisted will be refused", key.id);
         warnings.push(("hook.key".to_owned(), text));
     }
 }

@@ -68,6 +68,7 @@ impl Daemon {
             s3: listen(config.s3.listen.port())?,
             admin: listen(config.admin.listen.port())?,
             metastore: None,
+            iceberg: None,
             follow_every: FOLLOW_EVERY,
             // The demo runs each night itself, when its day is over.
             runs_nights: false,

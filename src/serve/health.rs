@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, routing};
 use larder_cached::Engine;
 use larder_model::admin::TierState;
+use larder_planner_hook::iceberg::IcebergMetrics;
 use larder_planner_hook::metastore::MetastoreMetrics;
 use larder_whitelist::Store;
 use serde::Serialize;
@@ -23,6 +24,8 @@ pub(super) struct Health {
     pub(super) store: Store,
     /// Of the metastore proxy, where there is one.
     pub(super) metastore: Option<Arc<MetastoreMetrics>>,
+    /// Of the proxy of the Iceberg catalog, where there is one.
+    pub(super) iceberg: Option<Arc<IcebergMetrics>>,
 }
 
 pub(super) fn router(health: Health) -> Router {
@@ -83,8 +86,9 @@ async fn readyz(State(health): State<Health>) -> Response {
 async fn metrics(State(health): State<Health>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let metastore = health.metastore.map(|metrics| metrics.text()).unwrap_or_default();
+    let iceberg = health.iceberg.map(|metrics| metrics.text()).unwrap_or_default();
     // The data path's text has the line that ends all.
-    ([(header::CONTENT_TYPE, kind)], metastore + &health.engine.metrics_text()).into_response()
+    ([(header::CONTENT_TYPE, kind)], metastore + &iceberg + &health.engine.metrics_text()).into_response()
 }
 
 #[cfg(test)]
@@ -121,7 +125,7 @@ mod tests {
         });
         let url = format!("sqlite://{}", folder.join("larder.db").display());
         let store = Store::open(&StoreSettings { url }).await.expect("a store");
-        Health { engine: engine.await.expect("an engine"), store, metastore: None }
+        Health { engine: engine.await.expect("an engine"), store, metastore: None, iceberg: None }
     }
 
     async fn ask(health: &Health) -> (StatusCode, serde_json::Value) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder_model::{ByteRate, ByteSize};
+use larder_model::{ByteRate, ByteSize, duration_text};
 use serde::{Deserialize, Serialize};
 
 use crate::choice::{Cap, CapOf, Caps, TablePattern};
@@ -28,19 +28,19 @@ pub struct NightlySettings {
     /// When the daemon runs a night, as a cron pattern in UTC. Empty: never; cron or a person runs `larder nightly`.
     pub schedule: String,
     /// How far back reads count.
-    #[serde(with = "humantime_text")]
+    #[serde(with = "duration_text")]
     pub history: Duration,
     /// The bytes that the whitelist's items may take together.
     pub budget: ByteSize,
     /// How long a preload may take; what is left then waits for the next night.
-    #[serde(with = "humantime_text")]
+    #[serde(with = "duration_text")]
     pub window: Duration,
     /// How fast a preload may read from the origin.
     pub rate: ByteRate,
     /// Whether a night proposes a version for a person to approve, in the place of publishing it.
     pub approval: bool,
     /// How often the folders of whitelisted tables are looked at for partitions that landed; zero for never.
-    #[serde(with = "humantime_text")]
+    #[serde(with = "duration_text")]
     pub landing_poll: Duration,
     /// What preloads may write to an SSD in a day, as a multiple of its capacity.
     pub wear: f64,
@@ -159,24 +159,6 @@ const HISTORY_DAYS_MAX: u64 = 400;
 const LANDING_POLL_MIN: Duration = Duration::from_secs(1);
 const WEAR_MAX: f64 = 100.0;
 const CAPS_MAX: usize = 10_000;
-
-/// Durations as people write them: `30d`, `3h`.
-mod humantime_text {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(*duration))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text).map_err(|error| {
-            serde::de::Error::custom(format!("`{text}` is not a duration ({error}): write for example `30d` or `3h`"))
-        })
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use larder_model::duration_text;
 use serde::{Deserialize, Serialize};
 
 use crate::resolve::is_s3;
@@ -18,10 +19,10 @@ pub struct MetastoreSettings {
     /// The scheme of locations in the cache, where the origin's own is none of S3's.
     pub scheme: String,
     /// How long a metastore may take to accept a connection.
-    #[serde(with = "humantime_text")]
+    #[serde(with = "duration_text")]
     pub connect: Duration,
     /// A message that goes no further for this long ends its connection.
-    #[serde(with = "humantime_text")]
+    #[serde(with = "duration_text")]
     pub stall: Duration,
     /// Connections beyond this are closed at once.
     pub connections_max: usize,
@@ -71,23 +72,6 @@ impl MetastoreSettings {
             problems.push(("connections_max", "must be at least 1".to_owned()));
         }
         problems
-    }
-}
-
-/// Durations as people write them: `3s`, `1m`.
-mod humantime_text {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text)
-            .map_err(|error| serde::de::Error::custom(format!("`{text}` is not a duration such as `60s`: {error}")))
-    }
-
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(*duration))
     }
 }
 

@@ -1,0 +1,249 @@
+"""The proxy in front of a real Iceberg REST catalog: PyIceberg reads whitelisted tables through Larder and others straight from
+the storage, with the same rows, and all else is as if nobody stood between."""
+
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+import requests
+from pyiceberg.catalog import load_catalog
+from pyiceberg.exceptions import NoSuchTableError, ServiceUnavailableError
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.transforms import IdentityTransform
+from pyiceberg.types import LongType, NestedField, StringType
+
+from harness import origin as origin_module
+from harness.iceberg import WAREHOUSE, IcebergCatalog
+from harness.larder import READER, READER_SECRET, WRITER, WRITER_SECRET, Larder, s3_bucket
+from harness.origin import Origin, Relay
+from harness.process import free_port, wait_until
+
+# Java takes its time on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
+SCHEMA = Schema(
+    NestedField(1, "id", LongType(), required=False),
+    NestedField(2, "dt", StringType(), required=False),
+)
+BY_DAY = PartitionSpec(PartitionField(source_id=2, field_id=1000, transform=IdentityTransform(), name="dt"))
+HOT, COLD = "2026-11-02", "2026-11-01"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Two tables of two days each in a catalog at S3, and a daemon whose whitelist names one day of `hot`."""
+    folder = tmp_path_factory.mktemp("iceberg")
+    origin = Origin(folder / "origin")
+    origin.client().create_bucket(Bucket="raw")
+    origin.client().create_bucket(Bucket="other")
+    catalog = IcebergCatalog(folder / "catalog", origin, "s3://raw/lake")
+    relay = Relay(catalog.port)
+    larder = Larder(
+        folder / "larder",
+        [s3_bucket(origin, "raw", "s3://raw", catalog="lake")],
+        nightly={"schedule": ""},
+        hook={"key": WRITER},
+        iceberg={"listen": f"127.0.0.1:{free_port()}", "upstream": f"http://127.0.0.1:{relay.port}/iceberg"},
+    ).start()
+    site = SimpleNamespace(origin=origin, catalog=catalog, relay=relay, larder=larder)
+    own = client(catalog.url)
+    own.create_namespace("db")
+    for name in ["hot", "cold"]:
+        table = own.create_table(f"db.{name}", SCHEMA, location=f"s3://raw/lake/db/{name}", partition_spec=BY_DAY)
+        for day in [COLD, HOT]:
+            table.append(pa.table({"id": pa.array(range(1000)), "dt": pa.array([day] * 1000)}))
+    larder.command("whitelist", "pin", f"lake.db.hot/dt={HOT}")
+    larder.command("nightly")
+    larder.wait_for_whitelist(1)
+    larder.wait_for_preload()
+    yield site
+    assert larder.stop() == 0, larder.process.output()
+    relay.close()
+    catalog.stop()
+    origin.stop()
+
+
+def proxy(site) -> str:
+    return f"http://{site.larder.settings['iceberg']['listen']}"
+
+
+def client(uri: str, **properties):
+    """A client that knows the storage's keys and not Larder's."""
+    own = {"s3.access-key-id": origin_module.KEY, "s3.secret-access-key": origin_module.SECRET}
+    return load_catalog("lake", uri=uri, warehouse=WAREHOUSE, **own | properties)
+
+
+def rows(table, day: str) -> list[int]:
+    return sorted(table.scan(row_filter=f"dt = '{day}'").to_arrow()["id"].to_pylist())
+
+
+def served(site) -> dict:
+    """What Larder has handed out: bytes by where they came from."""
+    pairs = [("memory", "cached"), ("ssd", "cached"), ("origin", "cached"), ("origin", "direct")]
+    return {pair: site.larder.metric("larder_get_bytes_total", tier=pair[0], route=pair[1]) for pair in pairs}
+
+
+def verdicts(site, verdict: str) -> float:
+    return site.larder.metric("larder_iceberg_tables_total", verdict=verdict)
+
+
+def test_a_whitelisted_partition_is_read_from_larder_and_other_tables_never_reach_it(site):
+    direct, through = client(site.catalog.url), client(proxy(site))
+    before, data = served(site), site.origin.requests("GetObject")
+    assert rows(through.load_table("db.hot"), HOT) == list(range(1000))
+    hot = served(site)
+    held = [("memory", "cached"), ("ssd", "cached")]
+    assert sum(hot[pair] for pair in held) > sum(before[pair] for pair in held), "the partition was preloaded"
+    assert hot["origin", "cached"] == before["origin", "cached"], "what was preloaded is not read again"
+    metadata = hot["origin", "direct"] - before["origin", "direct"]
+    assert metadata > 0, "manifests are not on the list: Larder passes them on"
+    assert rows(through.load_table("db.cold"), HOT) == rows(direct.load_table("db.cold"), HOT)
+    assert served(site) == hot, "a cold table's bytes never reach Larder"
+    assert site.origin.requests("GetObject") > data
+
+
+def test_cold_partitions_of_a_hot_table_are_passed_on(site):
+    before = served(site)
+    assert rows(client(proxy(site)).load_table("db.hot"), COLD) == list(range(1000))
+    after = served(site)
+    assert after["origin", "direct"] > before["origin", "direct"]
+    assert after["ssd", "cached"] == before["ssd", "cached"]
+
+
+def test_only_whitelisted_tables_are_answered_otherwise_and_only_in_their_config(site):
+    path = f"/v1/main%7C{WAREHOUSE}/namespaces/db/tables/"
+    for name in ["hot", "cold"]:
+        own = requests.get(f"{site.catalog.url}{path}{name}", timeout=30).json()
+        told = requests.get(f"{proxy(site)}{path}{name}", timeout=30).json()
+        if name == "hot":
+            assert told["config"].pop("s3.access-key-id") == WRITER
+            assert told["config"].pop("s3.secret-access-key") == WRITER_SECRET
+            assert told["config"].pop("s3.endpoint") == site.larder.endpoint
+            assert told["config"].pop("s3.force-virtual-addressing") == "false"
+            assert told["config"].pop("s3.region") == "us-east-1"
+            assert own["config"].pop("s3.endpoint") == site.origin.direct
+        assert told == own, name
+
+
+def test_writes_land_at_the_storage_and_the_next_read_sees_them(site):
+    through = client(proxy(site))
+    table = through.create_table("db.written", SCHEMA, location="s3://raw/lake/db/written", partition_spec=BY_DAY)
+    for turn in range(2):
+        table.append(pa.table({"id": [turn], "dt": [HOT]}))
+    hot = through.load_table("db.hot")
+    hot.append(pa.table({"id": [-1], "dt": [HOT]}))
+    for uri in [site.catalog.url, proxy(site)]:
+        assert rows(client(uri).load_table("db.written"), HOT) == [0, 1]
+        assert rows(client(uri).load_table("db.hot"), HOT) == [-1, *range(1000)]
+    assert hot.location() == "s3://raw/lake/db/hot", "no metadata ever names Larder"
+    hot.delete("id = -1")
+    assert rows(client(site.catalog.url).load_table("db.hot"), HOT) == list(range(1000))
+    through.drop_table("db.written")
+    with pytest.raises(NoSuchTableError):
+        through.load_table("db.written")
+
+
+def test_the_rest_of_the_protocol_passes(site):
+    through = client(proxy(site))
+    for number in range(5):
+        through.create_namespace(f"many_{number}", {"owner": "me"})
+    assert {("db",), *((f"many_{number}",) for number in range(5))} <= set(through.list_namespaces())
+    assert through.load_namespace_properties("many_1")["owner"] == "me"
+    url = f"{proxy(site)}/v1/main%7C{WAREHOUSE}/namespaces"
+    page = requests.get(url, params={"pageSize": 2, "pageToken": ""}, timeout=30).json()
+    assert len(page["namespaces"]) == 2 and page["next-page-token"]
+    more = requests.get(url, params={"pageSize": 2, "pageToken": page["next-page-token"]}, timeout=30).json()
+    assert len(more["namespaces"]) == 2 and more["namespaces"] != page["namespaces"]
+    hot = through.load_table("db.hot")
+    registered = through.register_table("db.registered", hot.metadata_location)
+    assert rows(registered, HOT) == rows(hot, HOT)
+    assert registered.io.properties["s3.endpoint"] == site.larder.endpoint, "it is the same folder"
+    through.rename_table("db.registered", "db.renamed")
+    assert {name for _, name in through.list_tables("db")} == {"hot", "cold", "renamed"}
+    missing = requests.get(f"{url}/db/tables/none", timeout=30)
+    assert (missing.status_code, missing.json()["error"]["type"]) == (404, "NoSuchTableException")
+    through.drop_table("db.renamed")
+
+
+def test_a_table_that_leaves_the_list_goes_direct_again_and_comes_back(site):
+    site.larder.command("whitelist", "deny", f"lake.db.hot/dt={HOT}")
+    site.larder.command("nightly")
+    site.larder.wait_for_whitelist(2)
+    before = served(site)
+    assert rows(client(proxy(site)).load_table("db.hot"), HOT) == list(range(1000))
+    assert served(site) == before
+    site.larder.command("whitelist", "pin", f"lake.db.hot/dt={HOT}")
+    site.larder.command("nightly")
+    site.larder.wait_for_whitelist(3)
+    assert client(proxy(site)).load_table("db.hot").io.properties["s3.endpoint"] == site.larder.endpoint
+
+
+def test_tables_with_files_elsewhere_are_left_alone(site):
+    through, before = client(proxy(site)), verdicts(site, "elsewhere")
+    table = through.create_table("db.elsewhere", SCHEMA, location="s3://other/lake/db/elsewhere")
+    table.append(pa.table({"id": [1], "dt": [HOT]}))
+    assert rows(through.load_table("db.elsewhere"), HOT) == [1]
+    assert through.load_table("db.elsewhere").io.properties["s3.endpoint"] == site.origin.direct
+    assert verdicts(site, "elsewhere") > before
+
+
+def test_a_catalog_that_signs_requests_itself_is_left_to_it(site, tmp_path):
+    signing = IcebergCatalog(tmp_path / "signing", site.origin, "s3://raw/lake", signs=True)
+    larder = Larder(
+        tmp_path / "larder",
+        [s3_bucket(site.origin, "raw", "s3://raw", catalog="lake")],
+        nightly={"schedule": ""},
+        hook={"key": READER},
+        iceberg={"listen": f"127.0.0.1:{free_port()}", "upstream": signing.url},
+    ).start()
+    try:
+        larder.command("whitelist", "pin", f"lake.db.hot/dt={HOT}")
+        larder.command("nightly")
+        larder.wait_for_whitelist(1)
+        url = f"http://{larder.settings['iceberg']['listen']}"
+        through = client(url)
+        through.create_namespace("db")
+        table = through.register_table("db.hot", client(site.catalog.url).load_table("db.hot").metadata_location)
+        assert rows(table, HOT) == list(range(1000))
+        signed = requests.get(f"{url}/v1/main%7C{WAREHOUSE}/namespaces/db/tables/hot", timeout=30).json()
+        assert signed["config"]["s3.remote-signing-enabled"] == "true"
+        assert signed["config"]["s3.endpoint"] == site.origin.direct
+        assert larder.metric("larder_iceberg_tables_total", verdict="vended") > 0
+        assert READER_SECRET not in str(signed)
+    finally:
+        signing.stop()
+        assert larder.stop() == 0, larder.process.output()
+
+
+def test_a_catalog_that_is_down_is_a_clear_error_and_is_there_again_at_once(site):
+    through = client(proxy(site))
+    site.relay.close()
+    errors = site.larder.metric("larder_iceberg_upstream_errors_total")
+    with pytest.raises(ServiceUnavailableError, match="cannot be reached"):
+        through.load_table("db.hot")
+    assert site.larder.metric("larder_iceberg_upstream_errors_total") > errors
+    wait_until(lambda: site.relay.listen() is None, what="the relay's port")
+    assert rows(through.load_table("db.hot"), HOT) == list(range(1000))
+
+
+def test_while_larder_shuts_down_and_after_tables_are_read_from_the_storage(site, tmp_path):
+    """The catalog's own address always works: a client that Larder told its endpoint fails until it asks again."""
+    relay = Relay(site.catalog.port)
+    larder = Larder(
+        tmp_path / "larder",
+        [s3_bucket(site.origin, "raw", "s3://raw", catalog="lake")],
+        nightly={"schedule": ""},
+        hook={"key": WRITER},
+        iceberg={"listen": f"127.0.0.1:{free_port()}", "upstream": f"http://127.0.0.1:{relay.port}/iceberg"},
+    ).start()
+    larder.command("whitelist", "pin", f"lake.db.hot/dt={HOT}")
+    larder.command("nightly")
+    larder.wait_for_whitelist(1)
+    table = client(proxy(SimpleNamespace(larder=larder))).load_table("db.hot")
+    assert table.io.properties["s3.endpoint"] == larder.endpoint
+    larder.kill()
+    with pytest.raises(OSError):
+        rows(table, HOT)
+    assert rows(client(site.catalog.url).load_table("db.hot"), HOT) == list(range(1000))
+    relay.close()
