@@ -1,6 +1,7 @@
 """The proxy in front of a real Iceberg REST catalog: PyIceberg reads whitelisted tables through Larder and others straight from
 the storage, with the same rows, and all else is as if nobody stood between."""
 
+import json
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -34,38 +35,56 @@ HOT, COLD = "2026-11-02", "2026-11-01"
 def site(tmp_path_factory):
     """Two tables of two days each in a catalog at S3, and a daemon whose whitelist names one day of `hot`."""
     folder = tmp_path_factory.mktemp("iceberg")
-    origin = Origin(folder / "origin")
-    origin.client().create_bucket(Bucket="raw")
-    origin.client().create_bucket(Bucket="other")
+    origin = Origin(folder / "origin", keep_alive=False)
+    for bucket in ["raw", "other"]:
+        origin.client().create_bucket(Bucket=bucket)
     catalog = IcebergCatalog(folder / "catalog", origin, "s3://raw/lake")
-    relay = Relay(catalog.port)
-    larder = Larder(
-        folder / "larder",
-        [s3_bucket(origin, "raw", "s3://raw", catalog="lake")],
-        nightly={"schedule": ""},
-        hook={"key": WRITER},
-        iceberg={"listen": f"127.0.0.1:{free_port()}", "upstream": f"http://127.0.0.1:{relay.port}/iceberg"},
-    ).start()
-    site = SimpleNamespace(origin=origin, catalog=catalog, relay=relay, larder=larder)
     own = client(catalog.url)
     own.create_namespace("db")
     for name in ["hot", "cold"]:
-        table = own.create_table(f"db.{name}", SCHEMA, location=f"s3://raw/lake/db/{name}", partition_spec=BY_DAY)
+        table = own.create_table(f"db.{name}", SCHEMA, partition_spec=BY_DAY)
         for day in [COLD, HOT]:
             table.append(pa.table({"id": pa.array(range(1000)), "dt": pa.array([day] * 1000)}))
-    larder.command("whitelist", "pin", f"lake.db.hot/dt={HOT}")
-    larder.command("nightly")
-    larder.wait_for_whitelist(1)
+    relay = Relay(catalog.port)
+    larder = start(folder / "larder", origin, catalog, f"http://127.0.0.1:{relay.port}/iceberg")
     larder.wait_for_preload()
-    yield site
+    yield SimpleNamespace(origin=origin, catalog=catalog, relay=relay, larder=larder)
     assert larder.stop() == 0, larder.process.output()
     relay.close()
     catalog.stop()
     origin.stop()
 
 
+def start(folder, origin, catalog, upstream: str, key: str = WRITER) -> Larder:
+    """A daemon in front of the catalog at `upstream`, which knows the tables of `catalog` by their names: the catalog calls
+    their folders by names of its own."""
+    own = client(catalog.url)
+    folders = {name: own.load_table(f"db.{name}").location().removeprefix("s3://raw/") for name in ["hot", "cold"]}
+    tables = [{"prefix": at, "name": f"lake.db.{name}"} for name, at in folders.items()]
+    larder = Larder(
+        folder,
+        [s3_bucket(origin, "raw", "s3://raw", catalog="lake", tables=tables)],
+        nightly={"schedule": ""},
+        hook={"key": key},
+        iceberg={"listen": f"127.0.0.1:{free_port()}", "upstream": upstream},
+    ).start()
+    decide(larder, "pin")
+    return larder
+
+
+def decide(larder, ruling: str):
+    """Pins or denies the hot partition, and waits until the data path follows."""
+    larder.command("whitelist", ruling, f"lake.db.hot/dt={HOT}")
+    larder.command("nightly")
+    larder.wait_for_whitelist(json.loads(larder.command("whitelist", "show", "--json").stdout)["version"])
+
+
+def address(larder) -> str:
+    return f"http://{larder.settings['iceberg']['listen']}"
+
+
 def proxy(site) -> str:
-    return f"http://{site.larder.settings['iceberg']['listen']}"
+    return address(site.larder)
 
 
 def client(uri: str, **properties):
@@ -128,7 +147,7 @@ def test_only_whitelisted_tables_are_answered_otherwise_and_only_in_their_config
 
 def test_writes_land_at_the_storage_and_the_next_read_sees_them(site):
     through = client(proxy(site))
-    table = through.create_table("db.written", SCHEMA, location="s3://raw/lake/db/written", partition_spec=BY_DAY)
+    table = through.create_table("db.written", SCHEMA, partition_spec=BY_DAY)
     for turn in range(2):
         table.append(pa.table({"id": [turn], "dt": [HOT]}))
     hot = through.load_table("db.hot")
@@ -136,7 +155,7 @@ def test_writes_land_at_the_storage_and_the_next_read_sees_them(site):
     for uri in [site.catalog.url, proxy(site)]:
         assert rows(client(uri).load_table("db.written"), HOT) == [0, 1]
         assert rows(client(uri).load_table("db.hot"), HOT) == [-1, *range(1000)]
-    assert hot.location() == "s3://raw/lake/db/hot", "no metadata ever names Larder"
+    assert hot.metadata == client(site.catalog.url).load_table("db.hot").metadata, "no metadata ever names Larder"
     hot.delete("id = -1")
     assert rows(client(site.catalog.url).load_table("db.hot"), HOT) == list(range(1000))
     through.drop_table("db.written")
@@ -167,41 +186,30 @@ def test_the_rest_of_the_protocol_passes(site):
 
 
 def test_a_table_that_leaves_the_list_goes_direct_again_and_comes_back(site):
-    site.larder.command("whitelist", "deny", f"lake.db.hot/dt={HOT}")
-    site.larder.command("nightly")
-    site.larder.wait_for_whitelist(2)
+    decide(site.larder, "deny")
     before = served(site)
     assert rows(client(proxy(site)).load_table("db.hot"), HOT) == list(range(1000))
     assert served(site) == before
-    site.larder.command("whitelist", "pin", f"lake.db.hot/dt={HOT}")
-    site.larder.command("nightly")
-    site.larder.wait_for_whitelist(3)
+    decide(site.larder, "pin")
     assert client(proxy(site)).load_table("db.hot").io.properties["s3.endpoint"] == site.larder.endpoint
 
 
 def test_tables_with_files_elsewhere_are_left_alone(site):
     through, before = client(proxy(site)), verdicts(site, "elsewhere")
-    table = through.create_table("db.elsewhere", SCHEMA, location="s3://other/lake/db/elsewhere")
+    away = {"write.data.path": "s3://other/away"}
+    table = through.create_table("db.away", SCHEMA, properties=away)
     table.append(pa.table({"id": [1], "dt": [HOT]}))
-    assert rows(through.load_table("db.elsewhere"), HOT) == [1]
-    assert through.load_table("db.elsewhere").io.properties["s3.endpoint"] == site.origin.direct
+    assert rows(through.load_table("db.away"), HOT) == [1]
+    assert through.load_table("db.away").io.properties["s3.endpoint"] == site.origin.direct
     assert verdicts(site, "elsewhere") > before
+    through.drop_table("db.away")
 
 
 def test_a_catalog_that_signs_requests_itself_is_left_to_it(site, tmp_path):
     signing = IcebergCatalog(tmp_path / "signing", site.origin, "s3://raw/lake", signs=True)
-    larder = Larder(
-        tmp_path / "larder",
-        [s3_bucket(site.origin, "raw", "s3://raw", catalog="lake")],
-        nightly={"schedule": ""},
-        hook={"key": READER},
-        iceberg={"listen": f"127.0.0.1:{free_port()}", "upstream": signing.url},
-    ).start()
+    larder = start(tmp_path / "larder", site.origin, site.catalog, signing.url, key=READER)
     try:
-        larder.command("whitelist", "pin", f"lake.db.hot/dt={HOT}")
-        larder.command("nightly")
-        larder.wait_for_whitelist(1)
-        url = f"http://{larder.settings['iceberg']['listen']}"
+        url = address(larder)
         through = client(url)
         through.create_namespace("db")
         table = through.register_table("db.hot", client(site.catalog.url).load_table("db.hot").metadata_location)
@@ -227,23 +235,12 @@ def test_a_catalog_that_is_down_is_a_clear_error_and_is_there_again_at_once(site
     assert rows(through.load_table("db.hot"), HOT) == list(range(1000))
 
 
-def test_while_larder_shuts_down_and_after_tables_are_read_from_the_storage(site, tmp_path):
-    """The catalog's own address always works: a client that Larder told its endpoint fails until it asks again."""
-    relay = Relay(site.catalog.port)
-    larder = Larder(
-        tmp_path / "larder",
-        [s3_bucket(site.origin, "raw", "s3://raw", catalog="lake")],
-        nightly={"schedule": ""},
-        hook={"key": WRITER},
-        iceberg={"listen": f"127.0.0.1:{free_port()}", "upstream": f"http://127.0.0.1:{relay.port}/iceberg"},
-    ).start()
-    larder.command("whitelist", "pin", f"lake.db.hot/dt={HOT}")
-    larder.command("nightly")
-    larder.wait_for_whitelist(1)
-    table = client(proxy(SimpleNamespace(larder=larder))).load_table("db.hot")
+def test_a_larder_that_was_killed_leaves_the_catalogs_own_address(site, tmp_path):
+    """A client that was told Larder's endpoint fails until it asks again."""
+    larder = start(tmp_path / "larder", site.origin, site.catalog, site.catalog.url)
+    table = client(address(larder)).load_table("db.hot")
     assert table.io.properties["s3.endpoint"] == larder.endpoint
     larder.kill()
     with pytest.raises(OSError):
         rows(table, HOT)
     assert rows(client(site.catalog.url).load_table("db.hot"), HOT) == list(range(1000))
-    relay.close()

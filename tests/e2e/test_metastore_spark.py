@@ -56,12 +56,19 @@ def site(tmp_path_factory):
     larder.wait_for_whitelist(1)
     larder.wait_for_preload()
     port = int(larder.settings["metastore"]["listen"].rsplit(":")[1])
-    spark = Spark(folder / "through", port, s3a(origin, {"warehouse": (larder.endpoint, WRITER, WRITER_SECRET)}))
+    spark = Spark(folder / "through", port, s3a(origin) | snippet(larder))
     yield SimpleNamespace(origin=origin, metastore=metastore, larder=larder, spark=spark, direct=direct)
     spark.stop()
     assert larder.stop() == 0, larder.process.output()
     metastore.stop()
     origin.stop()
+
+
+def snippet(larder) -> dict:
+    """Hadoop's configuration of the buckets that are Larder's, as Larder prints it."""
+    text = larder.command("whitelist", "snippet", "spark").stdout.replace(f"<the secret of {WRITER}>", WRITER_SECRET)
+    lines = [line.split(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+    return {key.removeprefix("spark.hadoop."): value for key, value in lines}
 
 
 def served(site) -> dict:

@@ -28,7 +28,7 @@ use futures::{FutureExt, StreamExt};
 use larder_model::{ByteSize, Clock, IoSpeed, ItemName, Location, Whitelist, WhitelistItem};
 use thiserror::Error;
 
-use self::decide::{Decided, Limits};
+use self::decide::{Decided, Limits, without_denied};
 pub use self::foresee::Demand;
 use self::foresee::Foresight;
 pub use self::report::{NightReport, NotLoaded, PreloadSummary, WorkerReport};
@@ -241,7 +241,12 @@ impl Night {
         let decided = Decided::new(weighed, in_force.as_ref(), report.origin.speed, limits, &columns);
         report.count(&decided, in_force.as_ref());
         report.count_columns(&decided, &columns);
-        Ok((decided.draft(report, self.clock.now()), decided.verdicts()))
+        let draft = match in_force.and_then(|in_force| without_denied(&in_force, &rulings, report)) {
+            // Not knowing what is read is no reason to go on holding what somebody has denied.
+            Some(left) if report.refusal.take().is_some() => left,
+            _ => decided.draft(report, self.clock.now()),
+        };
+        Ok((draft, decided.verdicts()))
     }
 
     /// Learns the history day by day, and compares the last of them with what those before say of it.

@@ -106,8 +106,10 @@ class Relay:
 class Origin:
     """An S3 server in another process, on a folder of its own."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, keep_alive: bool = True):
         self.folder = folder
+        # With it, versitygw takes some of PyArrow's uploads for malformed.
+        self.keep_alive = keep_alive
         self.port = free_port()
         (folder / "objects").mkdir(parents=True)
         self.access_log = folder / "access.log"
@@ -137,7 +139,8 @@ class Origin:
         return sum(f" s3_{operation}" in line and client in line for line in lines)
 
     def start(self):
-        command = [versitygw(), "--access", KEY, "--secret", SECRET, "--region", REGION, "--quiet", "--keep-alive"]
+        command = [versitygw(), "--access", KEY, "--secret", SECRET, "--region", REGION, "--quiet"]
+        command += ["--keep-alive"] if self.keep_alive else []
         command += ["--port", f"127.0.0.1:{self.port}", "--health", "/health", "--access-log", self.access_log]
         command += ["posix", self.folder / "objects"]
         self.process = Process(command, self.folder / "versitygw.log")

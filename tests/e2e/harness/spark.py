@@ -24,10 +24,9 @@ def s3a_jars() -> list[Path]:
     return [jar(*HADOOP_AWS), jar(*AWS_SDK), jar(*ACCELERATOR)]
 
 
-def s3a(origin, buckets: dict[str, tuple[str, str, str]] = {}) -> dict:
-    """Hadoop's configuration of S3A: the test's origin for all, and for some `buckets` an (endpoint, key, secret) of
-    their own."""
-    site = {
+def s3a(origin) -> dict:
+    """Hadoop's configuration of S3A: the test's origin for all buckets."""
+    return {
         "fs.s3a.endpoint": origin.direct,
         "fs.s3a.endpoint.region": origin_module.REGION,
         "fs.s3a.access.key": origin_module.KEY,
@@ -36,11 +35,6 @@ def s3a(origin, buckets: dict[str, tuple[str, str, str]] = {}) -> dict:
         "fs.s3a.connection.ssl.enabled": "false",
         "fs.s3a.aws.credentials.provider": "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
     }
-    for bucket, (endpoint, key, secret) in buckets.items():
-        site[f"fs.s3a.bucket.{bucket}.endpoint"] = endpoint
-        site[f"fs.s3a.bucket.{bucket}.access.key"] = key
-        site[f"fs.s3a.bucket.{bucket}.secret.key"] = secret
-    return site
 
 
 class Spark:

@@ -40,7 +40,7 @@ def hive_catalog(metastore: Path | str, endpoint: str) -> dict:
         "hive.storage-format": "PARQUET",
         "hive.security": "allow-all",
         # Trino looks a partition's folder up without the slash at its end, so it always lists that at the storage.
-        "hive.file-status-cache-tables": "tpch.*",
+        "hive.file-status-cache-tables": "tpch.*,tpcds.*",
         "fs.native-s3.enabled": "true",
         "s3.endpoint": endpoint,
         "s3.region": REGION,
@@ -123,15 +123,15 @@ class Trino:
     def stop(self):
         self.process.stop(60)
 
-    def rows(self, statement: str, catalog: str = "tpch", **session) -> list[list]:
-        """The rows of a statement, which must succeed. Tables without a catalog are those of `catalog`.tpch.
+    def rows(self, statement: str, catalog: str = "tpch", schema: str = "tpch", **session) -> list[list]:
+        """The rows of a statement, which must succeed. Tables without a catalog are those of `catalog`.`schema`.
 
         On a busy machine the only node may for a moment not be known to have a catalog. A statement that finds no node
         has not begun, and is asked again."""
         deadline = time.monotonic() + 60
         while True:
             with contextlib.closing(
-                connect("127.0.0.1", self.port, user="ann", catalog=catalog, schema="tpch", session_properties=session)
+                connect("127.0.0.1", self.port, user="ann", catalog=catalog, schema=schema, session_properties=session)
             ) as connection:
                 try:
                     return connection.cursor().execute(statement).fetchall()
@@ -178,21 +178,22 @@ class TrinoOverS3(Trino):
         self.storage.close()
         self.admin.close()
 
-    def add_tables(self, files: Path):
-        """Tells the metastore of the TPC-H tables whose files lie in the folder `files` too."""
-        self.rows("CREATE SCHEMA direct.tpch")
+    def add_tables(self, files: Path, schema: str = "tpch"):
+        """Tells the metastore of the tables whose files lie in the folder `files` too, as `SCHEMA/TABLE/...`."""
+        self.rows(f"CREATE SCHEMA direct.{schema}")
         describe = tables.connect()
-        for table in sorted(path.name for path in (files / "tpch").iterdir()):
-            found = describe.execute(f"DESCRIBE SELECT * FROM '{files}/tpch/{table}/**/*.parquet'").fetchall()
+        for table in sorted(path.name for path in (files / schema).iterdir()):
+            found = describe.execute(f"DESCRIBE SELECT * FROM '{files}/{schema}/{table}/**/*.parquet'").fetchall()
             columns = ", ".join(f"{name} {kind}" for name, kind, *_ in found)
             by = tables.PARTITIONED_BY.get(table, [None])[0]
+            by = by if any((files / schema / table).glob(f"{by}=*")) else None
             partitioned = f", partitioned_by = ARRAY['{by}']" if by else ""
             self.rows(
-                f"CREATE TABLE direct.tpch.{table} ({columns}) "
-                f"WITH (external_location = 's3://raw/hive/tpch/{table}/', format = 'PARQUET'{partitioned})"
+                f"CREATE TABLE direct.{schema}.{table} ({columns}) "
+                f"WITH (external_location = 's3://raw/hive/{schema}/{table}/', format = 'PARQUET'{partitioned})"
             )
             if by:
-                self.rows(f"CALL direct.system.sync_partition_metadata('tpch', '{table}', 'ADD')")
+                self.rows(f"CALL direct.system.sync_partition_metadata('{schema}', '{table}', 'ADD')")
 
     def prefixes(self) -> list[str]:
         """The prefixes that the mapping's file names."""

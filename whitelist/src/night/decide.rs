@@ -11,6 +11,7 @@ use super::narrow::{self, Narrowed};
 use super::weigh::Weighed;
 use crate::choice::{Caps, Choice, Outcome, Reason, RulingKind};
 use crate::columns::TableColumns;
+use crate::store::decisions::Rulings;
 use crate::store::{CandidateRow, Verdicts};
 use crate::value::HORIZON_DAYS;
 
@@ -132,4 +133,14 @@ impl Decided {
         let of = self.weighed.candidates.len();
         Reason { candidate, verdict, caps: &self.limits.caps, of }.to_string()
     }
+}
+
+/// The list in force without what somebody has denied since; `None` where nothing of it is denied.
+pub(super) fn without_denied(in_force: &Whitelist, rulings: &Rulings, report: &NightReport) -> Option<Whitelist> {
+    let is_denied =
+        |item: &&WhitelistItem| rulings.of(&item.item).is_some_and(|ruling| ruling.kind == RulingKind::Deny);
+    let items: Vec<WhitelistItem> = in_force.items.iter().filter(|item| !is_denied(item)).cloned().collect();
+    let reason = format!("the night of {}, which only took out what was denied", report.night);
+    let left = Whitelist { created: report.started, night: report.night, reason, items, ..in_force.clone() };
+    (left.items.len() < in_force.items.len()).then_some(left)
 }
