@@ -104,10 +104,11 @@ class Relay:
 
 
 class Origin:
-    """An S3 server in another process, on a folder of its own."""
+    """An S3 server in another process, on a folder of its own; below `domain`, if there is one, host names are buckets."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, domain: str | None = None):
         self.folder = folder
+        self.domain = domain
         self.port = free_port()
         (folder / "objects").mkdir(parents=True)
         self.access_log = folder / "access.log"
@@ -139,6 +140,7 @@ class Origin:
     def start(self):
         command = [versitygw(), "--access", KEY, "--secret", SECRET, "--region", REGION, "--quiet", "--keep-alive"]
         command += ["--port", f"127.0.0.1:{self.port}", "--health", "/health", "--access-log", self.access_log]
+        command += ["--virtual-domain", self.domain] if self.domain else []
         command += ["posix", self.folder / "objects"]
         self.process = Process(command, self.folder / "versitygw.log")
         self.process.wait_ready(lambda: requests.get(f"{self.direct}/health", timeout=2).ok)
