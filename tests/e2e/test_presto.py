@@ -94,6 +94,9 @@ def test_whitelisted_partitions_are_larders_and_others_it_never_sees(presto, lak
     counted = Counted(presto, lake, larder)
     same_rows(presto, revenue(1993))
     assert counted.engine > 0 and counted.sent == counted.larder == 0
+    for year, place in [(1997, "s3a://warehouse/"), (1993, "s3a://raw/hive/")]:
+        paths = presto.rows(f'SELECT DISTINCT "$path" FROM lineitem WHERE l_year = {year}')
+        assert all(path.startswith(f"{place}tpch/lineitem/l_year={year}/") for (path,) in paths) and paths
 
 
 def test_the_loop_from_the_query_log_to_the_route_and_back(presto, lake, larder, tmp_path):

@@ -5,6 +5,7 @@ are host names (virtual-host style), and the cache's resolves to Larder.
 """
 
 import socket
+import time
 from pathlib import Path
 
 import requests
@@ -25,7 +26,7 @@ JVM += [
 
 
 class PrestoError(Exception):
-    """What a statement failed with, as Presto names it."""
+    """What a statement failed with, in Presto's words."""
 
     def __init__(self, error: dict):
         super().__init__(f"{error['errorName']}: {error['message']}")
@@ -105,7 +106,20 @@ class Presto:
         self.process.stop(60)
 
     def rows(self, statement: str, catalog: str = "hive", **session) -> list[list]:
-        """The rows of a statement. Tables without a catalog are those of `catalog`.tpch."""
+        """The rows of a statement. Tables without a catalog are those of `catalog`.tpch.
+
+        The only node may for a moment not be known to have a catalog. A statement that finds no node has not begun, and is
+        asked again."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return self._rows(statement, catalog, session)
+            except PrestoError as error:
+                if error.name != "NO_NODES_AVAILABLE" or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
+
+    def _rows(self, statement: str, catalog: str, session: dict) -> list[list]:
         headers = {"X-Presto-User": "ann", "X-Presto-Catalog": catalog, "X-Presto-Schema": "tpch"}
         headers["X-Presto-Session"] = ",".join(f"{catalog}.{key}={value}" for key, value in session.items())
         answer = requests.post(f"{self.url}/v1/statement", data=statement.encode(), headers=headers, timeout=60)
