@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from . import tables
+from .alluxio import Alluxio
 from .larder import to_toml
 from .metastore import Metastore
 from .origin import KEY, SECRET, Origin
@@ -48,6 +49,13 @@ def presto(folder: Path):
     return Both(server, origin), f"Presto at {server.url}; {where}"
 
 
+def alluxio(folder: Path):
+    """Alluxio over an S3 server with TPC-H tables."""
+    origin = lake(folder)
+    server = Alluxio(folder / "alluxio", origin, ["raw"])
+    return Both(server, origin), f"Alluxio's S3 proxy at {server.endpoint}, any key; S3 at {origin.direct}; bucket raw"
+
+
 class Both:
     """Two parts that stop together, the first one first."""
 
@@ -65,7 +73,7 @@ def metastore(folder: Path):
     return server, f"Hive Metastore at {server.url}, its log in {folder / 'hive.log'}"
 
 
-PARTS = {"s3": s3, "metastore": metastore, "trino": trino, "presto": presto}
+PARTS = {"s3": s3, "metastore": metastore, "trino": trino, "presto": presto, "alluxio": alluxio}
 
 
 def main() -> int:

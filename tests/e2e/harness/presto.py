@@ -167,7 +167,11 @@ class PrestoOverS3(Presto):
             "folders": hive_catalog(proxy, self.metastore.url, endpoint=f"http://{self.CACHE_ADDRESS}:{self.storage.port}"),
         }
         hosts = {f"warehouse.{self.DOMAIN}": self.CACHE_ADDRESS, f"raw.{self.DOMAIN}": "127.0.0.1"}
-        super().__init__(folder / "presto", catalogs, hosts)
+        try:
+            super().__init__(folder / "presto", catalogs, hosts)
+        except BaseException:
+            self.metastore.stop()
+            raise
 
     def larder_settings(self) -> dict:
         """What a Larder's configuration must say for `hive` to meet it."""
