@@ -46,7 +46,7 @@ def presto(tmp_path_factory, lake, table_files):
 
 @pytest.fixture
 def larder(start_larder, lake, presto, request):
-    """A daemon that the catalog `hive` meets; a night of its own never disturbs it. A test may say the bucket's `consistency`."""
+    """A daemon that the catalog `hive` meets; a night of its own never disturbs it. A test may say its `consistency`."""
     bucket = s3_bucket(lake, consistency=getattr(request, "param", {"revalidate": "1h"}), catalog="hive")
     return start_larder([bucket], nightly={"schedule": "", "budget": "2MiB"}, **presto.larder_settings()).start()
 

@@ -1,4 +1,4 @@
-"""Alluxio 2.9, a peer that Larder is measured against: a master, one worker and the S3 proxy, its jars resolved by a lock file."""
+"""Alluxio 2.9, a peer that Larder is measured against: a master, one worker and the S3 proxy, its jars named by a lock file."""
 
 import subprocess
 from pathlib import Path
@@ -15,8 +15,8 @@ JVM = "-Xmx300m -XX:+UseSerialGC -XX:TieredStopAtLevel=1".split()
 
 
 class Alluxio:
-    """Alluxio whose cache is a folder of `capacity` bytes, such as `256MB`. Each of the origin's `buckets` is mounted under its
-    own name, so that the S3 proxy has it as a bucket. The proxy checks no signature."""
+    """Alluxio whose cache is a folder of at most `capacity`. Each of the origin's `buckets` is mounted under its own name, so
+    that the S3 proxy has it as a bucket. The proxy checks no signature."""
 
     def __init__(self, folder: Path, origin: Origin, buckets: list[str], capacity: str = "256MB"):
         self.folder = folder

@@ -144,12 +144,12 @@ class Presto:
 
 class PrestoOverS3(Presto):
     """Presto over the tables of the test's S3 server, `hive/tpch/...` in bucket `raw`: the catalog `hive` asks Larder's
-    metastore proxy, and the metastore itself while there is none; `direct` always the latter. `folders` is for tables that are
-    not at S3: it asks as `hive` does, and its only S3 server is Larder.
+    metastore proxy, and the metastore itself while there is none; `direct` always the latter. `folders` is for tables that
+    are not at S3: it asks as `hive` does, and its only S3 server is Larder.
 
-    `hive` and `direct` find bucket B at http://B.DOMAIN: catalogs of one Presto share their connections to a bucket, whatever S3 settings
-    each has. `raw.DOMAIN` is the relay `storage`, which counts what Presto reads from the storage itself; `warehouse.DOMAIN` is
-    the Larder with `larder_settings`, at the same port of another address.
+    `hive` and `direct` find bucket B at http://B.DOMAIN: catalogs of one Presto share their connections to a bucket, whatever
+    S3 settings each has. `raw.DOMAIN` is the relay `storage`, which counts what Presto reads from the storage itself;
+    `warehouse.DOMAIN` is the Larder with `larder_settings`, at the same port of another address.
     """
 
     DOMAIN = "lake.test"
@@ -159,12 +159,13 @@ class PrestoOverS3(Presto):
         self.storage = Relay(origin.port)
         self.proxy_port = free_port()
         self.metastore = Metastore(folder / "metastore", s3a(origin), s3a_jars())
+        self.cache = f"{self.CACHE_ADDRESS}:{self.storage.port}"
         proxy = f"thrift://127.0.0.1:{self.proxy_port}"
         endpoint = f"http://{self.DOMAIN}:{self.storage.port}"
         catalogs = {
             "hive": hive_catalog(proxy, self.metastore.url, endpoint=endpoint, virtual=True),
             "direct": hive_catalog(self.metastore.url, endpoint=endpoint, virtual=True),
-            "folders": hive_catalog(proxy, self.metastore.url, endpoint=f"http://{self.CACHE_ADDRESS}:{self.storage.port}"),
+            "folders": hive_catalog(proxy, self.metastore.url, endpoint=f"http://{self.cache}"),
         }
         hosts = {f"warehouse.{self.DOMAIN}": self.CACHE_ADDRESS, f"raw.{self.DOMAIN}": "127.0.0.1"}
         try:
@@ -176,9 +177,8 @@ class PrestoOverS3(Presto):
     def larder_settings(self) -> dict:
         """What a Larder's configuration must say for `hive` to meet it."""
         key = {"id": KEY, "secret": SECRET, "buckets": ["*"], "access": "write"}
-        listen = f"{self.CACHE_ADDRESS}:{self.storage.port}"
         return {
-            "s3": {"listen": listen, "domain": self.DOMAIN, "keys": [key]},
+            "s3": {"listen": self.cache, "domain": self.DOMAIN, "keys": [key]},
             "metastore": {"listen": f"127.0.0.1:{self.proxy_port}", "upstream": [self.metastore.url]},
         }
 
