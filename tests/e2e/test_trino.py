@@ -11,6 +11,7 @@ from trino.exceptions import TrinoQueryError
 
 from harness.larder import WRITER, s3_bucket
 from harness.process import wait_until
+from harness.route import Counted
 from harness.tables import QUERIES
 
 # The first test may have to fetch Trino.
@@ -57,26 +58,6 @@ def pin(larder, *items: str):
     night(larder)
 
 
-class Counted:
-    """Bytes since it was made: what Trino read from the storage itself, what Larder did, and what Larder sent by tier."""
-
-    def __init__(self, trino, origin, larder):
-        self.parts = trino, origin, larder
-        self.before = self._now()
-
-    def _now(self) -> dict:
-        trino, origin, larder = self.parts
-        return {
-            "trino": trino.storage.bytes_out,
-            "larder": origin.bytes_out,
-            "tiers": sum(larder.metric("larder_get_bytes_total", tier=tier) for tier in ("memory", "ssd")),
-            "sent": larder.metric("larder_get_bytes_total"),
-        }
-
-    def __getattr__(self, name: str) -> float:
-        return self._now()[name] - self.before[name]
-
-
 def same_rows(trino, statement: str):
     rows = trino.rows(statement, "hive")
     assert rows == trino.rows(statement, "direct") and rows
@@ -102,10 +83,10 @@ def test_whitelisted_partitions_are_larders_and_others_it_never_sees(trino, orig
     trino.wait_for_mapping(HOT_FOLDER)
     counted = Counted(trino, origin, larder)
     same_rows(trino, revenue(1997))
-    assert counted.tiers == counted.sent > 0 and counted.trino == counted.larder == 0
+    assert counted.tiers == counted.sent > 0 and counted.engine == counted.larder == 0
     counted = Counted(trino, origin, larder)
     same_rows(trino, revenue(1993))
-    assert counted.trino > 0 and counted.sent == counted.larder == 0
+    assert counted.engine > 0 and counted.sent == counted.larder == 0
 
 
 def test_the_loop_from_the_query_log_to_the_route_and_back(trino, origin, larder):
@@ -120,14 +101,14 @@ def test_the_loop_from_the_query_log_to_the_route_and_back(trino, origin, larder
     assert larder.metric("larder_get_bytes_total") == 0, "only the query log told of these reads"
     counted = Counted(trino, origin, larder)
     same_rows(trino, revenue(1997))
-    assert counted.tiers == counted.sent > 0 and counted.trino == counted.larder == 0
+    assert counted.tiers == counted.sent > 0 and counted.engine == counted.larder == 0
 
     larder.command("whitelist", "deny", HOT)
     night(larder)
     trino.wait_for_mapping(*[prefix for prefix in trino.prefixes() if prefix != HOT_FOLDER])
     counted = Counted(trino, origin, larder)
     same_rows(trino, revenue(1997))
-    assert counted.trino > 0 and counted.sent == counted.larder == 0
+    assert counted.engine > 0 and counted.sent == counted.larder == 0
 
 
 def test_writes_to_whitelisted_tables_are_at_the_storage_and_read_fresh(trino, origin, larder):
@@ -231,7 +212,7 @@ def test_the_mapping_is_polled_by_http_too_where_larder_always_answers(trino, or
     by_uri()
     counted = Counted(trino, origin, larder)
     assert by_uri() == trino.rows(revenue(1997), "direct")
-    assert counted.sent > 0 and counted.trino == 0
+    assert counted.sent > 0 and counted.engine == 0
     # Why the file is advised: what Trino cannot refresh it does without, and its queries too.
     larder.kill()
     trino.wait_for_mapping()

@@ -6,8 +6,11 @@ import tempfile
 from pathlib import Path
 
 from . import tables
+from .alluxio import Alluxio
+from .larder import to_toml
 from .metastore import Metastore
 from .origin import KEY, SECRET, Origin
+from .presto import PrestoOverS3
 from .trino import TrinoOverS3
 
 
@@ -17,16 +20,40 @@ def s3(folder: Path):
     return server, f"S3 at {server.direct}, key {KEY}, secret {SECRET}, files in {server.folder / 'objects'}"
 
 
-def trino(folder: Path):
-    """Trino over TPC-H tables on an S3 server."""
+def lake(folder: Path, domain: str | None = None) -> Origin:
+    """An S3 server whose bucket `raw` holds the TPC-H tables under `hive/`."""
     tables.generate(folder / "tables")
-    origin = Origin(folder / "origin")
+    origin = Origin(folder / "origin", domain)
     origin.client().create_bucket(Bucket="raw")
     origin.upload("raw", "hive/", folder / "tables")
+    return origin
+
+
+def trino(folder: Path):
+    """Trino over TPC-H tables on an S3 server."""
+    origin = lake(folder)
     server = TrinoOverS3(folder / "trino", origin)
     server.add_tables(folder / "tables")
     where = f"catalogs hive, uri and direct, schema tpch; S3 at {origin.direct}; mapping {server.mapping}"
     return Both(server, origin), f"Trino at {server.url}; {where}"
+
+
+def presto(folder: Path):
+    """PrestoDB over TPC-H tables on an S3 server."""
+    origin = lake(folder, PrestoOverS3.DOMAIN)
+    server = PrestoOverS3(folder / "presto", origin)
+    server.add_tables(folder / "tables")
+    where = f"catalogs hive and direct, schema tpch; S3 at {origin.direct}; {server.metastore.url}"
+    for table, settings in server.larder_settings().items():
+        where += f"\nlarder.toml: {table} = {to_toml(settings)}"
+    return Both(server, origin), f"Presto at {server.url}; {where}"
+
+
+def alluxio(folder: Path):
+    """Alluxio over an S3 server with TPC-H tables."""
+    origin = lake(folder)
+    server = Alluxio(folder / "alluxio", origin, ["raw"])
+    return Both(server, origin), f"Alluxio's S3 proxy at {server.endpoint}, any key; S3 at {origin.direct}; bucket raw"
 
 
 class Both:
@@ -46,7 +73,7 @@ def metastore(folder: Path):
     return server, f"Hive Metastore at {server.url}, its log in {folder / 'hive.log'}"
 
 
-PARTS = {"s3": s3, "metastore": metastore, "trino": trino}
+PARTS = {"s3": s3, "metastore": metastore, "trino": trino, "presto": presto, "alluxio": alluxio}
 
 
 def main() -> int:

@@ -104,12 +104,13 @@ class Relay:
 
 
 class Origin:
-    """An S3 server in another process, on a folder of its own."""
+    """An S3 server in another process, on a folder of its own; below `domain`, if there is one, host names are buckets."""
 
-    def __init__(self, folder: Path, keep_alive: bool = True):
+    def __init__(self, folder: Path, keep_alive: bool = True, domain: str | None = None):
         self.folder = folder
         # With it, versitygw takes some of PyArrow's uploads for malformed.
         self.keep_alive = keep_alive
+        self.domain = domain
         self.port = free_port()
         (folder / "objects").mkdir(parents=True)
         self.access_log = folder / "access.log"
@@ -142,6 +143,7 @@ class Origin:
         command = [versitygw(), "--access", KEY, "--secret", SECRET, "--region", REGION, "--quiet"]
         command += ["--keep-alive"] if self.keep_alive else []
         command += ["--port", f"127.0.0.1:{self.port}", "--health", "/health", "--access-log", self.access_log]
+        command += ["--virtual-domain", self.domain] if self.domain else []
         command += ["posix", self.folder / "objects"]
         self.process = Process(command, self.folder / "versitygw.log")
         self.process.wait_ready(lambda: requests.get(f"{self.direct}/health", timeout=2).ok)

@@ -1,6 +1,6 @@
 """Server software from Maven Central: each file pinned by its checksum, fetched once, kept outside the clone.
 
-`jar`, `unpacked` and `java` are all that a harness part needs; what it starts with them is its own affair.
+`jar`, `jars`, `unpacked` and `java` are all that a harness part needs; what it starts with them is its own affair.
 """
 
 import fcntl
@@ -12,6 +12,7 @@ import subprocess
 import tarfile
 import urllib.request
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,6 +56,13 @@ def jar(coordinates: str, sha256: str) -> Path:
                 raise RuntimeError(f"{url} has the sha256 {found}, pinned is {sha256}")
             partial.rename(file)
         return file
+
+
+def jars(lock: Path) -> list[Path]:
+    """The files that a lock names, one by line: coordinates and sha256. What is missing is fetched eight at a time."""
+    pinned = [line.split() for line in lock.read_text().splitlines() if not line.startswith("#")]
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda line: jar(*line), pinned))
 
 
 def unpacked(coordinates: str, sha256: str, keep=lambda member: True) -> Path:
