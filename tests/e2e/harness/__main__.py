@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from . import tables
+from .hdfs import Hdfs
 from .metastore import Metastore
 from .origin import KEY, SECRET, Origin
 from .trino import TrinoOverS3
@@ -46,7 +47,13 @@ def metastore(folder: Path):
     return server, f"Hive Metastore at {server.url}, its log in {folder / 'hive.log'}"
 
 
-PARTS = {"s3": s3, "metastore": metastore, "trino": trino}
+def hdfs(folder: Path):
+    """HDFS with two DataNodes."""
+    server = Hdfs(folder / "hdfs")
+    return server, f"HDFS at {server.url}, its logs in {server.folder}"
+
+
+PARTS = {"s3": s3, "hdfs": hdfs, "metastore": metastore, "trino": trino}
 
 
 def main() -> int:
