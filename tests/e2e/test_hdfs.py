@@ -2,15 +2,13 @@
 
 import os
 import re
-import signal
 import threading
-import time
-from types import SimpleNamespace
 
 import duckdb
 import pyarrow.dataset
 import pyarrow.fs
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from harness import tables
@@ -102,9 +100,9 @@ def test_a_preloaded_partition_is_read_from_the_tiers(larder, s3, table_files):
     (file,) = (table_files / HOT).glob("*.parquet")
     before = served(larder)
     assert got(s3, f"{HOT}{file.name}", "warehouse") == file.read_bytes()
-    after = served(larder)
-    assert after["memory, cached"] + after["ssd, cached"] - before["memory, cached"] - before["ssd, cached"] == file.stat().st_size
-    assert after["origin, cached"] == before["origin, cached"]
+    grown = {name: value - before[name] for name, value in served(larder).items()}
+    assert grown["memory, cached"] + grown["ssd, cached"] == file.stat().st_size
+    assert grown["origin, cached"] == 0
 
 
 def duckdb_rows(endpoint: str, query: str):
@@ -239,7 +237,8 @@ def test_a_delimiter_shows_one_folder(s3, listed):
 def test_a_prefix_need_not_end_at_a_folder(s3, listed):
     assert keys(s3, "list/tree/dt=2026-0") == [key for key in listed if "dt=2026-0" in key]
     assert keys(s3, "list/tree/many/24") == [key for key in listed if "/24" in key]
-    assert keys(s3, "list/tree/", StartAfter="list/tree/many/240.bin") == [key for key in listed if key > "list/tree/many/240.bin"]
+    after = "list/tree/many/240.bin"
+    assert keys(s3, "list/tree/", StartAfter=after) == [key for key in listed if key > after]
     assert keys(s3, "list/none") == []
 
 
@@ -364,12 +363,8 @@ def test_a_body_that_breaks_off_leaves_nothing(larder, s3, hdfs):
         yield b"x" * (20 << 20)
         raise ConnectionAbortedError
 
-    import requests
-    from botocore.auth import S3SigV4Auth
-
     url = s3.generate_presigned_url("put_object", Params={"Bucket": "warehouse", "Key": "writes/broken/f"})
-    assert S3SigV4Auth
-    with pytest.raises(Exception):
+    with pytest.raises((ConnectionError, requests.RequestException)):
         requests.put(url, data=broken(), timeout=60)
     wait_until(lambda: no_drafts(hdfs, "/wh"), what="the end of what broke off")
     assert error_of(s3.head_object, Bucket="warehouse", Key="writes/broken/f")[0] == 404
@@ -442,16 +437,12 @@ def test_permissions_of_hdfs_hold(hdfs, start_larder):
     stranger = bucket(hdfs, "private", "/private", options={"user": "stranger"})
     owner = bucket(hdfs, "owned", "/private")
     larder = start_larder([owner, stranger]).spawn()
-    text = larder.process
     wait_until(lambda: "AccessControlException" in ready(larder), what="the refusal in /readyz")
-    assert text.child.poll() is None
     assert error_of(larder.client().get_object, Bucket="private", Key="f") == (503, "ServiceUnavailable")
     assert got(larder.client(), "f", "owned") == b"secret"
 
 
 def ready(larder) -> str:
-    import requests
-
     return requests.get(f"{larder.admin}/readyz", timeout=30).text
 
 

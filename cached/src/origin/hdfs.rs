@@ -81,11 +81,14 @@ impl Hdfs {
         }
     }
 
-    /// Whether this folder is there; a listing cannot tell an absent one from an empty one.
+    /// Whether this folder is there, and may be listed. A listing in S3's form shows an absent one as empty.
     pub(super) async fn has_folder(&self, folder: &Path) -> Result<bool> {
         let path = absolute(folder);
-        match self.name_node.ask(&path, async |client| client.get_file_info(&path).await).await {
-            Ok(found) => Ok(found.isdir),
+        let first =
+            self.name_node.ask(&path, async |client| client.list_status_iter(&path, false).next().await.transpose());
+        match first.await {
+            // A file lists as itself.
+            Ok(first) => Ok(first.is_none_or(|entry| entry.isdir || entry.path != path)),
             Err(Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -117,7 +120,10 @@ impl Hdfs {
                 let (files, opened) = (files.clone(), opened.clone());
                 async move { Err(files.moved_or(error, &opened).await) }
             });
-            return Ok(answer(after, range, chunks.boxed()));
+            let mut chunks = chunks.boxed();
+            // An answer begins when a DataNode's does, so that one without any DataNode is an error from the start.
+            let first = chunks.try_next().await?;
+            return Ok(answer(after, range, stream::iter(first.map(Ok)).chain(chunks).boxed()));
         }
         Err(unavailable(format!("{path} is being written, or is replaced each time it is opened")))
     }

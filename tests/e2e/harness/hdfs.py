@@ -58,16 +58,29 @@ class Daemon:
         self.main = f"org.apache.hadoop.hdfs.server.{main}"
         self.options = options
         self.process: Process | None = None
+        self.started_at = 0
 
     def start(self):
+        log = self.folder / "daemon.log"
+        self.started_at = log.stat().st_size if log.exists() else 0
         line = command(self.folder, self.main, options=self.options)
-        self.process = Process(line, self.folder / "daemon.log", cwd=self.folder)
+        self.process = Process(line, log, cwd=self.folder)
 
     def run(self, *arguments):
         """The program for one errand, such as formatting."""
         line = [str(part) for part in command(self.folder, self.main, *arguments, options=self.options)]
         done = subprocess.run(line, capture_output=True, text=True, cwd=self.folder, check=False)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+    @property
+    def runs(self) -> bool:
+        return self.process is not None and self.process.child.poll() is None
+
+    def printed(self) -> str:
+        """What it printed since its last start."""
+        with self.process.log.open("rb") as log:
+            log.seek(self.started_at)
+            return log.read().decode(errors="replace")
 
     def kill(self):
         self.process.kill()
@@ -170,13 +183,17 @@ class Hdfs:
         query = {"qry": f"Hadoop:service=NameNode,name={name}"}
         return requests.get(f"http://127.0.0.1:{self.http_ports[i]}/jmx", params=query, timeout=5).json()["beans"][0]
 
-    def wait_serving(self, i: int = 0, data_nodes: int | None = None):
-        """Until NameNode `i` is out of safe mode and has its DataNodes."""
-        expected = len(self.data_nodes) if data_nodes is None else data_nodes
+    def wait_serving(self, i: int = 0):
+        """Until NameNode `i` is out of safe mode, and knows which DataNodes run and what they have."""
+        expected = sum(node.runs for node in self.data_nodes)
+        reports = sum(node.runs for node in self.name_nodes)
 
         def serving():
+            # A NameNode counts a DataNode that died as one that lives until it has missed it for some seconds.
+            running = [node for node in self.data_nodes if node.runs]
+            told = all(node.printed().count("Successfully sent block report") >= reports for node in running)
             state = self._bean(i, "FSNamesystemState")
-            return state["NumLiveDataNodes"] == expected and not self.info(i)["Safemode"]
+            return told and state["NumLiveDataNodes"] == expected and not self.info(i)["Safemode"]
 
         wait_until(serving, 120, f"NameNode {i} with {expected} DataNodes")
 
