@@ -80,13 +80,13 @@ def test_who_has_a_key_or_a_ticket_reads_and_writes(site, start, login):
 @pytest.mark.parametrize(
     ("login", "user", "expected"),
     [
-        ("nothing", USER, "GSS_S_"),
-        ("simple", USER, "AccessControlException"),
-        ("keytab", "stranger", "AccessControlException"),
+        ("nothing", USER, "refuses access with the configured credentials (No credentials were supplied"),
+        ("keytab", "stranger", "refuses access with the configured credentials (AccessControlException)"),
+        # A NameNode that wants Kerberos hangs up on who does not begin with it.
+        ("simple", USER, "no NameNode answered"),
     ],
 )
 def test_who_has_none_is_told_so(start, login, user, expected):
     larder = start(login, user)
     wait_until(lambda: expected in ready(larder), what=f"{expected} in /readyz")
-    assert "refuses access" in ready(larder)
     assert error_of(larder.client().get_object, Bucket="lake", Key="f") == (503, "ServiceUnavailable")

@@ -27,8 +27,8 @@ KERBY = {
     "kerby-xdr": "fce44a52fd2f5577f7bd82461429798af1b0ba92bf30739cb450a9c040833a89",
     "token-provider": "acdb18a364884296b8da9e9a192cc0fb460eaccadf3c0db1f2ef9b01d229472d",
 }
-# NameNode and DataNodes are one principal, whose host is how the name service writes it.
-SERVICE = "hdfs/127.0.0.1"
+# NameNode and DataNodes are one principal, whose host is the name that this machine has for 127.0.0.1.
+SERVICE = "hdfs/localhost"
 
 
 class Kdc:

@@ -62,12 +62,12 @@ pub(super) fn absent_below_a_file(error: Error) -> Error {
     if absent { Error::NotFound { path: String::new(), source: Box::new(error) } } else { error }
 }
 
-/// The name of the refusal, which tells nothing of hosts and keys: the exception's, or GSSAPI's.
+/// Why HDFS refuses: the name of the NameNode's exception, whose words name hosts and users; or what Kerberos' own library
+/// says, without which nobody finds what is missing on this machine.
 pub(in crate::origin) fn refusal(source: &(dyn std::error::Error + 'static)) -> Option<String> {
     match source.downcast_ref()? {
-        HdfsError::GSSAPIError(code, ..) => Some(format!("{code:?}")),
-        HdfsError::SASLError(_) => Some("SASL".to_owned()),
-        HdfsError::NoSASLMechanism => Some("no SASL mechanism in common".to_owned()),
+        HdfsError::GSSAPIError(_, _, text) | HdfsError::SASLError(text) => Some(text.clone()),
+        HdfsError::NoSASLMechanism => Some("HDFS and this client have no way to sign in in common".to_owned()),
         HdfsError::RPCError(exception, _) | HdfsError::FatalRPCError(exception, _) => {
             exception.rsplit('.').next().map(str::to_owned)
         }

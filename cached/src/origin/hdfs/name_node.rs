@@ -83,7 +83,7 @@ impl NameNode {
 
     /// How long one call may take. A third of what a reader waits for leaves time to ask another NameNode.
     fn patience(&self) -> Duration {
-        self.setup.stall / 3
+        Duration::from_millis((self.setup.stall.as_millis() / 3) as u64)
     }
 
     /// One call, about `path`.
