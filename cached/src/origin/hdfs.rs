@@ -109,7 +109,7 @@ impl Hdfs {
                 continue;
             }
             let range = match &options.range {
-                Some(range) => range.as_range(after.size).map_err(|error| unavailable(error))?,
+                Some(range) => range.as_range(after.size).map_err(unavailable)?,
                 None => 0..after.size,
             };
             // Outside of the file this would panic; `as_range` stays inside.
