@@ -5,6 +5,7 @@
 
 mod demand;
 mod error;
+mod hdfs;
 mod listing;
 mod open;
 mod pace;
@@ -26,6 +27,7 @@ use url::Url;
 
 use self::demand::Readers;
 pub use self::error::OriginError;
+use self::hdfs::Hdfs;
 pub use self::listing::{ListEntry, ListPage, ListRequest};
 pub use self::open::OpenError;
 pub(crate) use self::pace::Pace;
@@ -59,7 +61,7 @@ impl Origins {
             origin.store = store;
             origin.paginated = None;
             origin.signer = None;
-            origin.local_folder = None;
+            origin.folder = None;
         }
     }
 
@@ -109,8 +111,15 @@ pub struct Origin {
     readers: Arc<Readers>,
     /// Requests of fills that may be under way at once.
     turns: Arc<Semaphore>,
-    /// The folder of a local origin, which a walk cannot tell from an empty one when it is absent.
-    local_folder: Option<PathBuf>,
+    /// Where the origin has folders: the bucket's own, which a listing cannot tell from an empty one when it is absent.
+    folder: Option<Folder>,
+}
+
+/// Who knows whether the bucket's own folder is there.
+#[derive(Clone)]
+enum Folder {
+    Local(PathBuf),
+    Hdfs(Arc<Hdfs>),
 }
 
 impl std::fmt::Debug for Origin {
@@ -264,10 +273,14 @@ impl Origin {
     }
 
     async fn check(&self) -> Result<(), OriginError> {
-        if let Some(folder) = &self.local_folder
-            && !tokio::fs::try_exists(folder).await.unwrap_or(false)
-        {
-            return Err(OriginError::NotFound { source: format!("there is no folder {}", folder.display()).into() });
+        let absent = |folder: String| OriginError::NotFound { source: format!("there is no folder {folder}").into() };
+        match &self.folder {
+            Some(Folder::Hdfs(files)) if files.has_folder(&self.prefix).await? => return Ok(()),
+            Some(Folder::Hdfs(_)) => return Err(absent(format!("/{}", self.prefix))),
+            Some(Folder::Local(folder)) if !tokio::fs::try_exists(folder).await.unwrap_or(false) => {
+                return Err(absent(folder.display().to_string()));
+            }
+            Some(Folder::Local(_)) | None => {}
         }
         match &self.paginated {
             Some(_) => self.list(&ListRequest { keys_max: 1, ..ListRequest::default() }).await.map(drop),

@@ -209,7 +209,8 @@ pub enum Admit {
 pub struct BucketSettings {
     /// The bucket's name on the endpoint.
     pub name: String,
-    /// The origin's URL prefix: `s3://bucket/prefix`, `gs://`, `abfss://`, `file:///folder`.
+    /// The origin's URL prefix: `s3://bucket/prefix`, `hdfs://service/folder`, `gs://`, `abfss://`,
+    /// `file:///folder`.
     pub origin: String,
     /// How old a version may be served.
     #[serde(default)]

@@ -168,7 +168,7 @@ fn buckets(config: &Config, say: &mut impl FnMut(&str, String)) {
         }
         if let Err(error) = Origins::open(std::slice::from_ref(bucket)) {
             let field = match error {
-                OpenError::Option { .. } => "options",
+                OpenError::Option { .. } | OpenError::Value { .. } => "options",
                 OpenError::Redirect { .. } => "redirect",
                 OpenError::Url { .. } | OpenError::Client { .. } => "origin",
             };

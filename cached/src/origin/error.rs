@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::hdfs;
+
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// A request that the origin did not fulfil.
@@ -79,8 +81,9 @@ impl OriginError {
         let mut text = self.to_string();
         if let Self::Denied { source } = self {
             // The whole answer names our key and the storage's hosts, which are nobody's business.
-            let code = code_of(&chain(source.as_ref())).map(|code| format!(" ({code})"));
-            return text + &code.unwrap_or_default();
+            let text_of = chain(source.as_ref());
+            let code = hdfs::refusal(source.as_ref()).or_else(|| code_of(&text_of).map(str::to_owned));
+            return text + &code.map(|code| format!(" ({code})")).unwrap_or_default();
         }
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {

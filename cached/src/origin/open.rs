@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::{Origin, Pace};
+use super::{Folder, Origin, Pace, hdfs};
 use crate::settings::BucketSettings;
 
 /// A bucket whose origin cannot be set up. Fix the line of `larder.toml` that it names.
@@ -40,8 +40,18 @@ pub enum OpenError {
         bucket: String,
         /// The key under `options`.
         option: String,
-        /// `s3`, `gs` or `azure`.
+        /// `s3`, `gs`, `azure` or `hdfs`.
         kind: &'static str,
+    },
+    /// An option whose value cannot be.
+    #[error("bucket `{bucket}`: option `{option}`: {problem}")]
+    Value {
+        /// The bucket.
+        bucket: String,
+        /// The key under `options`.
+        option: String,
+        /// What is wrong with its value.
+        problem: String,
     },
     /// The bucket redirects to an origin that has no presigned URLs.
     #[error("bucket `{bucket}`: redirect: {problem}")]
@@ -69,12 +79,16 @@ struct Client {
     store: Arc<dyn ObjectStore>,
     paginated: Option<Arc<dyn PaginatedListStore>>,
     signer: Option<Arc<dyn Signer>>,
+    keeps_attributes: bool,
+    lists_bare_etags: bool,
+    folder: Option<Folder>,
 }
 
 impl Client {
     fn new<S: ObjectStore + PaginatedListStore + Signer>(store: S) -> Self {
         let store = Arc::new(store);
-        Self { store: store.clone(), paginated: Some(store.clone()), signer: Some(store) }
+        let (paginated, signer) = (Some(store.clone() as _), Some(store.clone() as _));
+        Self { store, paginated, signer, keeps_attributes: true, lists_bare_etags: false, folder: None }
     }
 }
 
@@ -83,18 +97,15 @@ impl Origin {
         let wrong_url =
             |problem: String| OpenError::Url { bucket: settings.name.clone(), url: settings.origin.clone(), problem };
         let url = Url::parse(&settings.origin).map_err(|error| wrong_url(error.to_string()))?;
-        let (scheme, path) = ObjectStoreScheme::parse(&url).map_err(|_| {
-            wrong_url(format!("`{}://` is not served: use s3://, gs://, abfss:// or file:///", url.scheme()))
-        })?;
-        let client = match scheme {
-            ObjectStoreScheme::Local => local(),
-            ObjectStoreScheme::AmazonS3 => s3(settings)?,
-            ObjectStoreScheme::GoogleCloudStorage => google(settings)?,
-            ObjectStoreScheme::MicrosoftAzure => azure(settings)?,
-            _ => {
+        let (client, path) = match (url.scheme(), ObjectStoreScheme::parse(&url)) {
+            ("hdfs", _) => (hdfs(settings, &url)?, Path::from_url_path(url.path())),
+            (_, Ok((ObjectStoreScheme::Local, path))) => (local(&url), Ok(path)),
+            (_, Ok((ObjectStoreScheme::AmazonS3, path))) => (s3(settings)?, Ok(path)),
+            (_, Ok((ObjectStoreScheme::GoogleCloudStorage, path))) => (google(settings)?, Ok(path)),
+            (_, Ok((ObjectStoreScheme::MicrosoftAzure, path))) => (azure(settings)?, Ok(path)),
+            (scheme, _) => {
                 return Err(wrong_url(format!(
-                    "`{}://` is not served: use s3://, gs://, abfss:// or file:///",
-                    url.scheme()
+                    "`{scheme}://` is not served: use s3://, hdfs://, gs://, abfss:// or file:///"
                 )));
             }
         };
@@ -102,14 +113,14 @@ impl Origin {
         Ok(Self {
             name: settings.name.clone(),
             url: settings.origin.clone(),
-            local_folder: url.to_file_path().ok(),
-            keeps_attributes: !matches!(scheme, ObjectStoreScheme::Local),
-            lists_bare_etags: matches!(scheme, ObjectStoreScheme::MicrosoftAzure),
+            keeps_attributes: client.keeps_attributes,
+            lists_bare_etags: client.lists_bare_etags,
+            folder: client.folder,
             store: client.store,
             paginated: client.paginated,
             signer: client.signer.filter(|_| !settings.redirect.is_empty()),
             redirect: settings.redirect.clone(),
-            prefix: Path::parse(path.as_ref()).map_err(|error| wrong_url(error.to_string()))?,
+            prefix: path.map_err(|error| wrong_url(error.to_string()))?,
             rules: AttributionRules::new(
                 settings.catalog.as_deref().unwrap_or(&settings.name),
                 settings.tables.clone(),
@@ -148,9 +159,16 @@ fn check_redirect(settings: &BucketSettings, signs: bool) -> Result<(), OpenErro
     }
 }
 
-fn local() -> Client {
+fn local(url: &Url) -> Client {
     let store = Arc::new(LocalFileSystem::new().with_automatic_cleanup(true));
-    Client { store, paginated: None, signer: None }
+    let folder = url.to_file_path().ok().map(Folder::Local);
+    Client { store, paginated: None, signer: None, keeps_attributes: false, lists_bare_etags: false, folder }
+}
+
+fn hdfs(settings: &BucketSettings, url: &Url) -> Result<Client, OpenError> {
+    let store = hdfs::open(settings, url)?;
+    let (paginated, folder) = (Some(store.clone() as _), Some(Folder::Hdfs(store.clone())));
+    Ok(Client { store, paginated, signer: None, keeps_attributes: false, lists_bare_etags: false, folder })
 }
 
 fn s3(settings: &BucketSettings) -> Result<Client, OpenError> {
@@ -177,7 +195,8 @@ fn azure(settings: &BucketSettings) -> Result<Client, OpenError> {
         let option = AzureConfigKey::from_str(key).map_err(|_| unknown(settings, key, "azure"))?;
         builder = builder.with_config(option, value);
     }
-    Ok(Client::new(builder.build().map_err(|source| refused(settings, source))?))
+    let client = Client::new(builder.build().map_err(|source| refused(settings, source))?);
+    Ok(Client { lists_bare_etags: true, ..client })
 }
 
 fn unknown(settings: &BucketSettings, option: &str, kind: &'static str) -> OpenError {

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from . import tables
 from .alluxio import Alluxio
+from .hdfs import Hdfs
+from .iceberg import IcebergCatalog
 from .larder import to_toml
 from .metastore import Metastore
 from .origin import KEY, SECRET, Origin
@@ -73,7 +75,30 @@ def metastore(folder: Path):
     return server, f"Hive Metastore at {server.url}, its log in {folder / 'hive.log'}"
 
 
-PARTS = {"s3": s3, "metastore": metastore, "trino": trino, "presto": presto, "alluxio": alluxio}
+def hdfs(folder: Path):
+    """HDFS with two DataNodes."""
+    server = Hdfs(folder / "hdfs")
+    return server, f"HDFS at {server.url}, its logs in {server.folder}"
+
+
+def iceberg(folder: Path):
+    """An Iceberg REST catalog whose tables lie at an S3 server."""
+    origin = Origin(folder / "origin", keep_alive=False)
+    origin.client().create_bucket(Bucket="raw")
+    catalog = IcebergCatalog(folder / "catalog", origin, "s3://raw/lake")
+    where = f"S3 at {origin.direct}, key {KEY}, secret {SECRET}"
+    return Both(catalog, origin), f"Iceberg REST catalog at {catalog.url}, tables at s3://raw/lake; {where}"
+
+
+PARTS = {
+    "s3": s3,
+    "hdfs": hdfs,
+    "metastore": metastore,
+    "iceberg": iceberg,
+    "trino": trino,
+    "presto": presto,
+    "alluxio": alluxio,
+}
 
 
 def main() -> int:
