@@ -3,6 +3,7 @@
 //! `s3s` parses and authenticates requests and writes answers; what is not implemented here answers `NotImplemented`.
 
 mod access;
+mod body;
 mod clients;
 mod copy;
 mod errors;
@@ -12,7 +13,10 @@ mod limits;
 mod list;
 mod multipart;
 mod put;
+mod refusal;
 mod server;
+mod signature;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -21,8 +25,9 @@ use s3s::dto::{
     CopyObjectInput, CopyObjectOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteObjectInput,
     DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, GetBucketLocationInput, GetBucketLocationOutput,
     GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
-    ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
-    ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput, UploadPartInput, UploadPartOutput,
+    ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsInput,
+    ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutObjectInput,
+    PutObjectOutput, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 
@@ -47,7 +52,7 @@ struct RequestId(String);
 impl Api {
     fn origin(&self, bucket: &str) -> S3Result<&Arc<Origin>> {
         let origin = self.engine.origins().get(bucket);
-        origin.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
+        origin.ok_or_else(|| s3_error!(NoSuchBucket))
     }
 }
 
@@ -91,6 +96,8 @@ operations! {
     delete_objects: DeleteObjectsInput -> DeleteObjectsOutput;
     create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput;
     upload_part: UploadPartInput -> UploadPartOutput;
+    upload_part_copy: UploadPartCopyInput -> UploadPartCopyOutput;
+    list_multipart_uploads: ListMultipartUploadsInput -> ListMultipartUploadsOutput;
     list_parts: ListPartsInput -> ListPartsOutput;
     complete_multipart_upload: CompleteMultipartUploadInput -> CompleteMultipartUploadOutput;
     abort_multipart_upload: AbortMultipartUploadInput -> AbortMultipartUploadOutput;

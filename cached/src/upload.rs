@@ -42,8 +42,10 @@ pub(crate) struct Uploads {
 /// One open upload.
 #[derive(Debug)]
 pub(crate) struct Upload {
+    id: String,
     bucket: String,
     key: String,
+    opened: DateTime<Utc>,
     attributes: Attributes,
     folder: PathBuf,
     parts: Mutex<BTreeMap<i32, Part>>,
@@ -71,13 +73,21 @@ impl Uploads {
     }
 
     /// Opens an upload and returns its id.
-    pub(crate) async fn create(&self, bucket: &str, key: &str, attributes: Attributes) -> Result<String, S3Error> {
+    pub(crate) async fn create(
+        &self,
+        bucket: &str,
+        key: &str,
+        attributes: Attributes,
+        now: DateTime<Utc>,
+    ) -> Result<String, S3Error> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let folder = self.folder.join(&id);
         tokio::fs::create_dir(&folder).await.map_err(S3Error::internal_error)?;
         let upload = Upload {
+            id: id.clone(),
             bucket: bucket.to_owned(),
             key: key.to_owned(),
+            opened: now,
             attributes,
             folder,
             parts: Mutex::default(),
@@ -97,6 +107,16 @@ impl Uploads {
         upload.filter(|upload| upload.bucket == bucket && upload.key == key).ok_or_else(|| s3_error!(NoSuchUpload))
     }
 
+    /// The open uploads of the objects in a bucket whose keys begin so, in the order of their keys, the oldest first.
+    pub(crate) fn list(&self, bucket: &str, prefix: &str) -> Vec<Arc<Upload>> {
+        let open = self.open.lock();
+        let mut found: Vec<_> =
+            open.values().filter(|upload| upload.bucket == bucket && upload.key.starts_with(prefix)).cloned().collect();
+        drop(open);
+        found.sort_by(|a, b| (&a.key, a.opened, &a.id).cmp(&(&b.key, b.opened, &b.id)));
+        found
+    }
+
     /// Ends an upload; its parts go when the last user of it is done.
     pub(crate) fn close(&self, id: &str) {
         self.open.lock().remove(id);
@@ -104,6 +124,18 @@ impl Uploads {
 }
 
 impl Upload {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(crate) fn opened(&self) -> DateTime<Utc> {
+        self.opened
+    }
+
     pub(crate) fn attributes(&self) -> Attributes {
         self.attributes.clone()
     }
@@ -119,10 +151,7 @@ impl Upload {
         body: impl Stream<Item = Result<Bytes, WriteError>> + Send,
         now: DateTime<Utc>,
     ) -> Result<Part, WriteError> {
-        if !(1..=PARTS_MAX).contains(&number) {
-            let problem = "Part number must be an integer between 1 and 10000, inclusive";
-            return Err(WriteError::Body(s3_error!(InvalidArgument, "{problem}")));
-        }
+        check_part_number(number).map_err(WriteError::Body)?;
         let path = self.folder.join(uuid::Uuid::new_v4().simple().to_string());
         match self.stage(&path, body).await {
             Ok((etag, size)) => {
@@ -207,6 +236,14 @@ impl Upload {
         });
         Ok(opened.try_flatten())
     }
+}
+
+/// Whether a part can have this number.
+pub(crate) fn check_part_number(number: i32) -> Result<(), S3Error> {
+    if (1..=PARTS_MAX).contains(&number) {
+        return Ok(());
+    }
+    Err(s3_error!(InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive."))
 }
 
 impl Drop for Upload {

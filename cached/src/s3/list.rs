@@ -135,9 +135,7 @@ impl Api {
         }
         let page = self.engine.list(origin, list).await.map_err(|error| match error {
             // What is absent here is the origin's own bucket, not a key.
-            crate::origin::OriginError::NotFound { .. } => {
-                s3_error!(NoSuchBucket, "The specified bucket does not exist")
-            }
+            crate::origin::OriginError::NotFound { .. } => s3_error!(NoSuchBucket),
             error => errors::origin(&error),
         })?;
         let mut page = ListPage::clone(&page);
@@ -150,7 +148,7 @@ impl Api {
 fn keys_max(asked: Option<i32>) -> S3Result<usize> {
     let asked = asked.unwrap_or(KEYS_MAX);
     usize::try_from(asked.min(KEYS_MAX))
-        .map_err(|_| s3_error!(InvalidArgument, "Argument max-keys must be an integer between 0 and 2147483647"))
+        .map_err(|_| s3_error!(InvalidArgument, "Argument {asked} must be an integer between 0 and 2147483647"))
 }
 
 /// Tokens are opaque to clients. The form makes sure that only what Larder gave out is taken back.
@@ -184,10 +182,10 @@ fn common_prefixes(page: &ListPage, encode: &Encode) -> Vec<CommonPrefix> {
 }
 
 /// `encoding-type=url`: names are percent-encoded, because XML 1.0 cannot hold every character.
-struct Encode(bool);
+pub(super) struct Encode(bool);
 
 impl Encode {
-    fn new(encoding: Option<&EncodingType>) -> S3Result<Self> {
+    pub(super) fn new(encoding: Option<&EncodingType>) -> S3Result<Self> {
         match encoding.map(EncodingType::as_str) {
             None => Ok(Self(false)),
             Some("url") => Ok(Self(true)),
@@ -204,7 +202,7 @@ impl Encode {
         Ok(())
     }
 
-    fn text(&self, text: &str) -> String {
+    pub(super) fn text(&self, text: &str) -> String {
         if !self.0 {
             return text.to_owned();
         }

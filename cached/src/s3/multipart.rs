@@ -8,8 +8,9 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
+use super::body::{Announced, verified};
 use super::get::{length, timestamp};
-use super::put::{Announced, attributes, put_condition, stored_encoding, verified};
+use super::put::{attributes, put_condition, stored_encoding};
 use super::{Api, errors};
 
 /// Parts in one page of ListParts, as on S3.
@@ -30,8 +31,9 @@ impl Api {
             (Attribute::ContentEncoding, stored_encoding(input.content_encoding)),
             (Attribute::ContentLanguage, input.content_language),
         ];
-        let attributes = attributes(named, input.metadata);
-        let id = self.engine.uploads.create(&input.bucket, &input.key, attributes).await?;
+        let attributes = attributes(named, input.metadata)?;
+        let now = self.engine.clock.now();
+        let id = self.engine.uploads.create(&input.bucket, &input.key, attributes, now).await?;
         let output = CreateMultipartUploadOutput {
             bucket: Some(input.bucket),
             key: Some(input.key),
@@ -58,7 +60,7 @@ impl Api {
             checksum_sha256: input.checksum_sha256,
             ..Checksum::default()
         };
-        let announced = Announced { md5: input.content_md5, checksum: checksum.clone(), trailers };
+        let announced = Announced::new(input.content_md5, checksum.clone(), trailers)?;
         let body = verified(input.body, announced);
         let part = upload.put_part(input.part_number, body, self.engine.clock.now()).await.map_err(errors::write)?;
         let output = UploadPartOutput {
