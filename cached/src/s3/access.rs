@@ -10,6 +10,7 @@ use s3s::path::S3Path;
 use s3s::{S3Result, s3_error};
 use thiserror::Error;
 
+use super::lenient::Signed;
 use super::refusal::Refusal;
 use crate::settings::{Access, KeySettings};
 
@@ -126,7 +127,9 @@ pub(super) struct Authorization(pub(super) std::sync::Arc<Keys>);
 #[async_trait::async_trait]
 impl S3Access for Authorization {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let key = context.credentials().and_then(|credentials| self.0.0.get(&credentials.access_key));
+        let signed = context.extensions_mut().get::<Signed>().map(|signed| signed.access_key.clone());
+        let id = context.credentials().map(|credentials| credentials.access_key.as_str()).or(signed.as_deref());
+        let key = id.and_then(|id| self.0.0.get(id));
         let Some(key) = key else {
             return Err(s3_error!(AccessDenied));
         };

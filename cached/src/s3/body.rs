@@ -1,9 +1,12 @@
 //! The bodies of writes, and whether they are what was announced.
 
+use std::sync::{Arc, OnceLock};
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use http::StatusCode;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::dto::{Checksum, StreamingBlob};
@@ -32,24 +35,28 @@ impl Announced {
 
 /// Whether there is at most one checksum, and it is one of its kind.
 fn check_form(checksum: &Checksum) -> S3Result<()> {
-    let given = [
+    let mut given = kinds(checksum);
+    let Some((name, value, bytes)) = given.next() else { return Ok(()) };
+    if given.next().is_some() {
+        let problem = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.";
+        return Err(s3_error!(InvalidRequest, "{problem}"));
+    }
+    if !has_length(value, bytes) {
+        return Err(s3_error!(InvalidRequest, "Value for x-amz-checksum-{name} header is invalid."));
+    }
+    Ok(())
+}
+
+/// The checksums that are given: their names in headers, their values in base64, and how many bytes those stand for.
+fn kinds(checksum: &Checksum) -> impl Iterator<Item = (&'static str, &str, usize)> {
+    let kinds = [
         ("crc32", &checksum.checksum_crc32, 4),
         ("crc32c", &checksum.checksum_crc32c, 4),
         ("crc64nvme", &checksum.checksum_crc64nvme, 8),
         ("sha1", &checksum.checksum_sha1, 20),
         ("sha256", &checksum.checksum_sha256, 32),
     ];
-    let mut given = given.into_iter().filter_map(|(name, value, bytes)| Some((name, value.as_deref()?, bytes)));
-    if let Some((name, value, bytes)) = given.next() {
-        if given.next().is_some() {
-            let problem = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.";
-            return Err(s3_error!(InvalidRequest, "{problem}"));
-        }
-        if !has_length(value, bytes) {
-            return Err(s3_error!(InvalidRequest, "Value for x-amz-checksum-{name} header is invalid."));
-        }
-    }
-    Ok(())
+    kinds.into_iter().filter_map(|(name, value, bytes)| Some((name, value.as_deref()?, bytes)))
 }
 
 /// Whether a text in base64 stands for so many bytes.
@@ -57,15 +64,24 @@ fn has_length(text: &str, bytes: usize) -> bool {
     BASE64_STANDARD.decode(text).is_ok_and(|decoded| decoded.len() == bytes)
 }
 
+/// What a body was, once it is read to its end.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    pub(super) bytes: u64,
+    /// The checksum that was announced, and is right.
+    pub(super) checksum: Checksum,
+}
+
 /// The body, which fails at its end if it is not what was announced: the write is then given up.
 pub(super) fn verified(
     body: Option<StreamingBlob>,
     announced: Announced,
-) -> impl Stream<Item = Result<Bytes, WriteError>> + Send {
-    let verify = Verify::new(announced);
+) -> (impl Stream<Item = Result<Bytes, WriteError>> + Send, Arc<OnceLock<Received>>) {
+    let received = Arc::new(OnceLock::new());
+    let verify = Verify::new(announced, Arc::clone(&received));
     // Without a body the object is empty.
     let body = body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
-    futures::stream::unfold(Some((body, verify)), |state| async move {
+    let stream = futures::stream::unfold(Some((body, verify)), |state| async move {
         let (mut body, mut verify) = state?;
         match body.next().await {
             Some(Ok(bytes)) => {
@@ -76,7 +92,8 @@ pub(super) fn verified(
             Some(Err(error)) => Some((Err(WriteError::Body(body_error(error))), None)),
             None => verify.finish().err().map(|error| (Err(WriteError::Body(error)), None)),
         }
-    })
+    });
+    (stream, received)
 }
 
 fn body_error(error: s3s::StdError) -> S3Error {
@@ -84,6 +101,13 @@ fn body_error(error: s3s::StdError) -> S3Error {
         Ok(error) => *error,
         Err(error) if error.to_string().to_ascii_lowercase().contains("signature") => {
             S3Error::with_source(S3ErrorCode::SignatureDoesNotMatch, error)
+        }
+        Err(error) if error.to_string().contains("Sha256Mismatch") => {
+            let code = S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into());
+            let problem = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+            let mut error = S3Error::with_message(code, problem);
+            error.set_status_code(StatusCode::BAD_REQUEST);
+            error
         }
         Err(error) => S3Error::with_source(S3ErrorCode::IncompleteBody, error),
     }
@@ -94,10 +118,12 @@ struct Verify {
     hasher: ChecksumHasher,
     expected: Checksum,
     trailers: Option<TrailingHeaders>,
+    bytes: u64,
+    received: Arc<OnceLock<Received>>,
 }
 
 impl Verify {
-    fn new(announced: Announced) -> Self {
+    fn new(announced: Announced, received: Arc<OnceLock<Received>>) -> Self {
         let expected = announced.checksum;
         let has_trailers = announced.trailers.is_some();
         let mut hasher = ChecksumHasher::default();
@@ -117,10 +143,12 @@ impl Verify {
         if expected.checksum_sha256.is_some() || has_trailers {
             hasher.sha256 = Some(Sha256::new());
         }
-        Self { md5: announced.md5.map(|md5| (Md5::new(), md5)), hasher, expected, trailers: announced.trailers }
+        let md5 = announced.md5.map(|md5| (Md5::new(), md5));
+        Self { md5, hasher, expected, trailers: announced.trailers, bytes: 0, received }
     }
 
     fn update(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
         self.hasher.update(bytes);
         if let Some((md5, _)) = &mut self.md5 {
             md5.update(bytes);
@@ -142,20 +170,23 @@ impl Verify {
             expected.checksum_sha1 = expected.checksum_sha1.or_else(|| trailer("x-amz-checksum-sha1"));
             expected.checksum_sha256 = expected.checksum_sha256.or_else(|| trailer("x-amz-checksum-sha256"));
         }
+        if let Some((name, ..)) = kinds(&expected).find(|(_, value, bytes)| !has_length(value, *bytes)) {
+            return Err(s3_error!(InvalidRequest, "Value for x-amz-checksum-{name} trailing header is invalid."));
+        }
         let computed = self.hasher.finalize();
         let pairs = [
-            ("CRC32", expected.checksum_crc32, computed.checksum_crc32),
-            ("CRC32C", expected.checksum_crc32c, computed.checksum_crc32c),
-            ("CRC64NVME", expected.checksum_crc64nvme, computed.checksum_crc64nvme),
-            ("SHA1", expected.checksum_sha1, computed.checksum_sha1),
-            ("SHA256", expected.checksum_sha256, computed.checksum_sha256),
+            ("CRC32", &expected.checksum_crc32, computed.checksum_crc32),
+            ("CRC32C", &expected.checksum_crc32c, computed.checksum_crc32c),
+            ("CRC64NVME", &expected.checksum_crc64nvme, computed.checksum_crc64nvme),
+            ("SHA1", &expected.checksum_sha1, computed.checksum_sha1),
+            ("SHA256", &expected.checksum_sha256, computed.checksum_sha256),
         ];
-        match pairs.into_iter().find(|(_, expected, computed)| expected.is_some() && expected != computed) {
-            Some((name, ..)) => {
-                Err(s3_error!(BadDigest, "The {name} you specified did not match the calculated checksum."))
-            }
-            None => Ok(()),
+        let wrong = pairs.into_iter().find(|(_, expected, computed)| expected.is_some() && *expected != computed);
+        if let Some((name, ..)) = wrong {
+            return Err(s3_error!(BadDigest, "The {name} you specified did not match the calculated checksum."));
         }
+        self.received.get_or_init(|| Received { bytes: self.bytes, checksum: expected });
+        Ok(())
     }
 }
 
@@ -167,7 +198,7 @@ mod tests {
 
     async fn received(body: &'static str, announced: Announced) -> Result<usize, String> {
         let body = StreamingBlob::from(s3s::Body::from(Bytes::from_static(body.as_bytes())));
-        let stream = verified(Some(body), announced);
+        let (stream, _) = verified(Some(body), announced);
         let chunks: Result<Vec<Bytes>, WriteError> = stream.try_collect().await;
         match chunks {
             Ok(chunks) => Ok(chunks.iter().map(Bytes::len).sum()),

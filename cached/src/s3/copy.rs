@@ -13,7 +13,7 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::get::{conditions, timestamp};
 use super::put::{attributes, stored_encoding};
-use super::{Api, errors};
+use super::{Api, errors, folders, signer};
 use crate::origin::{ObjectState, Origin};
 use crate::read::Conditions;
 use crate::upload;
@@ -24,7 +24,7 @@ impl Api {
         &self,
         request: S3Request<CopyObjectInput>,
     ) -> S3Result<S3Response<CopyObjectOutput>> {
-        let id = request.credentials.map(|credentials| credentials.access_key).unwrap_or_default();
+        let id = signer(&request);
         let input = request.input;
         let to = self.origin(&input.bucket)?;
         let (from, from_key) = self.source(&id, &input.copy_source)?;
@@ -48,7 +48,7 @@ impl Api {
         if !conditions.is_empty() {
             source_state(from, from_key, &conditions).await?;
         }
-        let attributes = replace.then(|| {
+        let given = {
             let named = [
                 (Attribute::ContentType, input.content_type),
                 (Attribute::CacheControl, input.cache_control),
@@ -56,9 +56,9 @@ impl Api {
                 (Attribute::ContentEncoding, stored_encoding(input.content_encoding)),
                 (Attribute::ContentLanguage, input.content_language),
             ];
-            attributes(named, input.metadata)
-        });
-        let attributes = attributes.transpose()?;
+            attributes(named, input.metadata)?
+        };
+        let attributes = replace.then_some(given);
         let copied = self.engine.copy((from, from_key), (to, &input.key), attributes).await.map_err(errors::write)?;
         let result = CopyObjectResult {
             e_tag: copied.etag.map(ETag::Strong),
@@ -72,7 +72,7 @@ impl Api {
         &self,
         request: S3Request<UploadPartCopyInput>,
     ) -> S3Result<S3Response<UploadPartCopyOutput>> {
-        let id = request.credentials.map(|credentials| credentials.access_key).unwrap_or_default();
+        let id = signer(&request);
         let input = request.input;
         self.origin(&input.bucket)?;
         upload::check_part_number(input.part_number)?;
@@ -111,7 +111,11 @@ impl Api {
         if !self.keys.opens(id, bucket) {
             return Err(s3_error!(AccessDenied));
         }
-        Ok((self.origin(bucket)?, key))
+        let origin = self.origin(bucket)?;
+        if folders::is_folder(key) {
+            return Err(folders::not_found());
+        }
+        Ok((origin, key))
     }
 }
 

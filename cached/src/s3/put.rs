@@ -5,14 +5,14 @@ use std::sync::Arc;
 use futures::StreamExt;
 use object_store::{Attribute, Attributes};
 use s3s::dto::{
-    Checksum, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag,
-    ETagCondition, Error as DeleteError, PutObjectInput, PutObjectOutput,
+    Checksum, ChecksumType, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
+    DeletedObject, ETag, ETagCondition, Error as DeleteError, PutObjectInput, PutObjectOutput,
 };
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::body::{Announced, verified};
-use super::get::tag;
-use super::{Api, errors, folders};
+use super::get::{length, tag};
+use super::{Api, errors, folders, trailers};
 use crate::origin::Origin;
 use crate::write::PutCondition;
 
@@ -25,7 +25,7 @@ const DELETES_AT_ONCE: usize = 16;
 
 impl Api {
     pub(super) async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let trailers = request.trailing_headers.clone();
+        let trailers = trailers(&request);
         let input = request.input;
         let origin = self.origin(&input.bucket)?;
         let condition = put_condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
@@ -37,7 +37,7 @@ impl Api {
             checksum_sha256: input.checksum_sha256,
             ..Checksum::default()
         };
-        let announced = Announced::new(input.content_md5, checksum.clone(), trailers)?;
+        let announced = Announced::new(input.content_md5, checksum, trailers)?;
         let attributes = attributes(
             [
                 (Attribute::ContentType, input.content_type),
@@ -48,13 +48,18 @@ impl Api {
             ],
             input.metadata,
         )?;
-        let body = verified(input.body, announced);
+        let (body, received) = verified(input.body, announced);
         if folders::is_folder(&input.key) {
             return folders::put(body).await;
         }
         let etag = self.engine.put(origin, &input.key, body, attributes, condition).await.map_err(errors::write)?;
+        let (size, checksum) =
+            received.get().map(|received| (received.bytes, received.checksum.clone())).unwrap_or_default();
         let output = PutObjectOutput {
             e_tag: etag.map(ETag::Strong),
+            size: Some(length(size)),
+            checksum_type: (checksum != Checksum::default())
+                .then(|| ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
             checksum_crc32: checksum.checksum_crc32,
             checksum_crc32c: checksum.checksum_crc32c,
             checksum_crc64nvme: checksum.checksum_crc64nvme,
@@ -69,8 +74,13 @@ impl Api {
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        let origin = self.origin(&request.input.bucket)?;
-        self.delete(origin, &request.input.key).await?;
+        let input = request.input;
+        let origin = self.origin(&input.bucket)?;
+        if input.if_match.is_some() || input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
+            // The origin's client has no deletion on a condition, and one without it would be another request.
+            return Err(s3_error!(NotImplemented));
+        }
+        self.delete(origin, &input.key).await?;
         Ok(S3Response::with_status(DeleteObjectOutput::default(), http::StatusCode::NO_CONTENT))
     }
 

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::{Authentication, Authorization, Keys, KeysError};
 use super::clients::Clients;
+use super::lenient::Lenient;
 use super::limits::{self, Arrival, BUFFER_BYTES_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, Held, Patient};
 use super::{Api, RequestId, errors, signature};
 use crate::engine::Engine;
@@ -65,7 +66,7 @@ pub async fn serve_s3(
     let keys = Arc::new(Keys::new(&settings.keys)?);
     let endpoint = Endpoint {
         clock: Arc::clone(&engine.clock),
-        service: service(settings, engine, Arc::clone(&keys))?,
+        service: service(settings, &engine, &keys)?,
         keys,
         requests: Arc::new(Semaphore::new(settings.requests_max.min(Semaphore::MAX_PERMITS))),
         stall: settings.stall,
@@ -192,15 +193,24 @@ fn next_request_id() -> String {
     format!("{:08X}{:08X}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-fn service(settings: &S3Settings, engine: Arc<Engine>, keys: Arc<Keys>) -> Result<S3Service, ServeError> {
-    let mut builder = S3ServiceBuilder::new(Api { engine, keys: Arc::clone(&keys), clients: Clients::default() });
-    builder.set_auth(Authentication(Arc::clone(&keys)));
-    builder.set_access(Authorization(keys));
-    if let Some(domain) = &settings.domain {
-        let host = SingleDomain::new(domain).map_err(|_| ServeError::Domain { domain: domain.clone() })?;
-        builder.set_host(PathOrVirtual(host));
-    }
-    Ok(builder.build())
+fn service(settings: &S3Settings, engine: &Arc<Engine>, keys: &Arc<Keys>) -> Result<S3Service, ServeError> {
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let builder = || -> Result<_, ServeError> {
+        let clients = Clients::default();
+        let api = Api { engine: Arc::clone(engine), keys: Arc::clone(keys), clients, scheme };
+        let mut builder = S3ServiceBuilder::new(api);
+        builder.set_auth(Authentication(Arc::clone(keys)));
+        builder.set_access(Authorization(Arc::clone(keys)));
+        if let Some(domain) = &settings.domain {
+            let host = SingleDomain::new(domain).map_err(|_| ServeError::Domain { domain: domain.clone() })?;
+            builder.set_host(PathOrVirtual(host));
+        }
+        Ok(builder)
+    };
+    let strict = builder()?;
+    let mut service = builder()?;
+    service.set_route(Lenient { service: strict.build() });
+    Ok(service.build())
 }
 
 /// Virtual-host style below the domain, path style for every other host name.
