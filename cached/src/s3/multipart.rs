@@ -127,6 +127,10 @@ impl Api {
                 let condition = put_condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
                 let named = named_parts(input.multipart_upload)?;
                 let (size, body) = upload.assemble(&named)?;
+                if let Some(negative) = input.mpu_object_size.filter(|expected| *expected < 0) {
+                    let problem = format!("header is less than zero: '{negative}'");
+                    return Err(s3_error!(InvalidRequest, "Value for x-amz-mp-object-size {problem}"));
+                }
                 if let Some(expected) = input.mpu_object_size.filter(|expected| *expected != length(size)) {
                     return Err(s3_error!(
                         InvalidRequest,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use futures::StreamExt;
 use object_store::{Attribute, Attributes};
 use s3s::dto::{
@@ -161,13 +163,39 @@ pub(super) fn attributes<const N: usize>(
         return Err(s3_error!(MetadataTooLarge, "{problem}"));
     }
     let named = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let metadata = metadata.into_iter().flatten().map(|(key, value)| (Attribute::Metadata(key.into()), value));
+    let metadata =
+        metadata.into_iter().flatten().map(|(key, value)| (Attribute::Metadata(key.into()), in_ascii(value)));
     Ok(named.chain(metadata).collect())
+}
+
+/// Metadata as headers carry it: text beyond ASCII in the encoded words of RFC 2047, as S3 gives it back.
+fn in_ascii(text: String) -> String {
+    if text.is_ascii() {
+        return text;
+    }
+    let mut words = vec![String::new()];
+    for character in text.chars() {
+        // A word has 75 characters at most, of which its frame takes 12.
+        if words.last().is_some_and(|word| word.len() + character.len_utf8() > 45) {
+            words.push(String::new());
+        }
+        words.last_mut().expect("there is a word").push(character);
+    }
+    let words: Vec<String> = words.iter().map(|word| format!("=?UTF-8?B?{}?=", BASE64_STANDARD.encode(word))).collect();
+    words.join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metadata_beyond_ascii_is_encoded_in_words() {
+        assert_eq!(in_ascii("a b".into()), "a b");
+        assert_eq!(in_ascii("\u{4f60}\u{597d}\u{ff0c}\u{4e16}\u{754c}".into()), "=?UTF-8?B?5L2g5aW977yM5LiW55WM?=");
+        let long = in_ascii("\u{fc}".repeat(100));
+        assert!(long.split(' ').count() == 5 && long.split(' ').all(|word| word.len() <= 75));
+    }
 
     #[test]
     fn how_a_body_travelled_is_not_kept() {
