@@ -5,7 +5,7 @@
 //! origin has nothing, afterwards all of it. What is staged is bounded by [`STAGED_BYTES_MAX`] and gone after a restart,
 //! when clients get `NoSuchUpload` and begin again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +28,8 @@ const STAGED_BYTES_MAX: u64 = 10 << 30;
 const UPLOADS_MAX: usize = 10_000;
 /// Parts but the last must be this long, as on S3.
 const PART_BYTES_MIN: u64 = 5 << 20;
+/// Completed uploads that are remembered.
+const COMPLETED_MAX: usize = 1_000;
 /// Part numbers go from 1 to this.
 const PARTS_MAX: i32 = 10_000;
 
@@ -36,14 +38,27 @@ const PARTS_MAX: i32 = 10_000;
 pub(crate) struct Uploads {
     folder: PathBuf,
     open: Mutex<HashMap<String, Arc<Upload>>>,
+    /// The uploads that were completed last, the oldest first.
+    completed: Mutex<VecDeque<Completed>>,
     staged_bytes: Arc<AtomicU64>,
+}
+
+/// What is left of an upload that was completed: a client that did not get the answer asks again.
+#[derive(Debug)]
+struct Completed {
+    id: String,
+    bucket: String,
+    key: String,
+    etag: Option<String>,
 }
 
 /// One open upload.
 #[derive(Debug)]
 pub(crate) struct Upload {
+    id: String,
     bucket: String,
     key: String,
+    opened: DateTime<Utc>,
     attributes: Attributes,
     folder: PathBuf,
     parts: Mutex<BTreeMap<i32, Part>>,
@@ -67,17 +82,25 @@ impl Uploads {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => std::fs::create_dir_all(&folder)?,
         }
-        Ok(Self { folder, open: Mutex::default(), staged_bytes: Arc::default() })
+        Ok(Self { folder, open: Mutex::default(), completed: Mutex::default(), staged_bytes: Arc::default() })
     }
 
     /// Opens an upload and returns its id.
-    pub(crate) async fn create(&self, bucket: &str, key: &str, attributes: Attributes) -> Result<String, S3Error> {
+    pub(crate) async fn create(
+        &self,
+        bucket: &str,
+        key: &str,
+        attributes: Attributes,
+        now: DateTime<Utc>,
+    ) -> Result<String, S3Error> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let folder = self.folder.join(&id);
         tokio::fs::create_dir(&folder).await.map_err(S3Error::internal_error)?;
         let upload = Upload {
+            id: id.clone(),
             bucket: bucket.to_owned(),
             key: key.to_owned(),
+            opened: now,
             attributes,
             folder,
             parts: Mutex::default(),
@@ -97,6 +120,34 @@ impl Uploads {
         upload.filter(|upload| upload.bucket == bucket && upload.key == key).ok_or_else(|| s3_error!(NoSuchUpload))
     }
 
+    /// The open uploads of the objects in a bucket whose keys begin so, in the order of their keys, the oldest first.
+    pub(crate) fn list(&self, bucket: &str, prefix: &str) -> Vec<Arc<Upload>> {
+        let open = self.open.lock();
+        let mut found: Vec<_> =
+            open.values().filter(|upload| upload.bucket == bucket && upload.key.starts_with(prefix)).cloned().collect();
+        drop(open);
+        found.sort_by(|a, b| (&a.key, a.opened, &a.id).cmp(&(&b.key, b.opened, &b.id)));
+        found
+    }
+
+    /// Ends an upload whose object was written, and remembers the object's ETag for a while.
+    pub(crate) fn complete(&self, upload: &Upload, etag: Option<&str>) {
+        self.close(&upload.id);
+        let (id, bucket, key) = (upload.id.clone(), upload.bucket.clone(), upload.key.clone());
+        let mut completed = self.completed.lock();
+        if completed.len() == COMPLETED_MAX {
+            completed.pop_front();
+        }
+        completed.push_back(Completed { id, bucket, key, etag: etag.map(str::to_owned) });
+    }
+
+    /// The ETag of the object that a completed upload became, as far as that is remembered.
+    pub(crate) fn completed(&self, id: &str, bucket: &str, key: &str) -> Option<Option<String>> {
+        let completed = self.completed.lock();
+        let found = completed.iter().find(|done| done.id == id && done.bucket == bucket && done.key == key)?;
+        Some(found.etag.clone())
+    }
+
     /// Ends an upload; its parts go when the last user of it is done.
     pub(crate) fn close(&self, id: &str) {
         self.open.lock().remove(id);
@@ -104,6 +155,18 @@ impl Uploads {
 }
 
 impl Upload {
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(crate) fn opened(&self) -> DateTime<Utc> {
+        self.opened
+    }
+
     pub(crate) fn attributes(&self) -> Attributes {
         self.attributes.clone()
     }
@@ -119,10 +182,7 @@ impl Upload {
         body: impl Stream<Item = Result<Bytes, WriteError>> + Send,
         now: DateTime<Utc>,
     ) -> Result<Part, WriteError> {
-        if !(1..=PARTS_MAX).contains(&number) {
-            let problem = "Part number must be an integer between 1 and 10000, inclusive";
-            return Err(WriteError::Body(s3_error!(InvalidArgument, "{problem}")));
-        }
+        check_part_number(number).map_err(WriteError::Body)?;
         let path = self.folder.join(uuid::Uuid::new_v4().simple().to_string());
         match self.stage(&path, body).await {
             Ok((etag, size)) => {
@@ -170,25 +230,25 @@ impl Upload {
         }
     }
 
-    /// The object's bytes: the parts that the client names, in its order, which must ascend.
+    /// The object's length and bytes: the parts that the client names, in its order, which must ascend.
     pub(crate) fn assemble(
         self: &Arc<Self>,
-        named: &[(i32, Option<String>)],
-    ) -> Result<impl Stream<Item = Result<Bytes, WriteError>> + Send + use<>, S3Error> {
+        named: &[(i32, String)],
+    ) -> Result<(u64, impl Stream<Item = Result<Bytes, WriteError>> + Send + use<>), S3Error> {
         if named.is_empty() {
-            return Err(s3_error!(MalformedXML, "an upload is completed with at least one part"));
+            return Err(s3_error!(MalformedXML));
         }
         if named.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
             return Err(s3_error!(InvalidPartOrder));
         }
         let staged = self.parts.lock();
-        let mut files = Vec::with_capacity(named.len());
+        let (mut files, mut size) = (Vec::with_capacity(named.len()), 0);
         for (i, (number, etag)) in named.iter().enumerate() {
-            let part = staged.get(number).filter(|part| etag.as_ref().is_none_or(|etag| *etag == part.etag));
-            let part = part.ok_or_else(|| s3_error!(InvalidPart, "part {number} is not there or has another ETag"))?;
+            let part = staged.get(number).filter(|part| *etag == part.etag).ok_or_else(|| s3_error!(InvalidPart))?;
             if part.size < PART_BYTES_MIN && i + 1 < named.len() {
-                return Err(s3_error!(EntityTooSmall, "part {number} is smaller than 5 MiB and not the last"));
+                return Err(s3_error!(EntityTooSmall));
             }
+            size += part.size;
             files.push(part.file.clone());
         }
         drop(staged);
@@ -205,8 +265,16 @@ impl Upload {
                 ))
             }
         });
-        Ok(opened.try_flatten())
+        Ok((size, opened.try_flatten()))
     }
+}
+
+/// Whether a part can have this number.
+pub(crate) fn check_part_number(number: i32) -> Result<(), S3Error> {
+    if (1..=PARTS_MAX).contains(&number) {
+        return Ok(());
+    }
+    Err(s3_error!(InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive."))
 }
 
 impl Drop for Upload {

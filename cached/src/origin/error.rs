@@ -76,6 +76,11 @@ impl OriginError {
         matches!(self, Self::Unavailable { .. } | Self::TimedOut { .. })
     }
 
+    /// The code of the storage's own error, where it gave one.
+    pub(crate) fn code(&self) -> Option<String> {
+        code_of(&chain(self)).map(str::to_owned)
+    }
+
     /// The error and its causes on one line, for logs and for `/readyz`.
     pub fn detail(&self) -> String {
         let mut text = self.to_string();

@@ -3,13 +3,18 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use http::StatusCode;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::path::S3Path;
 use s3s::{S3Result, s3_error};
 use thiserror::Error;
 
+use super::lenient::Signed;
+use super::refusal::Refusal;
 use crate::settings::{Access, KeySettings};
+
+const UNKNOWN_KEY: &str = "The AWS Access Key Id you provided does not exist in our records.";
 
 /// Keys that cannot be used. Fix `[[s3.keys]]` in `larder.toml`.
 #[derive(Debug, Error)]
@@ -89,6 +94,14 @@ impl Keys {
         Ok(Self(keys))
     }
 
+    /// Refuses an id that is no key's.
+    pub(super) fn known(&self, id: &str) -> Result<(), Refusal> {
+        if self.0.contains_key(id) {
+            return Ok(());
+        }
+        Err(Refusal::new(StatusCode::FORBIDDEN, "InvalidAccessKeyId", UNKNOWN_KEY).with("AWSAccessKeyId", id))
+    }
+
     /// Whether a key may see a bucket at all.
     pub(super) fn opens(&self, id: &str, bucket: &str) -> bool {
         self.0.get(id).is_some_and(|key| key.opens(bucket))
@@ -103,9 +116,7 @@ impl S3Auth for Authentication {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
         match self.0.0.get(access_key) {
             Some(key) => Ok(key.secret.clone()),
-            None => {
-                Err(s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records."))
-            }
+            None => Err(s3_error!(InvalidAccessKeyId, "{UNKNOWN_KEY}")),
         }
     }
 }
@@ -116,9 +127,11 @@ pub(super) struct Authorization(pub(super) std::sync::Arc<Keys>);
 #[async_trait::async_trait]
 impl S3Access for Authorization {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let key = context.credentials().and_then(|credentials| self.0.0.get(&credentials.access_key));
+        let signed = context.extensions_mut().get::<Signed>().map(|signed| signed.access_key.clone());
+        let id = context.credentials().map(|credentials| credentials.access_key.as_str()).or(signed.as_deref());
+        let key = id.and_then(|id| self.0.0.get(id));
         let Some(key) = key else {
-            return Err(s3_error!(AccessDenied, "Access Denied"));
+            return Err(s3_error!(AccessDenied));
         };
         let bucket = match context.s3_path() {
             S3Path::Root => return Ok(()),
@@ -126,7 +139,7 @@ impl S3Access for Authorization {
         };
         let writes = !matches!(*context.method(), http::Method::GET | http::Method::HEAD);
         if !key.opens(bucket) || (writes && key.access != Access::Write) {
-            return Err(s3_error!(AccessDenied, "Access Denied"));
+            return Err(s3_error!(AccessDenied));
         }
         Ok(())
     }

@@ -11,17 +11,21 @@ use s3s::dto::{
 };
 use s3s::{Body, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
-use super::{Api, errors, folders};
+use super::lenient::Signed;
+use super::{Api, errors, folders, signer};
 use crate::metadata::ObjectMeta;
 use crate::origin::Origin;
 use crate::read::{Conditions, ReadBody, ReadRequest, Tag, Wanted};
+use crate::upload;
 
 impl Api {
     pub(super) async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         // Who signs in headers sends them along, and storages refuse a presigned URL with headers that it did not sign.
-        let signed_in_url = !request.headers.contains_key(http::header::AUTHORIZATION);
-        let principal = request.credentials.map(|credentials| credentials.access_key).unwrap_or_default();
-        let client = self.clients.get(principal, request.headers.get(http::header::USER_AGENT));
+        let signed_in_url = match request.extensions.get::<Signed>() {
+            Some(signed) => signed.in_url,
+            None => !request.headers.contains_key(http::header::AUTHORIZATION),
+        };
+        let client = self.clients.get(signer(&request), request.headers.get(http::header::USER_AGENT));
         let input = request.input;
         let origin = self.origin(&input.bucket)?;
         if folders::is_folder(&input.key) {
@@ -68,7 +72,6 @@ impl Api {
             e_tag: described.etag,
             last_modified: Some(described.modified),
             metadata: described.metadata,
-            parts_count: part.map(|_| 1),
             ..GetObjectOutput::default()
         };
         Ok(status(output, partial))
@@ -111,7 +114,6 @@ impl Api {
             e_tag: described.etag,
             last_modified: Some(described.modified),
             metadata: described.metadata,
-            parts_count: part.map(|_| 1),
             ..HeadObjectOutput::default()
         };
         Ok(status(output, range.is_some()))
@@ -121,6 +123,7 @@ impl Api {
     /// origin's metadata, and nothing is guessed.
     async fn part(&self, origin: &Origin, key: &str, number: Option<i32>, has_range: bool) -> S3Result<Option<Wanted>> {
         let Some(number) = number else { return Ok(None) };
+        upload::check_part_number(number)?;
         if has_range {
             return Err(s3_error!(InvalidRequest, "Cannot specify both Range header and partNumber query parameter"));
         }
@@ -129,6 +132,7 @@ impl Api {
             return Err(s3_error!(NotImplemented, "partNumber is served for objects that were written in one request"));
         }
         match number {
+            1 if meta.state.size == 0 => Ok(None),
             1 => Ok(Some(Wanted::Bounded(0, meta.state.size))),
             _ => Err(invalid_part()),
         }

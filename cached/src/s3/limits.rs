@@ -16,6 +16,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 use tokio_io_timeout::TimeoutStream;
 
+use super::refusal::Refusal;
+
 /// A client that takes longer to send a request's head, or to finish its TLS handshake, is left.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer heads are answered 431. The number of a head's headers is limited by hyper, to 100.
@@ -168,8 +170,8 @@ impl hyper::body::Body for Patient {
 
 /// More is asked for than is answered at once.
 pub(super) fn slow_down(request_id: &str) -> Response<Body> {
-    let mut response =
-        refusal(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate.", request_id);
+    let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate.");
+    let mut response = refusal.response(request_id);
     response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
@@ -177,16 +179,5 @@ pub(super) fn slow_down(request_id: &str) -> Response<Body> {
 /// The rest of a request did not come.
 fn request_timeout(request_id: &str) -> Response<Body> {
     let message = "Your socket connection to the server was not read from or written to within the timeout period.";
-    refusal(StatusCode::BAD_REQUEST, "RequestTimeout", message, request_id)
-}
-
-fn refusal(status: StatusCode, code: &str, message: &str, request_id: &str) -> Response<Body> {
-    let xml = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message>\
-         <RequestId>{request_id}</RequestId></Error>"
-    );
-    let mut response = Response::new(Body::from(xml));
-    *response.status_mut() = status;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-    response
+    Refusal::new(StatusCode::BAD_REQUEST, "RequestTimeout", message).response(request_id)
 }

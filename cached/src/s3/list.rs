@@ -12,11 +12,14 @@ use s3s::dto::{
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::get::{length, timestamp};
-use super::{Api, errors};
+use super::{Api, errors, signer};
 use crate::origin::{ListPage, ListRequest};
 
 /// More keys than this are never sent in one page, as on S3.
 const KEYS_MAX: i32 = 1000;
+
+/// Where buckets are said to be. Every client accepts it, and Larder every client's.
+const REGION: &str = "us-east-1";
 
 /// Leads every continuation token.
 const TOKEN_FORM: &str = "larder1-";
@@ -26,7 +29,7 @@ impl Api {
         &self,
         request: S3Request<ListBucketsInput>,
     ) -> S3Result<S3Response<ListBucketsOutput>> {
-        let id = request.credentials.map(|credentials| credentials.access_key).unwrap_or_default();
+        let id = signer(&request);
         let names = self.engine.origins().iter().map(|origin| origin.name());
         let prefix = request.input.prefix.unwrap_or_default();
         let opened = names.filter(|name| self.keys.opens(&id, name) && name.starts_with(&prefix));
@@ -46,7 +49,8 @@ impl Api {
         request: S3Request<HeadBucketInput>,
     ) -> S3Result<S3Response<HeadBucketOutput>> {
         self.origin(&request.input.bucket)?;
-        Ok(S3Response::new(HeadBucketOutput::default()))
+        let region = Some(REGION.to_owned());
+        Ok(S3Response::new(HeadBucketOutput { bucket_region: region, ..HeadBucketOutput::default() }))
     }
 
     pub(super) async fn get_bucket_location(
@@ -54,7 +58,7 @@ impl Api {
         request: S3Request<GetBucketLocationInput>,
     ) -> S3Result<S3Response<GetBucketLocationOutput>> {
         self.origin(&request.input.bucket)?;
-        // Without a constraint a bucket is in us-east-1, which every client accepts.
+        // Without a constraint a bucket is in `REGION`.
         Ok(S3Response::new(GetBucketLocationOutput::default()))
     }
 
@@ -80,8 +84,8 @@ impl Api {
         let truncated = page.next.is_some() && last.is_some();
         let output = ListObjectsOutput {
             name: Some(input.bucket),
-            prefix: Some(encode.text(&list.prefix)),
-            marker: Some(encode.text(input.marker.as_deref().unwrap_or_default())),
+            prefix: input.prefix.as_deref().map(|prefix| encode.text(prefix)),
+            marker: input.marker.as_deref().map(|marker| encode.text(marker)),
             max_keys: Some(i32::try_from(keys_max).unwrap_or(KEYS_MAX)),
             is_truncated: Some(truncated),
             delimiter: list.delimiter.as_deref().map(|delimiter| encode.text(delimiter)),
@@ -112,7 +116,7 @@ impl Api {
         let page = self.page(&input.bucket, &list).await?;
         let output = ListObjectsV2Output {
             name: Some(input.bucket),
-            prefix: Some(encode.text(&list.prefix)),
+            prefix: input.prefix.as_deref().map(|prefix| encode.text(prefix)),
             max_keys: Some(i32::try_from(keys_max).unwrap_or(KEYS_MAX)),
             key_count: Some(i32::try_from(page.entries.len() + page.common_prefixes.len()).unwrap_or(KEYS_MAX)),
             continuation_token: input.continuation_token,
@@ -135,9 +139,7 @@ impl Api {
         }
         let page = self.engine.list(origin, list).await.map_err(|error| match error {
             // What is absent here is the origin's own bucket, not a key.
-            crate::origin::OriginError::NotFound { .. } => {
-                s3_error!(NoSuchBucket, "The specified bucket does not exist")
-            }
+            crate::origin::OriginError::NotFound { .. } => s3_error!(NoSuchBucket),
             error => errors::origin(&error),
         })?;
         let mut page = ListPage::clone(&page);
@@ -150,7 +152,7 @@ impl Api {
 fn keys_max(asked: Option<i32>) -> S3Result<usize> {
     let asked = asked.unwrap_or(KEYS_MAX);
     usize::try_from(asked.min(KEYS_MAX))
-        .map_err(|_| s3_error!(InvalidArgument, "Argument max-keys must be an integer between 0 and 2147483647"))
+        .map_err(|_| s3_error!(InvalidArgument, "Argument {asked} must be an integer between 0 and 2147483647"))
 }
 
 /// Tokens are opaque to clients. The form makes sure that only what Larder gave out is taken back.
@@ -184,10 +186,10 @@ fn common_prefixes(page: &ListPage, encode: &Encode) -> Vec<CommonPrefix> {
 }
 
 /// `encoding-type=url`: names are percent-encoded, because XML 1.0 cannot hold every character.
-struct Encode(bool);
+pub(super) struct Encode(bool);
 
 impl Encode {
-    fn new(encoding: Option<&EncodingType>) -> S3Result<Self> {
+    pub(super) fn new(encoding: Option<&EncodingType>) -> S3Result<Self> {
         match encoding.map(EncodingType::as_str) {
             None => Ok(Self(false)),
             Some("url") => Ok(Self(true)),
@@ -204,7 +206,7 @@ impl Encode {
         Ok(())
     }
 
-    fn text(&self, text: &str) -> String {
+    pub(super) fn text(&self, text: &str) -> String {
         if !self.0 {
             return text.to_owned();
         }

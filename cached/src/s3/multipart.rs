@@ -3,14 +3,15 @@
 use object_store::Attribute;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, Checksum, CompleteMultipartUploadInput,
-    CompleteMultipartUploadOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag, ListPartsInput,
-    ListPartsOutput, Part, UploadPartInput, UploadPartOutput,
+    CompleteMultipartUploadOutput, CompletedMultipartUpload, CreateMultipartUploadInput, CreateMultipartUploadOutput,
+    ETag, ListPartsInput, ListPartsOutput, Part, StorageClass, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
+use super::body::{Announced, verified};
 use super::get::{length, timestamp};
-use super::put::{Announced, attributes, put_condition, stored_encoding, verified};
-use super::{Api, errors};
+use super::put::{attributes, put_condition, stored_encoding};
+use super::{Api, errors, trailers};
 
 /// Parts in one page of ListParts, as on S3.
 const PARTS_PAGE_MAX: i32 = 1000;
@@ -30,8 +31,9 @@ impl Api {
             (Attribute::ContentEncoding, stored_encoding(input.content_encoding)),
             (Attribute::ContentLanguage, input.content_language),
         ];
-        let attributes = attributes(named, input.metadata);
-        let id = self.engine.uploads.create(&input.bucket, &input.key, attributes).await?;
+        let attributes = attributes(named, input.metadata)?;
+        let now = self.engine.clock.now();
+        let id = self.engine.uploads.create(&input.bucket, &input.key, attributes, now).await?;
         let output = CreateMultipartUploadOutput {
             bucket: Some(input.bucket),
             key: Some(input.key),
@@ -46,7 +48,7 @@ impl Api {
         &self,
         request: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
-        let trailers = request.trailing_headers.clone();
+        let trailers = trailers(&request);
         let input = request.input;
         self.origin(&input.bucket)?;
         let upload = self.engine.uploads.get(&input.upload_id, &input.bucket, &input.key)?;
@@ -58,9 +60,10 @@ impl Api {
             checksum_sha256: input.checksum_sha256,
             ..Checksum::default()
         };
-        let announced = Announced { md5: input.content_md5, checksum: checksum.clone(), trailers };
-        let body = verified(input.body, announced);
+        let announced = Announced::new(input.content_md5, checksum, trailers)?;
+        let (body, received) = verified(input.body, announced);
         let part = upload.put_part(input.part_number, body, self.engine.clock.now()).await.map_err(errors::write)?;
+        let checksum = received.get().map(|received| received.checksum.clone()).unwrap_or_default();
         let output = UploadPartOutput {
             e_tag: Some(ETag::Strong(part.etag)),
             checksum_crc32: checksum.checksum_crc32,
@@ -78,11 +81,13 @@ impl Api {
         self.origin(&input.bucket)?;
         let upload = self.engine.uploads.get(&input.upload_id, &input.bucket, &input.key)?;
         let after = input.part_number_marker.unwrap_or(0);
-        let most = input.max_parts.unwrap_or(PARTS_PAGE_MAX).clamp(0, PARTS_PAGE_MAX);
+        let most = input.max_parts.unwrap_or(PARTS_PAGE_MAX).min(PARTS_PAGE_MAX);
+        let length_max = usize::try_from(most)
+            .map_err(|_| s3_error!(InvalidArgument, "Argument {most} must be an integer between 0 and 2147483647"))?;
         let mut rest = upload.parts().into_iter().filter(|(number, _)| *number > after);
         let parts: Vec<Part> = rest
             .by_ref()
-            .take(usize::try_from(most).unwrap_or(0))
+            .take(length_max)
             .map(|(number, part)| Part {
                 part_number: Some(number),
                 e_tag: Some(ETag::Strong(part.etag)),
@@ -100,6 +105,7 @@ impl Api {
             next_part_number_marker: parts.last().and_then(|part| part.part_number),
             is_truncated: Some(rest.next().is_some()),
             parts: Some(parts),
+            storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
             ..ListPartsOutput::default()
         };
         Ok(S3Response::new(output))
@@ -109,25 +115,38 @@ impl Api {
         &self,
         request: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let host = request.headers.get(http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let input = request.input;
         let origin = self.origin(&input.bucket)?;
-        let upload = self.engine.uploads.get(&input.upload_id, &input.bucket, &input.key)?;
-        let condition = put_condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
-        let named = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
-        let named: Vec<(i32, Option<String>)> = named
-            .into_iter()
-            .map(|part| {
-                let number = part.part_number.ok_or_else(|| s3_error!(MalformedXML, "a part without its number"))?;
-                Ok((number, part.e_tag.map(ETag::into_value)))
-            })
-            .collect::<S3Result<_>>()?;
-        let body = upload.assemble(&named)?;
-        let written = self.engine.put(origin, &input.key, body, upload.attributes(), condition).await;
-        let etag = written.map_err(errors::write)?;
-        // Only now: an upload that could not be completed can be completed again.
-        self.engine.uploads.close(&input.upload_id);
+        let location = format!("{}://{host}/{}/{}", self.scheme, input.bucket, input.key);
+        let uploads = &self.engine.uploads;
+        let etag = match uploads.completed(&input.upload_id, &input.bucket, &input.key) {
+            Some(etag) => etag,
+            None => {
+                let upload = uploads.get(&input.upload_id, &input.bucket, &input.key)?;
+                let condition = put_condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
+                let named = named_parts(input.multipart_upload)?;
+                let (size, body) = upload.assemble(&named)?;
+                if let Some(negative) = input.mpu_object_size.filter(|expected| *expected < 0) {
+                    let problem = format!("header is less than zero: '{negative}'");
+                    return Err(s3_error!(InvalidRequest, "Value for x-amz-mp-object-size {problem}"));
+                }
+                if let Some(expected) = input.mpu_object_size.filter(|expected| *expected != length(size)) {
+                    return Err(s3_error!(
+                        InvalidRequest,
+                        "The provided 'x-amz-mp-object-size' header value {expected} does not match what was computed: \
+                         {size}"
+                    ));
+                }
+                let written = self.engine.put(origin, &input.key, body, upload.attributes(), condition).await;
+                let etag = written.map_err(errors::write)?;
+                // Only now: an upload that could not be completed can be completed again.
+                uploads.complete(&upload, etag.as_deref());
+                etag
+            }
+        };
         let output = CompleteMultipartUploadOutput {
-            location: Some(format!("/{}/{}", input.bucket, input.key)),
+            location: Some(location),
             bucket: Some(input.bucket),
             key: Some(input.key),
             e_tag: etag.map(ETag::Strong),
@@ -142,8 +161,30 @@ impl Api {
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
         let input = request.input;
         self.origin(&input.bucket)?;
-        self.engine.uploads.get(&input.upload_id, &input.bucket, &input.key)?;
+        let upload = self.engine.uploads.get(&input.upload_id, &input.bucket, &input.key)?;
+        if let Some(time) = input.if_match_initiated_time {
+            let opened = upload.opened().timestamp();
+            let expected = time::OffsetDateTime::from(time).unix_timestamp();
+            if expected != opened && expected <= self.engine.clock.now().timestamp() {
+                return Err(s3_error!(PreconditionFailed));
+            }
+        }
         self.engine.uploads.close(&input.upload_id);
         Ok(S3Response::with_status(AbortMultipartUploadOutput::default(), http::StatusCode::NO_CONTENT))
     }
+}
+
+/// The parts that make the object, by their numbers and ETags.
+fn named_parts(upload: Option<CompletedMultipartUpload>) -> S3Result<Vec<(i32, String)>> {
+    let named = upload.and_then(|upload| upload.parts).unwrap_or_default();
+    let named = named.into_iter().map(|part| {
+        let (Some(number), Some(etag)) = (part.part_number, part.e_tag) else {
+            return Err(s3_error!(MalformedXML));
+        };
+        if number < 1 {
+            return Err(s3_error!(InvalidArgument, "PartNumber must be >= 1"));
+        }
+        Ok((number, etag.into_value()))
+    });
+    named.collect()
 }

@@ -1,48 +1,45 @@
-//! PutObject, DeleteObject and DeleteObjects, and the bodies of writes with their checksums.
+//! PutObject, DeleteObject and DeleteObjects.
 
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use object_store::{Attribute, Attributes};
-use s3s::checksum::ChecksumHasher;
-use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::dto::{
-    Checksum, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag,
-    ETagCondition, Error as DeleteError, PutObjectInput, PutObjectOutput, StreamingBlob,
+    Checksum, ChecksumType, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
+    DeletedObject, ETag, ETagCondition, Error as DeleteError, PutObjectInput, PutObjectOutput,
 };
-use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, TrailingHeaders, s3_error};
+use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
-use super::get::tag;
-use super::{Api, errors, folders};
+use super::body::{Announced, verified};
+use super::get::{length, tag};
+use super::{Api, errors, folders, trailers};
 use crate::origin::Origin;
-use crate::write::{PutCondition, WriteError};
+use crate::write::PutCondition;
 
 /// Keys that one DeleteObjects may name, as on S3.
 const DELETES_MAX: usize = 1000;
+/// User metadata of one object, names and values, as on S3.
+const METADATA_BYTES_MAX: usize = 2048;
 /// Deletions of one request under way at the origin at once.
 const DELETES_AT_ONCE: usize = 16;
 
 impl Api {
     pub(super) async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let trailers = request.trailing_headers.clone();
+        let trailers = trailers(&request);
         let input = request.input;
         let origin = self.origin(&input.bucket)?;
         let condition = put_condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
-        let announced = Announced {
-            md5: input.content_md5,
-            checksum: Checksum {
-                checksum_crc32: input.checksum_crc32,
-                checksum_crc32c: input.checksum_crc32c,
-                checksum_crc64nvme: input.checksum_crc64nvme,
-                checksum_sha1: input.checksum_sha1,
-                checksum_sha256: input.checksum_sha256,
-                ..Checksum::default()
-            },
-            trailers,
+        let checksum = Checksum {
+            checksum_crc32: input.checksum_crc32,
+            checksum_crc32c: input.checksum_crc32c,
+            checksum_crc64nvme: input.checksum_crc64nvme,
+            checksum_sha1: input.checksum_sha1,
+            checksum_sha256: input.checksum_sha256,
+            ..Checksum::default()
         };
+        let announced = Announced::new(input.content_md5, checksum, trailers)?;
         let attributes = attributes(
             [
                 (Attribute::ContentType, input.content_type),
@@ -52,15 +49,19 @@ impl Api {
                 (Attribute::ContentLanguage, input.content_language),
             ],
             input.metadata,
-        );
-        let checksum = announced.checksum.clone();
-        let body = verified(input.body, announced);
+        )?;
+        let (body, received) = verified(input.body, announced);
         if folders::is_folder(&input.key) {
             return folders::put(body).await;
         }
         let etag = self.engine.put(origin, &input.key, body, attributes, condition).await.map_err(errors::write)?;
+        let (size, checksum) =
+            received.get().map(|received| (received.bytes, received.checksum.clone())).unwrap_or_default();
         let output = PutObjectOutput {
             e_tag: etag.map(ETag::Strong),
+            size: Some(length(size)),
+            checksum_type: (checksum != Checksum::default())
+                .then(|| ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
             checksum_crc32: checksum.checksum_crc32,
             checksum_crc32c: checksum.checksum_crc32c,
             checksum_crc64nvme: checksum.checksum_crc64nvme,
@@ -75,8 +76,13 @@ impl Api {
         &self,
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        let origin = self.origin(&request.input.bucket)?;
-        self.delete(origin, &request.input.key).await?;
+        let input = request.input;
+        let origin = self.origin(&input.bucket)?;
+        if input.if_match.is_some() || input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
+            // The origin's client has no deletion on a condition, and one without it would be another request.
+            return Err(s3_error!(NotImplemented));
+        }
+        self.delete(origin, &input.key).await?;
         Ok(S3Response::with_status(DeleteObjectOutput::default(), http::StatusCode::NO_CONTENT))
     }
 
@@ -112,7 +118,7 @@ impl Api {
                 Err(error) => failed.push(DeleteError {
                     key: Some(key),
                     code: Some(error.code().as_str().to_owned()),
-                    message: error.message().map(str::to_owned),
+                    message: errors::message(&error).map(str::to_owned),
                     ..DeleteError::default()
                 }),
             }
@@ -135,7 +141,8 @@ pub(super) fn put_condition(
         (None, None) => Ok(PutCondition::None),
         (Some(condition), None) => Ok(PutCondition::Is(tag(condition))),
         (None, Some(condition)) if condition.is_any() => Ok(PutCondition::Absent),
-        _ => Err(s3_error!(NotImplemented, "a write takes If-Match, or If-None-Match with `*`")),
+        // A write takes If-Match, or If-None-Match with `*`.
+        _ => Err(s3_error!(NotImplemented)),
     }
 }
 
@@ -149,151 +156,45 @@ pub(super) fn stored_encoding(encoding: Option<String>) -> Option<String> {
 pub(super) fn attributes<const N: usize>(
     named: [(Attribute, Option<String>); N],
     metadata: Option<s3s::dto::Metadata>,
-) -> Attributes {
+) -> S3Result<Attributes> {
+    let length: usize = metadata.iter().flatten().map(|(key, value)| key.len() + value.len()).sum();
+    if length > METADATA_BYTES_MAX {
+        let problem = "Your metadata headers exceed the maximum allowed metadata size";
+        return Err(s3_error!(MetadataTooLarge, "{problem}"));
+    }
     let named = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let metadata = metadata.into_iter().flatten().map(|(key, value)| (Attribute::Metadata(key.into()), value));
-    named.chain(metadata).collect()
+    let metadata =
+        metadata.into_iter().flatten().map(|(key, value)| (Attribute::Metadata(key.into()), in_ascii(value)));
+    Ok(named.chain(metadata).collect())
 }
 
-/// What a client says of its body.
-pub(super) struct Announced {
-    pub(super) md5: Option<String>,
-    pub(super) checksum: Checksum,
-    /// Checksums may follow the body.
-    pub(super) trailers: Option<TrailingHeaders>,
-}
-
-/// The body, which fails at its end if it is not what was announced: the write is then given up.
-pub(super) fn verified(
-    body: Option<StreamingBlob>,
-    announced: Announced,
-) -> impl Stream<Item = Result<Bytes, WriteError>> + Send {
-    let verify = Verify::new(announced);
-    // Without a body the object is empty.
-    let body = body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
-    futures::stream::unfold(Some((body, verify)), |state| async move {
-        let (mut body, mut verify) = state?;
-        match body.next().await {
-            Some(Ok(bytes)) => {
-                verify.update(&bytes);
-                Some((Ok(bytes), Some((body, verify))))
-            }
-            // A wrong chunk signature arrives as the source of this error.
-            Some(Err(error)) => Some((Err(WriteError::Body(body_error(error))), None)),
-            None => verify.finish().err().map(|error| (Err(WriteError::Body(error)), None)),
-        }
-    })
-}
-
-fn body_error(error: s3s::StdError) -> S3Error {
-    match error.downcast::<S3Error>() {
-        Ok(error) => *error,
-        Err(error) if error.to_string().to_ascii_lowercase().contains("signature") => {
-            S3Error::with_source(S3ErrorCode::SignatureDoesNotMatch, error)
-        }
-        Err(error) => S3Error::with_source(S3ErrorCode::IncompleteBody, error),
+/// Metadata as headers carry it: text beyond ASCII in the encoded words of RFC 2047, as S3 gives it back.
+fn in_ascii(text: String) -> String {
+    if text.is_ascii() {
+        return text;
     }
-}
-
-struct Verify {
-    md5: Option<(Md5, String)>,
-    hasher: ChecksumHasher,
-    expected: Checksum,
-    trailers: Option<TrailingHeaders>,
-}
-
-impl Verify {
-    fn new(announced: Announced) -> Self {
-        let expected = announced.checksum;
-        let has_trailers = announced.trailers.is_some();
-        let mut hasher = ChecksumHasher::default();
-        // A trailer names its algorithm only at the end; the CRCs are cheap enough to compute for whichever comes.
-        if expected.checksum_crc32.is_some() || has_trailers {
-            hasher.crc32 = Some(Crc32::new());
+    let mut words = vec![String::new()];
+    for character in text.chars() {
+        // A word has 75 characters at most, of which its frame takes 12.
+        if words.last().is_some_and(|word| word.len() + character.len_utf8() > 45) {
+            words.push(String::new());
         }
-        if expected.checksum_crc32c.is_some() || has_trailers {
-            hasher.crc32c = Some(Crc32c::new());
-        }
-        if expected.checksum_crc64nvme.is_some() || has_trailers {
-            hasher.crc64nvme = Some(Crc64Nvme::new());
-        }
-        if expected.checksum_sha1.is_some() || has_trailers {
-            hasher.sha1 = Some(Sha1::new());
-        }
-        if expected.checksum_sha256.is_some() || has_trailers {
-            hasher.sha256 = Some(Sha256::new());
-        }
-        Self { md5: announced.md5.map(|md5| (Md5::new(), md5)), hasher, expected, trailers: announced.trailers }
+        words.last_mut().expect("there is a word").push(character);
     }
-
-    fn update(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        if let Some((md5, _)) = &mut self.md5 {
-            md5.update(bytes);
-        }
-    }
-
-    fn finish(self) -> Result<(), S3Error> {
-        if let Some((md5, expected)) = self.md5
-            && BASE64_STANDARD.encode(md5.finalize().as_ref()) != expected
-        {
-            return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received"));
-        }
-        let mut expected = self.expected;
-        if let Some(trailers) = self.trailers.and_then(|trailers| trailers.take()) {
-            let trailer = |name: &str| trailers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-            expected.checksum_crc32 = expected.checksum_crc32.or_else(|| trailer("x-amz-checksum-crc32"));
-            expected.checksum_crc32c = expected.checksum_crc32c.or_else(|| trailer("x-amz-checksum-crc32c"));
-            expected.checksum_crc64nvme = expected.checksum_crc64nvme.or_else(|| trailer("x-amz-checksum-crc64nvme"));
-            expected.checksum_sha1 = expected.checksum_sha1.or_else(|| trailer("x-amz-checksum-sha1"));
-            expected.checksum_sha256 = expected.checksum_sha256.or_else(|| trailer("x-amz-checksum-sha256"));
-        }
-        let computed = self.hasher.finalize();
-        let pairs = [
-            ("CRC32", expected.checksum_crc32, computed.checksum_crc32),
-            ("CRC32C", expected.checksum_crc32c, computed.checksum_crc32c),
-            ("CRC64NVME", expected.checksum_crc64nvme, computed.checksum_crc64nvme),
-            ("SHA1", expected.checksum_sha1, computed.checksum_sha1),
-            ("SHA256", expected.checksum_sha256, computed.checksum_sha256),
-        ];
-        match pairs.into_iter().find(|(_, expected, computed)| expected.is_some() && expected != computed) {
-            Some((name, ..)) => {
-                Err(s3_error!(BadDigest, "The {name} you specified did not match the calculated checksum."))
-            }
-            None => Ok(()),
-        }
-    }
+    let words: Vec<String> = words.iter().map(|word| format!("=?UTF-8?B?{}?=", BASE64_STANDARD.encode(word))).collect();
+    words.join(" ")
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::TryStreamExt;
-
     use super::*;
 
-    async fn received(body: &'static str, announced: Announced) -> Result<usize, String> {
-        let body = StreamingBlob::from(s3s::Body::from(Bytes::from_static(body.as_bytes())));
-        let stream = verified(Some(body), announced);
-        let chunks: Result<Vec<Bytes>, WriteError> = stream.try_collect().await;
-        match chunks {
-            Ok(chunks) => Ok(chunks.iter().map(Bytes::len).sum()),
-            Err(WriteError::Body(error)) => Err(error.code().as_str().to_owned()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    fn announced(md5: Option<&str>, crc32: Option<&str>) -> Announced {
-        let checksum = Checksum { checksum_crc32: crc32.map(str::to_owned), ..Checksum::default() };
-        Announced { md5: md5.map(str::to_owned), checksum, trailers: None }
-    }
-
-    #[tokio::test]
-    async fn a_body_is_what_was_announced_or_is_refused() {
-        // CRC32 and MD5 of "123456789" are the published check values.
-        assert_eq!(received("123456789", announced(None, Some("y/Q5Jg=="))).await, Ok(9));
-        assert_eq!(received("123456780", announced(None, Some("y/Q5Jg=="))).await, Err("BadDigest".into()));
-        assert_eq!(received("123456789", announced(Some("JfnnlDI7RTiF9RgfG2JNCw=="), None)).await, Ok(9));
-        assert_eq!(received("x", announced(Some("JfnnlDI7RTiF9RgfG2JNCw=="), None)).await, Err("BadDigest".into()));
+    #[test]
+    fn metadata_beyond_ascii_is_encoded_in_words() {
+        assert_eq!(in_ascii("a b".into()), "a b");
+        assert_eq!(in_ascii("\u{4f60}\u{597d}\u{ff0c}\u{4e16}\u{754c}".into()), "=?UTF-8?B?5L2g5aW977yM5LiW55WM?=");
+        let long = in_ascii("\u{fc}".repeat(100));
+        assert!(long.split(' ').count() == 5 && long.split(' ').all(|word| word.len() <= 75));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use larder_model::Clock;
 use s3s::host::SingleDomain;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, HttpError};
@@ -26,8 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::{Authentication, Authorization, Keys, KeysError};
 use super::clients::Clients;
+use super::lenient::Lenient;
 use super::limits::{self, Arrival, BUFFER_BYTES_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, Held, Patient};
-use super::{Api, RequestId};
+use super::{Api, RequestId, errors, signature};
 use crate::engine::Engine;
 use crate::settings::{S3Settings, TlsSettings};
 
@@ -61,8 +63,11 @@ pub async fn serve_s3(
     shutdown: CancellationToken,
     grace: Duration,
 ) -> Result<(), ServeError> {
+    let keys = Arc::new(Keys::new(&settings.keys)?);
     let endpoint = Endpoint {
-        service: service(settings, engine)?,
+        clock: Arc::clone(&engine.clock),
+        service: service(settings, &engine, &keys)?,
+        keys,
         requests: Arc::new(Semaphore::new(settings.requests_max.min(Semaphore::MAX_PERMITS))),
         stall: settings.stall,
     };
@@ -109,6 +114,8 @@ pub async fn serve_s3(
 #[derive(Clone)]
 struct Endpoint {
     service: S3Service,
+    keys: Arc<Keys>,
+    clock: Arc<dyn Clock>,
     /// Places of requests in flight.
     requests: Arc<Semaphore>,
     stall: Duration,
@@ -158,7 +165,10 @@ impl Endpoint {
             }
         });
         request.extensions_mut().insert(RequestId(id.clone()));
-        let mut response = self.service.call(request).await?;
+        let mut response = match signature::check(&request, &self.keys, self.clock.now()) {
+            Ok(()) => errors::completed(self.service.call(request).await?, &id),
+            Err(refusal) => refusal.response(&id),
+        };
         if let Some(arrival) = arrival {
             response = arrival.judge(response, &id);
         }
@@ -183,16 +193,24 @@ fn next_request_id() -> String {
     format!("{:08X}{:08X}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-fn service(settings: &S3Settings, engine: Arc<Engine>) -> Result<S3Service, ServeError> {
-    let keys = Arc::new(Keys::new(&settings.keys)?);
-    let mut builder = S3ServiceBuilder::new(Api { engine, keys: Arc::clone(&keys), clients: Clients::default() });
-    builder.set_auth(Authentication(Arc::clone(&keys)));
-    builder.set_access(Authorization(keys));
-    if let Some(domain) = &settings.domain {
-        let host = SingleDomain::new(domain).map_err(|_| ServeError::Domain { domain: domain.clone() })?;
-        builder.set_host(PathOrVirtual(host));
-    }
-    Ok(builder.build())
+fn service(settings: &S3Settings, engine: &Arc<Engine>, keys: &Arc<Keys>) -> Result<S3Service, ServeError> {
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let builder = || -> Result<_, ServeError> {
+        let clients = Clients::default();
+        let api = Api { engine: Arc::clone(engine), keys: Arc::clone(keys), clients, scheme };
+        let mut builder = S3ServiceBuilder::new(api);
+        builder.set_auth(Authentication(Arc::clone(keys)));
+        builder.set_access(Authorization(Arc::clone(keys)));
+        if let Some(domain) = &settings.domain {
+            let host = SingleDomain::new(domain).map_err(|_| ServeError::Domain { domain: domain.clone() })?;
+            builder.set_host(PathOrVirtual(host));
+        }
+        Ok(builder)
+    };
+    let strict = builder()?;
+    let mut service = builder()?;
+    service.set_route(Lenient { service: strict.build() });
+    Ok(service.build())
 }
 
 /// Virtual-host style below the domain, path style for every other host name.
