@@ -88,7 +88,7 @@ pub(crate) struct Metadata {
     absent: Cache<ObjectName, Instant>,
     tiers: Arc<Tiers>,
     overwritten: Arc<Overwritten>,
-    /// The objects whose notes were written since the start. The tiers' index does not have those that are on their way.
+    /// The objects whose notes were written since the start.
     noted: Mutex<HashSet<ObjectId>>,
     /// Counts invalidations. What was asked of the origin before one of them is not remembered after it.
     epoch: AtomicU64,
@@ -152,7 +152,7 @@ impl Metadata {
             Err(error) => {
                 let name = ObjectName { bucket: origin.name().to_owned(), key: key.to_owned() };
                 // Engines probe for files that never were: those must not disturb what is being learnt of others.
-                let known = self.objects.contains_key(&name) || self.tiers.contains(&note_key(&name));
+                let known = self.objects.contains_key(&name) || self.may_be_noted(&note_key(&name));
                 if matches!(error, OriginError::NotFound { .. }) {
                     if known {
                         self.forget(&name).await;
@@ -290,15 +290,17 @@ impl Metadata {
         stored::read(&self.tiers.get_note(&key).await?, overwrites)
     }
 
+    /// Whether there may be a note of an object. One that the SSD does not hold any more, or cannot be asked for now, counts as
+    /// well: damage, or a disk that heals, can bring it back.
+    fn may_be_noted(&self, note: &BlockKey) -> bool {
+        self.noted.lock().contains(&{ note.object }) || self.tiers.ssd().may_have_found(note)
+    }
+
     /// Ends the notes of those objects that have one. Removing them would not do: the SSD engine may still be writing
     /// them, and forgets removals when it restarts.
     async fn disbelieve_notes(&self, names: &[ObjectName]) {
-        let noted = {
-            let since_start = self.noted.lock();
-            let keys = names.iter().map(note_key);
-            let keys = keys.filter(|key| since_start.contains(&{ key.object }) || self.tiers.contains(key));
-            keys.map(|key| key.object).collect::<Vec<_>>()
-        };
+        let noted = names.iter().map(note_key).filter(|key| self.may_be_noted(key));
+        let noted: Vec<ObjectId> = noted.map(|key| key.object).collect();
         if !noted.is_empty() {
             let overwritten = Arc::clone(&self.overwritten);
             tokio::task::spawn_blocking(move || overwritten.add(&noted)).await.expect("counting does not panic");
@@ -314,6 +316,7 @@ pub(crate) fn note_key(name: &ObjectName) -> BlockKey {
 #[cfg(test)]
 mod tests {
     use arc_swap::ArcSwap;
+    use larder_model::admin::TierState;
     use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
 
@@ -373,6 +376,27 @@ mod tests {
             metadata.forget(&ObjectName { bucket: "wh".into(), key: "new".into() }).await;
             assert_eq!(metadata.get(&origin, "new").await.expect("metadata").state.size, 3, "{rule:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_overwritten_while_the_ssd_is_left_out_is_not_believed_when_it_is_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (origin, store) = origin(Consistency::Immutable).await;
+        let noting = metadata(folder.path()).await;
+        noting.get(&origin, "k").await.expect("metadata");
+        noting.tiers.ssd().close().await;
+        drop(noting);
+        let left_out = metadata(folder.path()).await;
+        for _ in 0..64 {
+            left_out.tiers.ssd().took(Duration::from_secs(1), Duration::ZERO);
+        }
+        assert_eq!(left_out.tiers.ssd().state(), TierState::Slow);
+        store.put(&"k".into(), "three".into()).await.expect("a write");
+        left_out.forget(&ObjectName { bucket: "wh".into(), key: "k".into() }).await;
+        left_out.tiers.ssd().close().await;
+        drop(left_out);
+        let back = metadata(folder.path()).await;
+        assert_eq!(back.get(&origin, "k").await.expect("metadata").state.size, 5);
     }
 
     #[tokio::test]

@@ -79,6 +79,8 @@ struct Shared {
     /// The turn of the newest write that is queued for a block. Who removes a block from here ends its way to the disk.
     waiting: Mutex<HashMap<BlockKey, u64>>,
     capacity: AtomicU64,
+    /// The notes that an earlier process left; `None` until that is known.
+    notes_found: Mutex<Option<HashSet<ObjectId>>>,
     /// Bytes on the disk that are no blocks.
     overhead: AtomicU64,
     adaptive_percent: u8,
@@ -126,6 +128,7 @@ impl Ssd {
             health: Health::opening(Instant::now()),
             metrics,
             waiting: Mutex::default(),
+            notes_found: Mutex::default(),
             capacity: capacity.into(),
             overhead: AtomicU64::new(0),
             adaptive_percent: settings.adaptive_percent,
@@ -161,6 +164,11 @@ impl Ssd {
     /// Whether the block can be read from the disk now.
     pub(crate) fn serves(&self, key: &BlockKey) -> bool {
         self.shared.health.readable() && self.holds(key)
+    }
+
+    /// Whether an earlier process may have left this note, be it held and fit for use now or not.
+    pub(crate) fn may_have_found(&self, note: &BlockKey) -> bool {
+        self.shared.notes_found.lock().as_ref().is_none_or(|notes| notes.contains(&{ note.object }))
     }
 
     /// Whether the block is on the disk, or will be when what is queued is written.

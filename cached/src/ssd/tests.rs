@@ -216,6 +216,7 @@ async fn slow_restart_a_tier_serves_while_what_it_held_is_taken_up() {
     opening.wait(Duration::ZERO).expect("it goes on in the background");
     assert_eq!(tier.ssd.state(), TierState::Opening);
     assert!(tier.get(key(1, 0)).await.is_none(), "a miss, at once");
+    assert!(tier.ssd.may_have_found(&BlockKey::note(7)), "nobody knows yet");
     // Ended meanwhile: it must not come back from the journal.
     tier.ssd.remove(&key(1, 1));
     drop(gate);
@@ -223,6 +224,7 @@ async fn slow_restart_a_tier_serves_while_what_it_held_is_taken_up() {
     assert_eq!(tier.ssd.state(), TierState::InUse);
     assert_eq!(tier.held(1, 20).await, 19);
     assert!(!tier.ssd.holds(&key(1, 1)));
+    assert!(!tier.ssd.may_have_found(&BlockKey::note(7)));
 }
 
 #[tokio::test]

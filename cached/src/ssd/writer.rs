@@ -87,6 +87,8 @@ impl Writer {
                 }
             }
         }
+        let notes = held.iter().filter(|(key, ..)| key.is_note()).map(|(key, ..)| key.object);
+        *writer.shared.notes_found.lock() = Some(notes.collect());
         writer.set_room();
         // Residents first: the adaptive share has what they leave.
         let resident = |(.., share): &&Held| matches!(share, Share::Resident(_));
