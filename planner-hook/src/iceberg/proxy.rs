@@ -146,10 +146,11 @@ async fn carry(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         metrics.broken.inc();
     });
     let mut begin = Begin::default();
-    if kind != AnswerKind::Other && status == StatusCode::OK {
-        if let Err(error) = begin.read(&mut rest).await {
-            return shared.unreachable(&error);
-        }
+    if kind != AnswerKind::Other
+        && status == StatusCode::OK
+        && let Err(error) = begin.read(&mut rest).await
+    {
+        return shared.unreachable(&error);
     }
     let body = match shared.rewritten(kind, &begin).await {
         Some(rewritten) => {
