@@ -26,7 +26,7 @@ def revenue(year: int) -> str:
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory, table_files):
     """An S3 server with a host name for each bucket; `raw` holds the tables under `hive/`."""
-    server = Origin(tmp_path_factory.mktemp("lake") / "origin", PrestoOverS3.DOMAIN)
+    server = Origin(tmp_path_factory.mktemp("lake") / "origin", domain=PrestoOverS3.DOMAIN)
     server.client().create_bucket(Bucket="raw")
     server.upload("raw", "hive/", table_files)
     yield server

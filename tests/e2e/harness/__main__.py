@@ -25,7 +25,7 @@ def s3(folder: Path):
 def lake(folder: Path, domain: str | None = None) -> Origin:
     """An S3 server whose bucket `raw` holds the TPC-H tables under `hive/`."""
     tables.generate(folder / "tables")
-    origin = Origin(folder / "origin", domain)
+    origin = Origin(folder / "origin", domain=domain)
     origin.client().create_bucket(Bucket="raw")
     origin.upload("raw", "hive/", folder / "tables")
     return origin

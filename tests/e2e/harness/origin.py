@@ -106,7 +106,7 @@ class Relay:
 class Origin:
     """An S3 server in another process, on a folder of its own; below `domain`, if there is one, host names are buckets."""
 
-    def __init__(self, folder: Path, keep_alive: bool = True, domain: str | None = None):
+    def __init__(self, folder: Path, *, keep_alive: bool = True, domain: str | None = None):
         self.folder = folder
         # With it, versitygw takes some of PyArrow's uploads for malformed.
         self.keep_alive = keep_alive
