@@ -60,6 +60,8 @@ def site(tmp_path_factory):
         "fs.s3a.bucket.warehouse.secret.key": WRITER_SECRET,
         "fs.s3a.bucket.warehouse.path.style.access": "true",
         "fs.s3a.aws.credentials.provider": "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
+        # The stream of Hadoop's own choice may answer the second read of a file from its memory.
+        "fs.s3a.input.stream.type": "classic",
     }
     spark = Spark(folder / "through", port, hdfs.properties | cache)
     yield SimpleNamespace(hdfs=hdfs, metastore=metastore, larder=larder, spark=spark, direct=direct, port=port)
