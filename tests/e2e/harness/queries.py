@@ -1,16 +1,31 @@
 """All queries of TPC-H and TPC-DS, as DuckDB's extensions bring them, and the tables they are over."""
 
+import re
 from pathlib import Path
 
 from . import tables
 
 GENERATORS = {"tpch": "dbgen", "tpcds": "dsdgen"}
 
+# What DuckDB takes and Trino does not: dates as text, days as numbers, names of columns that are only being made.
+FOR_TRINO = [
+    (r"(?<!date )'(\d{4}-\d{2}-\d{2})'", r"DATE '\1'"),
+    (r"(d1\.d_date) \+ (\d+)", r"\1 + INTERVAL '\2' DAY"),
+    (r"GROUP BY\s+supplier_no", "GROUP BY l_suppkey"),
+    (r"WHEN grouping\(\w+\)\+grouping\(\w+\) = 0", "WHEN lochierarchy = 0"),
+]
+
 
 def statements(suite: str) -> dict[str, str]:
-    """The queries of a suite by name, `q01` and so on."""
+    """The queries of a suite by name, `q01` and so on, in Trino's words."""
     found = tables.connect(suite).execute(f"SELECT query_nr, query FROM {suite}_queries()").fetchall()
-    return {f"q{number:02}": query.strip().rstrip(";") for number, query in found}
+    return {f"q{number:02}": for_trino(query.strip().rstrip(";")) for number, query in found}
+
+
+def for_trino(query: str) -> str:
+    for pattern, words in FOR_TRINO:
+        query = re.sub(pattern, words, query, flags=re.IGNORECASE)
+    return query
 
 
 def generate(suite: str, folder: Path, scale: float):
