@@ -1,11 +1,14 @@
-//! What the crates say to each other over the admin API: preload, drop, residency, live figures.
+//! What the crates say to each other over the admin API: preload, drop, residency, live figures, and who asks.
 //!
 //! `cached` serves these; the night (`whitelist`), the command line and the dashboard ask for them.
+
+mod person;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::person::{Person, Role};
 use crate::table::{ItemName, TableName};
 use crate::whitelist::Location;
 
