@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use larder_model::admin::{StatReport, TierState, TierUse};
-use larder_model::{ByteSize, Clock, IoSpeed, ObjectName, Route, Tier, Whitelist};
+use chrono::{DateTime, Utc};
+use larder_model::admin::{StatReport, TierState, TierUse, WorkerStatus};
+use larder_model::io_time::{ASSUMED_ORIGIN, ASSUMED_SSD};
+use larder_model::{ByteSize, Clock, ObjectName, Route, Tier, Usage, Whitelist};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -27,9 +29,6 @@ use crate::settings::CacheSettings;
 use crate::ssd::Disk;
 use crate::tiers::{Tiers, TiersError};
 use crate::upload::Uploads;
-
-/// What a read from the origin is taken to cost until a whitelist brings the measured figures.
-const ORIGIN_SPEED_UNMEASURED: IoSpeed = IoSpeed { overhead_seconds: 0.03, bytes_per_second: 80e6 };
 
 /// What the engine is made of.
 #[derive(Debug)]
@@ -248,12 +247,23 @@ impl Engine {
             }
         };
         metrics.observe_get(slowest, access.seconds);
+        let routes = self.routes.load();
+        let (origin, ssd) =
+            routes.whitelist().map_or((ASSUMED_ORIGIN, ASSUMED_SSD), |whitelist| (whitelist.origin, whitelist.ssd));
         let hit = access.bytes_memory + access.bytes_ssd;
         if slowest != Tier::Origin && hit > 0 {
-            let origin = self.routes.load().whitelist().map_or(ORIGIN_SPEED_UNMEASURED, |whitelist| whitelist.origin);
             // A slow client does not make the origin look better: what is saved is never negative.
             metrics.saved_io_seconds.inc_by((origin.seconds(1, hit) - access.seconds).max(0.0));
         }
+        if access.bytes_origin > 0 {
+            let missed = origin.seconds(1, access.bytes_origin) - ssd.seconds(1, access.bytes_origin);
+            metrics.missed_io_seconds.inc_by(missed.max(0.0));
+        }
+    }
+
+    /// What was done since the start.
+    pub fn usage(&self) -> Usage {
+        self.metrics.usage()
     }
 
     /// Live counters.
@@ -275,6 +285,20 @@ impl Engine {
             ssd_used_bytes: self.tiers.ssd().used(),
             whitelist_version: self.whitelist().map_or(0, |whitelist| whitelist.version),
             tables: self.log.hottest(100),
+        }
+    }
+
+    /// How this worker fares, for its heartbeat. `version` is the program's, `started` when it began to serve.
+    pub fn worker_status(&self, version: &str, started: DateTime<Utc>) -> WorkerStatus {
+        WorkerStatus {
+            version: version.to_owned(),
+            started,
+            whitelist_version: self.whitelist().map_or(0, |whitelist| whitelist.version),
+            requests: self.metrics.gets.get(),
+            errors: self.metrics.get_errors.get(),
+            tiers: self.tier_use(),
+            access_records_dropped: self.metrics.access_records_dropped.get(),
+            preloading: self.preload_status().running,
         }
     }
 

@@ -230,3 +230,24 @@ pub struct TableStat {
     /// Seconds spent on them, summed over requests.
     pub seconds: f64,
 }
+
+/// How a worker fares, as it says with every heartbeat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct WorkerStatus {
+    /// Larder's version.
+    pub version: String,
+    /// When it started.
+    pub started: DateTime<Utc>,
+    /// The version of the whitelist that it follows; zero for none.
+    pub whitelist_version: u64,
+    /// GET requests served since the start.
+    pub requests: u64,
+    /// Those that failed.
+    pub errors: u64,
+    /// Each tier's fill and state.
+    pub tiers: Vec<TierUse>,
+    /// Access records lost because the log could not keep up.
+    pub access_records_dropped: u64,
+    /// Whether a preload runs.
+    pub preloading: bool,
+}
