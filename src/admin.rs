@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use larder_model::Whitelist;
 use larder_model::admin::{DropReport, DropRequest, PreloadRequest, PreloadStatus, ResidencyReport, StatReport};
+use larder_model::{QueryEvent, Whitelist};
 use reqwest::RequestBuilder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -71,6 +71,14 @@ impl Admin {
     /// How far the preload is.
     pub(crate) async fn preload_status(&self) -> Result<PreloadStatus> {
         self.answer("preload", self.http.get(self.url("preload"))).await
+    }
+
+    /// Sends query events, in the generic form.
+    pub(crate) async fn send_events(&self, events: &[QueryEvent]) -> Result<()> {
+        let body = serde_json::to_vec(events)?;
+        let _: serde_json::Value =
+            self.answer("events/generic", self.http.post(self.url("events/generic")).body(body)).await?;
+        Ok(())
     }
 
     fn url(&self, path: &str) -> String {

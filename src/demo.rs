@@ -8,6 +8,7 @@
 mod daemon;
 mod days;
 mod engine;
+mod events;
 mod figures;
 mod lake;
 mod measure;
