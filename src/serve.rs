@@ -15,6 +15,7 @@ use larder_cached::{Engine, EngineParts, Origins};
 use larder_model::Clock;
 use larder_planner_hook::metastore::MetastoreProxy;
 use larder_planner_hook::{ResolveBucket, ResolveState};
+use larder_web::Access;
 use larder_whitelist::night::Demand;
 use larder_whitelist::store::Worker;
 use larder_whitelist::{ApiState, CatalogBucket, EventBucket, Landing, Night, Spool, Store, TouchedItems};
@@ -69,7 +70,8 @@ pub(crate) struct Daemon {
 pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let Parts { config, origins, clock, s3, admin, metastore, iceberg, follow_every, runs_nights, grace } = parts;
     let (s3_address, admin_address) = (s3.local_addr()?, admin.local_addr()?);
-    let admin_url = format!("http://{admin_address}");
+    let admin_url = admin_url(&config, admin_address);
+    let access = Access::new(&config.admin, config.hook.token.is_some(), Arc::clone(&clock))?;
     let stop = CancellationToken::new();
     let store = Store::open(&config.store).await?;
     let whitelist = larder_whitelist::follow(store.clone(), follow_every, stop.clone()).await;
@@ -118,7 +120,8 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let api = larder_cached::router(Arc::clone(&engine))
         .merge(larder_whitelist::router(state))
         .merge(larder_planner_hook::router(resolve))
-        .merge(larder_planner_hook::mappings_router(mappings.clone()));
+        .merge(larder_planner_hook::mappings_router(mappings.clone()))
+        .merge(larder_web::session_router(access.clone()));
     let (api, openapi) = OpenApiRouter::with_openapi(description()).nest("/api/v1", api).split_for_parts();
     let health = Health {
         engine: Arc::clone(&engine),
@@ -160,7 +163,8 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     tasks.push((
         "the admin api",
         tokio::spawn(async move {
-            let served = axum::serve(admin, pages).with_graceful_shutdown(stopping.cancelled_owned());
+            let served = axum::serve(admin, larder_web::guarded(pages, access))
+                .with_graceful_shutdown(stopping.cancelled_owned());
             if let Err(error) = served.await {
                 tracing::error!(%error, "the admin api does not serve");
             }
@@ -184,10 +188,10 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         )),
     ));
     if runs_nights {
-        let landing = Landing::new(night(&config, &store, &origins, &clock, None), touched);
+        let landing = Landing::new(night(&config, &store, &origins, &clock, None)?, touched);
         tasks.push(("the look for landings", tokio::spawn(landing.run(stop.clone()))));
         let (night, stopping, worker) =
-            (night(&config, &store, &origins, &clock, None), stop.clone(), admin_url.clone());
+            (night(&config, &store, &origins, &clock, None)?, stop.clone(), admin_url.clone());
         tasks.push((
             "the preload to resume",
             tokio::spawn(async move {
@@ -201,7 +205,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     }
     if runs_nights && !config.nightly.schedule.is_empty() {
         let schedule = larder_whitelist::schedule::parse(&config.nightly.schedule)?;
-        let night = night(&config, &store, &origins, &clock, None);
+        let night = night(&config, &store, &origins, &clock, None)?;
         let (engine, stopping) = (Arc::clone(&engine), stop.clone());
         tasks.push((
             "the nightly schedule",
@@ -256,14 +260,14 @@ pub(crate) fn night(
     origins: &Origins,
     clock: &Arc<dyn Clock>,
     workers: Option<Vec<String>>,
-) -> Night {
+) -> Result<Night> {
     let catalog = origins.iter().map(|origin| CatalogBucket {
         name: origin.name().to_owned(),
         store: Arc::clone(origin.store()),
         prefix: origin.prefix().clone(),
         rules: origin.rules().clone(),
     });
-    Night {
+    Ok(Night {
         store: store.clone(),
         clock: Arc::clone(clock),
         logs: config.logs.path.clone(),
@@ -275,7 +279,8 @@ pub(crate) fn night(
             ssd_bytes: config.cache.ssd.capacity.as_u64(),
         },
         workers,
-    }
+        worker_token: config.admin.own_token()?,
+    })
 }
 
 /// Runs a night, and leaves it at its next wait when the daemon stops: a night may be killed anywhere and run again.
@@ -316,6 +321,14 @@ fn description() -> utoipa::openapi::OpenApi {
         .description(Some("Whitelist, tables, residency, preload, resolve and live figures of one worker."))
         .build();
     utoipa::openapi::OpenApiBuilder::new().info(info).build()
+}
+
+/// Where nights on other workers reach this one.
+fn admin_url(config: &Config, admin: SocketAddr) -> String {
+    config.admin.url.clone().unwrap_or_else(|| match admin.ip().is_unspecified() {
+        true => format!("http://{}:{}", host_name(), admin.port()),
+        false => format!("http://{admin}"),
+    })
 }
 
 fn host_name() -> String {

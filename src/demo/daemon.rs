@@ -76,7 +76,7 @@ impl Daemon {
         })
         .await?;
         let workers = Some(vec![format!("http://{}", serving.admin)]);
-        let night = serve::night(&config, &serving.store, &origins, &clock, workers);
+        let night = serve::night(&config, &serving.store, &origins, &clock, workers)?;
         Ok(Self { config, serving, night })
     }
 
