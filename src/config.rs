@@ -2,6 +2,7 @@
 
 mod key_pair;
 mod lines;
+mod shown;
 mod validate;
 
 use std::fmt;

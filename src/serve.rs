@@ -4,8 +4,10 @@
 //! that `larder serve` does.
 
 mod health;
+mod settings;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -36,6 +38,8 @@ const FLUSH_TIME: Duration = Duration::from_secs(5);
 
 /// What a daemon is made of.
 pub(crate) struct Parts {
+    /// The file that the configuration was read from; `None` for one that was made otherwise.
+    pub(crate) file: Option<PathBuf>,
     /// As from `larder.toml`; the listen addresses are those of the sockets below.
     pub(crate) config: Config,
     pub(crate) origins: Origins,
@@ -68,7 +72,7 @@ pub(crate) struct Daemon {
 
 /// Starts a daemon. What it needs and cannot have is an error that names it; nothing is left running then.
 pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
-    let Parts { config, origins, clock, s3, admin, metastore, iceberg, follow_every, runs_nights, grace } = parts;
+    let Parts { file, config, origins, clock, s3, admin, metastore, iceberg, follow_every, runs_nights, grace } = parts;
     let (s3_address, admin_address) = (s3.local_addr()?, admin.local_addr()?);
     let admin_url = admin_url(&config, admin_address);
     let access = Access::new(&config.admin, config.hook.token.is_some(), Arc::clone(&clock))?;
@@ -117,11 +121,12 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         touched: touched.clone(),
         clock: Arc::clone(&clock),
     };
-    let api = larder_cached::router(Arc::clone(&engine))
+    let api = larder_cached::router(Arc::clone(&engine), stop.clone())
         .merge(larder_whitelist::router(state))
         .merge(larder_planner_hook::router(resolve))
         .merge(larder_planner_hook::mappings_router(mappings.clone()))
-        .merge(larder_web::session_router(access.clone()));
+        .merge(larder_web::session_router(access.clone()))
+        .merge(settings::router(file.as_deref(), &config));
     let (api, openapi) = OpenApiRouter::with_openapi(description()).nest("/api/v1", api).split_for_parts();
     let health = Health {
         engine: Arc::clone(&engine),

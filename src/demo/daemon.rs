@@ -62,6 +62,7 @@ impl Daemon {
         let near = Arc::clone(origins.get(BUCKET).context("the lake's bucket is configured")?.store());
         origins.replace_store(BUCKET, Arc::new(SimulatedRemote::new(near, remote)));
         let serving = serve::start(serve::Parts {
+            file: None,
             config: config.clone(),
             origins: origins.clone(),
             clock: Arc::clone(&clock),
