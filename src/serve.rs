@@ -3,6 +3,7 @@
 //! [`start`] is given everything from outside, bound sockets and clock included, so that the demo runs the very daemon
 //! that `larder serve` does.
 
+mod gauges;
 mod health;
 mod settings;
 
