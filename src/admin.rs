@@ -31,15 +31,17 @@ struct Problem {
 #[derive(Debug, Clone)]
 pub(crate) struct Admin {
     base: String,
+    token: Option<String>,
     http: reqwest::Client,
 }
 
 impl Admin {
-    /// A client of the daemon whose admin API is at `base`, such as `http://127.0.0.1:9001`.
-    pub(crate) fn new(base: String) -> Result<Self> {
+    /// A client of the daemon whose admin API is at `base`, such as `http://127.0.0.1:9001`, and wants `token` where it
+    /// has a sign-in.
+    pub(crate) fn new(base: String, token: Option<String>) -> Result<Self> {
         // The daemon is on this machine: a proxy that the environment names has nothing to do with it.
         let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT);
-        Ok(Self { base, http: http.build()? })
+        Ok(Self { base, token, http: http.build()? })
     }
 
     /// Counters since the daemon started.
@@ -87,6 +89,10 @@ impl Admin {
 
     async fn answer<T: DeserializeOwned>(&self, path: &str, request: RequestBuilder) -> Result<T> {
         let asked = || format!("asking the daemon at {}", self.url(path));
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
         let answer = match request.send().await {
             Err(error) if error.is_connect() => {
                 let text =

@@ -3,10 +3,13 @@
 //! [`start`] is given everything from outside, bound sockets and clock included, so that the demo runs the very daemon
 //! that `larder serve` does.
 
+mod gauges;
 mod health;
 mod heart;
+mod settings;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,6 +19,7 @@ use larder_cached::{Engine, EngineParts, Origins};
 use larder_model::Clock;
 use larder_planner_hook::metastore::MetastoreProxy;
 use larder_planner_hook::{ResolveBucket, ResolveState};
+use larder_web::Access;
 use larder_whitelist::night::Demand;
 use larder_whitelist::{
     ApiState, BeforeNight, CatalogBucket, EventBucket, Landing, Night, NightRunner, Simulation, Spool, Store,
@@ -36,6 +40,8 @@ const FLUSH_TIME: Duration = Duration::from_secs(5);
 
 /// What a daemon is made of.
 pub(crate) struct Parts {
+    /// The file that the configuration was read from; `None` for one that was made otherwise.
+    pub(crate) file: Option<PathBuf>,
     /// As from `larder.toml`; the listen addresses are those of the sockets below.
     pub(crate) config: Config,
     pub(crate) origins: Origins,
@@ -69,9 +75,10 @@ pub(crate) struct Daemon {
 
 /// Starts a daemon. What it needs and cannot have is an error that names it; nothing is left running then.
 pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
-    let Parts { config, origins, clock, s3, admin, metastore, iceberg, follow_every, runs_nights, grace } = parts;
+    let Parts { file, config, origins, clock, s3, admin, metastore, iceberg, follow_every, runs_nights, grace } = parts;
     let (s3_address, admin_address) = (s3.local_addr()?, admin.local_addr()?);
-    let admin_url = format!("http://{admin_address}");
+    let admin_url = admin_url(&config, admin_address);
+    let access = Access::new(&config.admin, config.hook.token.is_some(), Arc::clone(&clock))?;
     let stop = CancellationToken::new();
     let store = Store::open(&config.store).await?;
     let whitelist = larder_whitelist::follow(store.clone(), follow_every, stop.clone()).await;
@@ -110,7 +117,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         None => None,
     };
     let touched = TouchedItems::new(event_buckets(&origins));
-    let nights = nights(night(&config, &store, &origins, &clock, None), &engine, &spool, &stop);
+    let nights = nights(night(&config, &store, &origins, &clock, None)?, &engine, &spool, &stop);
     let state = ApiState {
         store: store.clone(),
         whitelist: whitelist.clone(),
@@ -120,10 +127,12 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         nights: nights.clone(),
         simulation: Simulation::default(),
     };
-    let api = larder_cached::router(Arc::clone(&engine))
+    let api = larder_cached::router(Arc::clone(&engine), stop.clone())
         .merge(larder_whitelist::router(state))
         .merge(larder_planner_hook::router(resolve))
-        .merge(larder_planner_hook::mappings_router(mappings.clone()));
+        .merge(larder_planner_hook::mappings_router(mappings.clone()))
+        .merge(larder_web::session_router(access.clone()))
+        .merge(settings::router(file.as_deref(), &config));
     let (api, openapi) = OpenApiRouter::with_openapi(description()).nest("/api/v1", api).split_for_parts();
     let health = Health {
         engine: Arc::clone(&engine),
@@ -165,7 +174,8 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     tasks.push((
         "the admin api",
         tokio::spawn(async move {
-            let served = axum::serve(admin, pages).with_graceful_shutdown(stopping.cancelled_owned());
+            let served = axum::serve(admin, larder_web::guarded(pages, access))
+                .with_graceful_shutdown(stopping.cancelled_owned());
             if let Err(error) = served.await {
                 tracing::error!(%error, "the admin api does not serve");
             }
@@ -183,10 +193,10 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let heart = Arc::new(heart);
     tasks.push(("the heartbeat", tokio::spawn(Arc::clone(&heart).beat_on(stop.clone()))));
     if runs_nights {
-        let landing = Landing::new(night(&config, &store, &origins, &clock, None), touched);
+        let landing = Landing::new(night(&config, &store, &origins, &clock, None)?, touched);
         tasks.push(("the look for landings", tokio::spawn(landing.run(stop.clone()))));
         let (night, stopping, worker) =
-            (night(&config, &store, &origins, &clock, None), stop.clone(), admin_url.clone());
+            (night(&config, &store, &origins, &clock, None)?, stop.clone(), admin_url.clone());
         tasks.push((
             "the preload to resume",
             tokio::spawn(async move {
@@ -270,14 +280,14 @@ pub(crate) fn night(
     origins: &Origins,
     clock: &Arc<dyn Clock>,
     workers: Option<Vec<String>>,
-) -> Night {
+) -> Result<Night> {
     let catalog = origins.iter().map(|origin| CatalogBucket {
         name: origin.name().to_owned(),
         store: Arc::clone(origin.store()),
         prefix: origin.prefix().clone(),
         rules: origin.rules().clone(),
     });
-    Night {
+    Ok(Night {
         store: store.clone(),
         clock: Arc::clone(clock),
         logs: config.logs.path.clone(),
@@ -289,7 +299,8 @@ pub(crate) fn night(
             ssd_bytes: config.cache.ssd.capacity.as_u64(),
         },
         workers,
-    }
+        worker_token: config.admin.own_token()?,
+    })
 }
 
 /// The nights of this daemon. What was read and asked until one begins, it finds in the logs.
@@ -316,6 +327,14 @@ fn description() -> utoipa::openapi::OpenApi {
         .description(Some("Whitelist, tables, residency, preload, resolve and live figures of one worker."))
         .build();
     utoipa::openapi::OpenApiBuilder::new().info(info).build()
+}
+
+/// Where nights on other workers reach this one.
+fn admin_url(config: &Config, admin: SocketAddr) -> String {
+    config.admin.url.clone().unwrap_or_else(|| match admin.ip().is_unspecified() {
+        true => format!("http://{}:{}", host_name(), admin.port()),
+        false => format!("http://{admin}"),
+    })
 }
 
 fn host_name() -> String {

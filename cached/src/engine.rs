@@ -309,7 +309,7 @@ impl Engine {
     }
 
     /// How full each tier is.
-    pub(crate) fn tier_use(&self) -> Vec<TierUse> {
+    pub fn tier_use(&self) -> Vec<TierUse> {
         let memory = TierUse {
             tier: Tier::Memory,
             used_bytes: self.tiers.memory_used_bytes(),

@@ -72,6 +72,37 @@ pub struct PreloadStatus {
     pub items: Vec<PreloadItemStatus>,
 }
 
+/// `GET /api/v1/preload/events`: the same without the items, but for those that changed since the event before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PreloadProgress {
+    /// Counts up with every request since the daemon started; zero when there was none.
+    pub run: u64,
+    /// The whitelist version the run fulfils.
+    pub version: u64,
+    /// Whether the run goes on.
+    pub running: bool,
+    /// Why it ended before its last item, in words.
+    pub stopped: Option<String>,
+    /// When it began.
+    pub started: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished: Option<DateTime<Utc>>,
+    /// Bytes of all items whose objects are listed so far.
+    pub bytes_total: u64,
+    /// Bytes read from the origin by this run.
+    pub bytes_loaded: u64,
+    /// Bytes that were resident before this run came to them.
+    pub bytes_resident: u64,
+    /// How long the run held back because those who read had to wait longer than they do without it, in seconds.
+    pub held_back_seconds: f64,
+    /// Items that are done, failed or left out.
+    pub items_done: u64,
+    /// All items.
+    pub items_total: u64,
+    /// Items that changed; all of them in the first event, and in the first one of another run.
+    pub changed: Vec<PreloadItemStatus>,
+}
+
 /// How far one item is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PreloadItemStatus {

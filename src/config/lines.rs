@@ -133,6 +133,18 @@ pub(super) fn everything() -> Config {
         buckets: vec!["*".to_owned()],
         access: larder_cached::Access::Read,
     }];
+    config.admin.url = Some("http://worker-1:9001".to_owned());
+    config.admin.tokens = vec![larder_web::TokenSettings {
+        name: "ops".to_owned(),
+        token: Some("a-long-random-text".to_owned()),
+        token_file: Some("token".into()),
+        role: larder_model::admin::Role::Operator,
+    }];
+    config.admin.proxy = Some(larder_web::ProxySettings {
+        header: "X-Forwarded-User".to_owned(),
+        from: vec![std::net::Ipv4Addr::LOCALHOST.into()],
+        operators: vec!["ann".to_owned()],
+    });
     config.buckets[0].catalog = Some("hive".to_owned());
     config.buckets[0].tables = vec![larder_model::TablePrefix {
         prefix: "raw/clicks/".to_owned(),

@@ -63,6 +63,7 @@ impl Daemon {
         let near = Arc::clone(origins.get(BUCKET).context("the lake's bucket is configured")?.store());
         origins.replace_store(BUCKET, Arc::new(SimulatedRemote::new(near, remote)));
         let serving = serve::start(serve::Parts {
+            file: None,
             config: config.clone(),
             origins: origins.clone(),
             clock: Arc::clone(&clock),
@@ -77,7 +78,7 @@ impl Daemon {
         })
         .await?;
         let workers = Some(vec![format!("http://{}", serving.admin)]);
-        let night = serve::night(&config, &serving.store, &origins, &clock, workers);
+        let night = serve::night(&config, &serving.store, &origins, &clock, workers)?;
         let rules = origins.get(BUCKET).context("the lake's bucket is configured")?.rules().clone();
         Ok(Self { config, serving, night, rules })
     }

@@ -65,6 +65,8 @@ pub struct Night {
     pub demand: Demand,
     /// Admin URLs of the workers to preload; `None` for those that the store has seen within a day.
     pub workers: Option<Vec<String>>,
+    /// What the workers' admin APIs want to be told, where they have a sign-in.
+    pub worker_token: Option<String>,
 }
 
 /// How far a night is, for whoever watches.

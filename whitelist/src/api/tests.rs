@@ -46,6 +46,7 @@ impl Asked {
             write_bytes_max: u64::MAX,
             demand: Demand { fills: false, ssd_bytes: 1 },
             workers: Some(Vec::new()),
+            worker_token: None,
         };
         let nights = NightRunner::new(night, Arc::new(|| Box::pin(std::future::ready(()))), CancellationToken::new());
         let simulation = Simulation::default();
