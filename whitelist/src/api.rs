@@ -94,6 +94,7 @@ pub fn router(state: ApiState) -> OpenApiRouter {
 
 /// How many rows are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Limit {
     /// At most 10000 rows or 100 reports, which are the defaults.
@@ -136,6 +137,7 @@ async fn history(
 
 /// Two versions.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct FromTo {
     /// The version to compare from; the one published before `to` when absent.
@@ -172,6 +174,7 @@ async fn version_diff(
 
 /// An item or a table.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     /// `catalog.schema.table/key=value`, or `catalog.schema.table` for all its partitions.

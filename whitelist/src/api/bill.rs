@@ -28,6 +28,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 
 /// Which days.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Span {
     /// The first; six days before `to` when absent.

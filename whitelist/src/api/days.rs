@@ -29,6 +29,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 
 /// How many days.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// Up to the newest that the logs were read of; 30 when absent.

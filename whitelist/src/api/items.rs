@@ -20,6 +20,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 
 /// Which items, in what order.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// Only items whose name has this in it, in capitals or not.
@@ -29,6 +30,7 @@ struct Wanted {
     /// Only items that the last choice took, or that it left out.
     taken: Option<bool>,
     /// What they are sorted by; `rank` when absent.
+    #[param(inline)]
     sort: Option<ItemOrder>,
     /// The greatest first; false when absent.
     descending: Option<bool>,

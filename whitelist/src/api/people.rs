@@ -76,6 +76,7 @@ async fn decide(
 
 /// A decision to take back.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Undecided {
     /// What it is about.

@@ -31,6 +31,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 
 /// Which queries, in what order.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// The first day; six days before `to` when absent.
@@ -44,6 +45,7 @@ struct Wanted {
     /// Only those that read this table.
     table: Option<TableName>,
     /// What comes first; `duration` when absent.
+    #[param(inline)]
     sort: Option<QueryOrder>,
     /// At most 1000, which is the default.
     limit: Option<usize>,

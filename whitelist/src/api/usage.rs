@@ -23,6 +23,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 
 /// What time, in which steps.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Span {
     /// The first day, in UTC; the last 24 hours when absent.
@@ -30,6 +31,7 @@ struct Span {
     /// The last day; today when absent.
     to: Option<NaiveDate>,
     /// `hour`, which is the default, or `day`.
+    #[param(inline)]
     step: Option<Step>,
 }
 

@@ -91,6 +91,7 @@ async fn curve(State(state): State<ApiState>) -> Result<Json<Curve>, Problem> {
 
 /// Under which budget.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Budget {
     /// The bytes that items may take together.

@@ -32,6 +32,8 @@ pub struct ItemQuery {
 pub enum ItemOrder {
     /// The place by density: the densest is the first.
     Rank,
+    /// What holding a byte of it gains.
+    Density,
     /// The name.
     Item,
     /// What holding it takes.
@@ -62,6 +64,7 @@ impl Store {
         let direction = if query.descending { "DESC" } else { "ASC" };
         let order = match query.order {
             ItemOrder::Rank => format!("place {direction}"),
+            ItemOrder::Density => format!("place {}", if query.descending { "ASC" } else { "DESC" }),
             ItemOrder::Item => format!("table_name {direction}, partition_name {direction}"),
             ItemOrder::Bytes => format!("bytes {direction}, place"),
             ItemOrder::Value => format!("value_seconds {direction}, place"),
@@ -179,6 +182,7 @@ mod tests {
             (ItemQuery { order: ItemOrder::Value, offset: 1, ..all() }, 3, vec![2, 1]),
             (ItemQuery { order: ItemOrder::Item, descending: true, ..all() }, 3, vec![2, 1, 0]),
             (ItemQuery { order: ItemOrder::Requests, ..all() }, 3, vec![2, 1, 0]),
+            (ItemQuery { order: ItemOrder::Density, ..all() }, 3, vec![2, 1, 0]),
             (ItemQuery { search: "T/d".into(), ..all() }, 2, vec![0, 1]),
             (ItemQuery { search: "%".into(), ..all() }, 1, vec![0]),
             (ItemQuery { search: "d_1".into(), ..all() }, 0, vec![]),
