@@ -30,6 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
 use self::health::Health;
 use crate::config::Config;
 use crate::hook;
+use crate::traces::Traces;
 
 /// How often a worker says that it lives.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
@@ -176,6 +177,12 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
             }
         }),
     ));
+    if let Some(endpoint) = config.traces.endpoint.as_deref()
+        && let Some(reads) = engine.watch_reads(config.traces.one_in)
+    {
+        let traces = Traces::new(endpoint, &worker)?;
+        tasks.push(("the traces", tokio::spawn(traces.send(reads, stop.clone()))));
+    }
     if let Some((listener, proxy)) = metastore {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tasks.push(("the metastore proxy", tokio::spawn(proxy.serve(listener, grace))));
