@@ -94,7 +94,7 @@ impl Traces {
             let sent = self.exporter.export(spans).await;
             match &sent {
                 Err(error) if !is_away => {
-                    tracing::warn!(%error, "the collector takes no traces; they are lost so long")
+                    tracing::warn!(%error, "the collector takes no traces; they are lost so long");
                 }
                 Ok(()) if is_away => tracing::info!("the collector takes traces again"),
                 _ => {}
