@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::key_pair::load_or_make as load_or_make_key_pair;
 use self::lines::Lines;
+use crate::traces::TraceSettings;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) logs: LogSettings,
     pub(crate) metastore: MetastoreSettings,
     pub(crate) iceberg: IcebergSettings,
+    pub(crate) traces: TraceSettings,
 }
 
 /// `[logs]`: the access log and the query events.
@@ -268,6 +270,8 @@ rate = "200MiB/s"
             ("[metastore]\nstall = \"1ms\"\n".to_owned(), "line 2:", "too short"),
             ("[iceberg]\nlisten = \"127.0.0.1:8181\"\n".to_owned(), "line 1:", "http://catalog:8181"),
             ("[iceberg]\nupstream = \"catalog:8181\"\n".to_owned(), "line 2:", "`catalog:8181`"),
+            ("[traces]\nendpoint = \"collector:4318\"\n".to_owned(), "line 2:", "http://127.0.0.1:4318"),
+            ("[traces]\none_in = 0\n".to_owned(), "line 2:", "at least 1"),
             ("[iceberg]\nrequests_max = 0\n".to_owned(), "line 2:", "at least 1"),
             (
                 "[iceberg]\nlisten = \"127.0.0.1:8181\"\nupstream = \"http://c:1\"\n".to_owned(),

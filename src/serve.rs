@@ -34,6 +34,7 @@ use self::health::Health;
 use self::heart::Heart;
 use crate::config::Config;
 use crate::hook;
+use crate::traces::Traces;
 
 /// What each part has to end and to write after the grace period, which belongs to the requests under way.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
@@ -181,6 +182,12 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
             }
         }),
     ));
+    if let Some(endpoint) = config.traces.endpoint.as_deref()
+        && let Some(reads) = engine.watch_reads(config.traces.one_in)
+    {
+        let traces = Traces::new(endpoint, &worker)?;
+        tasks.push(("the traces", tokio::spawn(traces.send(reads, stop.clone()))));
+    }
     if let Some((listener, proxy)) = metastore {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tasks.push(("the metastore proxy", tokio::spawn(proxy.serve(listener, grace))));

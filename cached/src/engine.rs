@@ -1,7 +1,7 @@
 //! The engine: the parts of the data path, wired together once.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -29,6 +29,7 @@ use crate::settings::CacheSettings;
 use crate::ssd::Disk;
 use crate::tiers::{Tiers, TiersError};
 use crate::upload::Uploads;
+use crate::watch::Watch;
 
 /// What the engine is made of.
 #[derive(Debug)]
@@ -102,6 +103,8 @@ pub struct Engine {
     adapts: bool,
     cold_reads: ColdReads,
     follower: JoinHandle<()>,
+    /// Who follows reads one by one, if somebody does.
+    pub(crate) watch: OnceLock<Watch>,
     started: Instant,
 }
 
@@ -158,6 +161,7 @@ impl Engine {
             adapts: cache.ssd.adaptive_percent > 0,
             cold_reads: ColdReads::new(),
             follower,
+            watch: OnceLock::new(),
             started: Instant::now(),
         }))
     }

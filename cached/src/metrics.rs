@@ -117,7 +117,7 @@ impl Metrics {
         };
         // A failure that is the first of its kind must be seen as one: a counter that begins with it never rises.
         for kind in ["read", "write", "checksum"] {
-            metrics.tier_errors.get_or_create(&TierKind { tier: Tier::Ssd.as_str(), kind });
+            metrics.tier_errors.get_or_create_owned(&TierKind { tier: Tier::Ssd.as_str(), kind });
         }
         registry.register("get_requests", "GET requests served", metrics.gets.clone());
         registry.register("get_errors", "GET requests that failed", metrics.get_errors.clone());

@@ -156,6 +156,7 @@ pub(super) fn everything() -> Config {
     config.hook.mapping_file = Some("/etc/trino/larder-mapping.json".into());
     config.metastore.listen = Some(std::net::SocketAddr::from(([127, 0, 0, 1], 9083)));
     config.metastore.upstream = vec!["thrift://hms:9083".to_owned()];
+    config.traces.endpoint = Some("http://127.0.0.1:4318".to_owned());
     config.nightly.caps = vec![larder_whitelist::TableCap {
         table: "hive.web.clicks".parse().expect("a table"),
         bytes: larder_model::ByteSize::gib(10),

@@ -50,6 +50,12 @@ pub(super) fn errors(config: &Config) -> Problems {
     for (key, text) in config.iceberg.problems() {
         say(&format!("iceberg.{key}"), text);
     }
+    if let Some(endpoint) = config.traces.endpoint.as_deref().filter(|endpoint| !is_url(endpoint)) {
+        say("traces.endpoint", format!("`{endpoint}` is no URL: write for example http://127.0.0.1:4318"));
+    }
+    if config.traces.one_in == 0 {
+        say("traces.one_in", "must be at least 1".to_owned());
+    }
     if config.iceberg.listen.is_some() && config.hook.key.is_none() {
         let text = "engines are told how to sign: name one of [[s3.keys]] as `key` of [hook]";
         say("iceberg.listen", text.to_owned());
@@ -127,8 +133,11 @@ fn keys(config: &Config, say: &mut impl FnMut(&str, String)) {
     }
 }
 
+fn is_url(url: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
+}
+
 fn sign_in(admin: &AdminSettings, say: &mut impl FnMut(&str, String)) {
-    let is_url = |url: &str| ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
     if let Some(url) = admin.url.as_deref().filter(|url| !is_url(url)) {
         say("admin.url", format!("`{url}` is no URL: write for example http://worker-1:9001"));
     }
@@ -229,7 +238,7 @@ fn buckets(config: &Config, say: &mut impl FnMut(&str, String)) {
 fn hook(config: &Config, say: &mut impl FnMut(&str, String)) {
     let hook = &config.hook;
     if let Some(endpoint) = hook.endpoint.as_deref()
-        && !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme))
+        && !is_url(endpoint)
     {
         say("hook.endpoint", format!("`{endpoint}` is no URL: write for example http://127.0.0.1:9000"));
     }

@@ -236,8 +236,9 @@ def test_listings_come_as_csv_and_packed(larder):
     assert answer.headers["Content-Disposition"] == 'attachment; filename="tables.csv"'
     table = list(csv.DictReader(io.StringIO(answer.text)))
     assert [row["table"] for row in table] == [row["table"] for row in rows] != []
-    answer = call(larder, "GET", "/api/v1/stat.csv", headers=bearer(READER))
-    assert answer.status_code in (200, 406)
+    answer = call(larder, "GET", "/api/v1/residency.csv?rows=tiers", headers=bearer(READER))
+    assert [row["tier"] for row in csv.DictReader(io.StringIO(answer.text))] == ["memory", "ssd"]
+    assert "tiers, items" in call(larder, "GET", "/api/v1/residency.csv", headers=bearer(READER)).json()["error"]
     assert call(larder, "GET", "/api/v1/session.csv").status_code == 406
     assert call(larder, "GET", "/api/v1/preload/events.csv", headers=bearer(READER)).status_code == 406
     assert call(larder, "GET", "/api/v1/nothing.csv", headers=bearer(READER)).status_code == 404

@@ -184,13 +184,15 @@ impl Access {
         if !self.has_sign_in() {
             return Ok((Person::local(), Proof::None));
         }
-        if let Some(token) = bearer(headers) {
-            let person = self.owner(token).ok_or(Refusal::WrongToken)?;
+        let token = bearer(headers);
+        if let Some(person) = token.and_then(|token| self.owner(token)) {
             return Ok((person, Proof::Token));
         }
+        // A token that is not Larder's may be the proxy's own.
         let of_session = session_ids(headers).find_map(|id| self.0.sessions.person(id));
-        let person = of_session.or_else(|| self.proxy_at(peer)?.person(headers)).ok_or(Refusal::SignIn)?;
-        Ok((person, Proof::Ambient))
+        let person = of_session.or_else(|| self.proxy_at(peer)?.person(headers));
+        let refusal = if token.is_some() { Refusal::WrongToken } else { Refusal::SignIn };
+        Ok((person.ok_or(refusal)?, Proof::Ambient))
     }
 
     /// Who asks, if they may ask for this; `None` for what is open to people who are not signed in.

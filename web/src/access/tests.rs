@@ -202,7 +202,9 @@ async fn a_proxys_header_is_believed_from_its_addresses_only() {
     let ann = [("x-forwarded-user", "ann")];
     let operator = serde_json::json!({ "name": "ann", "role": "operator" });
     assert_eq!(who(LOCAL, &ann).await, (StatusCode::OK, operator.clone()));
-    assert_eq!(who("[::ffff:127.0.0.1]", &ann).await, (StatusCode::OK, operator));
+    assert_eq!(who("[::ffff:127.0.0.1]", &ann).await, (StatusCode::OK, operator.clone()));
+    let with_own_token = [ann[0], ("authorization", "Bearer a-token-of-the-proxy")];
+    assert_eq!(who(LOCAL, &with_own_token).await, (StatusCode::OK, operator));
     let bob = serde_json::json!({ "name": "bob", "role": "reader" });
     assert_eq!(who(LOCAL, &[("x-forwarded-user", "bob")]).await, (StatusCode::OK, bob));
     for (from, headers) in
