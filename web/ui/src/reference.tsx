@@ -2,7 +2,7 @@
 
 import { StrictMode, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
-import "./style.css";
+import "./style/page.css";
 
 interface Operation {
   summary?: string;

@@ -1,0 +1,37 @@
+// An item's name: the catalog and schema step back, so that table and partition can be told apart at a glance.
+
+import { splitItem } from "../url/views";
+
+export function ItemName({ item }: { item: string }) {
+  const { table, partition } = splitItem(item);
+  return (
+    <span className="item" title={item}>
+      <TableName table={table} />
+      {partition ? (
+        <span className="partition">
+          <span className="slash">/</span>
+          {readable(partition)}
+        </span>
+      ) : null}
+    </span>
+  );
+}
+
+export function TableName({ table }: { table: string }) {
+  const dot = table.lastIndexOf(".");
+  return (
+    <span className="table-name" title={table}>
+      <span className="prefix">{table.slice(0, dot + 1)}</span>
+      <span>{table.slice(dot + 1)}</span>
+    </span>
+  );
+}
+
+/** A partition's name with its escapes undone, for reading only. */
+export function readable(partition: string): string {
+  try {
+    return decodeURIComponent(partition);
+  } catch {
+    return partition;
+  }
+}
