@@ -34,5 +34,5 @@ export default defineConfig({
     chunkSizeWarningLimit: 700,
   },
   server: { proxy: { "/api": daemon, "/metrics": daemon } },
-  test: { environment: "jsdom" },
+  test: { environment: "jsdom", setupFiles: "src/test/setup.ts" },
 });

@@ -34,10 +34,15 @@ function keep(key: string, data: unknown): void {
   }
 }
 
+/** Forgets all answers: what is asked next is asked of the daemon. */
+export function forget(): void {
+  kept.clear();
+}
+
 /** Every question on the page that is to be asked anew after a write. */
 const askers = new Set<() => void>();
 export function askAnew(): void {
-  kept.clear();
+  forget();
   for (const ask of askers) ask();
 }
 
@@ -85,8 +90,13 @@ export function useApi<Path extends ReadPath>(path: Path, params: Parameters<Pat
     let timer: ReturnType<typeof setTimeout> | undefined;
     const look = async () => {
       clearTimeout(timer);
-      if (document.visibilityState !== "hidden") await ask(stop.signal);
-      if (everyMs && !stop.signal.aborted) timer = setTimeout(look, everyMs);
+      await ask(stop.signal);
+      if (everyMs && !stop.signal.aborted) timer = setTimeout(onceSeen, everyMs);
+    };
+    // Nobody waits for what a hidden page would ask again.
+    const onceSeen = () => {
+      if (document.visibilityState !== "hidden") void look();
+      else document.addEventListener("visibilitychange", onceSeen, { once: true, signal: stop.signal });
     };
     const now = () => void look();
     askers.add(now);

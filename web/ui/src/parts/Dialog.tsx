@@ -10,6 +10,8 @@ export function Dialog({ title, onClose, children }: { title: ReactNode; onClose
   useEffect(() => {
     const dialog = box.current;
     dialog?.showModal?.();
+    // Opening focuses what comes first, which is the button that closes.
+    dialog?.querySelector<HTMLElement>("[data-first]")?.focus();
     return () => dialog?.close?.();
   }, []);
   return (

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "react";
 
-const NAMES = ["paper", "raised", "ink", "soft", "line", "faint", "accent", "amber", "blue", "plum", "grey", "warn", "bad"] as const;
+const NAMES = ["paper", "raised", "ink", "soft", "line", "faint", "accent", "kept", "amber", "blue", "plum", "grey", "warn", "bad"] as const;
 export type ColourName = (typeof NAMES)[number];
 export type Colours = Record<ColourName, string>;
 

@@ -1,8 +1,10 @@
 // What all charts of the page have in common: quiet axes, no frames, tooltips in the page's own colours.
 
+import type { Ticks } from "../../text/format";
 import type { Colours } from "./colours";
 
-export const FONT = { fontFamily: "inherit", fontSize: 12 } as const;
+/** The page's own face, by name: the library measures labels by it. */
+export const FONT = { fontFamily: "system-ui, sans-serif", fontSize: 12 } as const;
 
 /** `top` leaves room for a line of labels above the plot. */
 export function grid(top = 12, right = 16) {
@@ -30,6 +32,12 @@ export function valueAxis(colours: Colours, format: (value: number) => string) {
     axisTick: { show: false },
     splitLine: { lineStyle: { color: colours.line } },
   };
+}
+
+/** An axis in round steps of time or size. `end` leaves off where the data does. */
+export function stepAxis(colours: Colours, ticks: Ticks, end = ticks.end) {
+  const axis = valueAxis(colours, ticks.format);
+  return { ...axis, min: 0, max: end, interval: ticks.step, axisLabel: { ...axis.axisLabel, showMaxLabel: end === ticks.end } };
 }
 
 export function categoryAxis(colours: Colours, data: string[], format?: (value: string) => string) {

@@ -18,7 +18,7 @@ export function Head<Row, Key extends string>({ columns, sort, onSort }: HeadPro
           if (key === undefined || !sort || !onSort) {
             return (
               <th key={column.key} scope="col" className={classOf(column)}>
-                {column.name}
+                {column.plain ? <span className="unseen">{column.name}</span> : column.name}
               </th>
             );
           }

@@ -19,7 +19,7 @@ interface TableProps<Row, Key extends string> extends Sorting<Key> {
 export function Table<Row, Key extends string = string>(props: TableProps<Row, Key>) {
   const { label, columns, rows, rowKey, maxHeight, selected, detail, sort, onSort } = props;
   return (
-    <div className="scroll" style={{ maxHeight }} tabIndex={maxHeight ? 0 : undefined} role="region" aria-label={label}>
+    <div className="scroll" style={{ maxHeight }} tabIndex={maxHeight ? 0 : undefined} role="group" aria-label={label}>
       <table>
         <Head columns={columns} sort={sort} onSort={onSort} />
         <tbody>

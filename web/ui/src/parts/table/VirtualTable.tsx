@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useWords } from "../../text/words";
+import { useNarrow } from "../narrow";
 import { Empty, Failed, Skeleton } from "../states";
 import { type Column, classOf, type Sorting } from "./columns";
 import { Head } from "./Head";
@@ -11,7 +12,6 @@ import { windowOf } from "./window";
 /** Rows have one height: two lines where the page is narrow. The style sheet says the same. */
 const ROW_PX = 32;
 const ROW_NARROW_PX = 48;
-const NARROW = "(max-width: 640px)";
 
 interface VirtualTableProps<Row, Key extends string> extends Sorting<Key> {
   label: string;
@@ -28,7 +28,7 @@ export function VirtualTable<Row, Key extends string = string>(props: VirtualTab
   const { label, columns, list, rowKey, height, none, selected, sort, onSort } = props;
   const { t } = useWords();
   const box = useRef<HTMLDivElement>(null);
-  const rowHeight = useRowHeight();
+  const rowHeight = useNarrow() ? ROW_NARROW_PX : ROW_PX;
   const [scrollTop, setScrollTop] = useState(0);
   const { total, look } = list;
   const view = windowOf(scrollTop, height, rowHeight, total ?? 0);
@@ -52,7 +52,7 @@ export function VirtualTable<Row, Key extends string = string>(props: VirtualTab
         className="scroll fixed-rows"
         style={{ maxHeight: height }}
         tabIndex={0}
-        role="region"
+        role="group"
         aria-label={label}
         onScroll={(event) => setScrollTop(event.currentTarget.scrollTop)}
       >
@@ -94,15 +94,4 @@ function Gap({ rows, rowHeight, columns }: { rows: number; rowHeight: number; co
       <td colSpan={columns} style={{ height: rows * rowHeight }} />
     </tr>
   );
-}
-
-function useRowHeight(): number {
-  const [narrow, setNarrow] = useState(() => matchMedia(NARROW).matches);
-  useEffect(() => {
-    const query = matchMedia(NARROW);
-    const look = () => setNarrow(query.matches);
-    query.addEventListener("change", look);
-    return () => query.removeEventListener("change", look);
-  }, []);
-  return narrow ? ROW_NARROW_PX : ROW_PX;
 }

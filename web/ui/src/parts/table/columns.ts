@@ -6,6 +6,8 @@ import type { Sort } from "../../url/params";
 export interface Column<Row, Key extends string = string> {
   key: string;
   name: string;
+  /** Its content speaks for itself: the name is there for screen readers only. */
+  plain?: boolean;
   /** Numbers stand at the right, so that they can be compared. */
   number?: boolean;
   /** Left out where there is no room. */

@@ -6,15 +6,24 @@ import { Skeleton } from "../../parts/states";
 import { useWords, type Words } from "../../text/words";
 import type { Notice } from "./notices";
 
+/** The worst are in sight, the rest unfold: what to do next is never pushed off the page. */
+const SHOWN = 4;
+
 export function Attention({ notices, settled }: { notices: Notice[]; settled: boolean }) {
-  const { t } = useWords();
+  const { t, f } = useWords();
   const faults = notices.filter((notice) => notice.level !== "next");
   const next = notices.filter((notice) => notice.level === "next");
   return (
     <Section title={t.overview.attention}>
       {settled ? (
         <div className="attention">
-          {faults.length === 0 ? <p className="well">{t.overview.allWell}</p> : <Notices notices={faults} />}
+          {faults.length === 0 ? <p className="well">{t.overview.allWell}</p> : <Notices notices={faults.slice(0, SHOWN)} />}
+          {faults.length > SHOWN ? (
+            <details>
+              <summary>{t.overview.moreNotices(f.count(faults.length - SHOWN))}</summary>
+              <Notices notices={faults.slice(SHOWN)} />
+            </details>
+          ) : null}
           {next.length > 0 ? (
             <>
               <h3>{t.overview.next}</h3>
@@ -59,6 +68,8 @@ export function sentence(notice: Notice, { t, f }: Pick<Words, "t" | "f">): stri
       return say.workerBehind(notice.worker, notice.version, notice.newest);
     case "errors":
       return say.errors(f.count(notice.errors), f.count(notice.requests));
+    case "not_asked":
+      return say.notAsked(notice.words);
     case "no_whitelist":
       return say.noWhitelist;
     case "proposal":

@@ -29,7 +29,7 @@ export function Earned({ month, usage, range }: { month: Usage; usage: Usage | u
         name={t.overview.hitRatio}
         value={f.percent(usage ? byteHitRatio(usage.total) : null)}
         share={usage ? byteHitRatio(usage.total) : null}
-        note={usage ? t.overview.readsIn(f.count(usage.total.requests), over) : over}
+        note={usage ? t.overview.readsIn(f.compact(usage.total.requests), over) : over}
       />
       <Figure
         name={t.overview.avoided}

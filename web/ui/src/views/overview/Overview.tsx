@@ -42,9 +42,13 @@ export default function Overview() {
   const nights = useApi("/api/v1/nights", LAST_NIGHT, SELDOM);
   const curve = orNone(useApi("/api/v1/curve", NO_PARAMETERS, SELDOM));
 
+  const asks = [usage, residency, workers, preload, versions, nights, tables, curve];
+  const failures = asks.flatMap((known) => (known.state === "failed" ? [known.error.message] : known.state === "ready" && known.stale ? [known.stale.message] : []));
+  const failed = failures.join("\n");
   const notices = useMemo(
     () =>
       attention({
+        failures: failed === "" ? [] : failed.split("\n"),
         usage: dataOf(usage),
         residency: dataOf(residency),
         workers: dataOf(workers),
@@ -54,9 +58,9 @@ export default function Overview() {
         tables: dataOf(tables),
         curve: dataOf(curve) ?? undefined,
       }),
-    [usage, residency, workers, preload, versions, nights, tables, curve],
+    [failed, usage, residency, workers, preload, versions, nights, tables, curve],
   );
-  const settled = [usage, residency, workers, preload, versions, nights].every((known) => known.state !== "loading");
+  const settled = asks.every((known) => known.state !== "loading");
 
   return (
     <>
@@ -66,9 +70,11 @@ export default function Overview() {
         </Loaded>
         <RangePicker value={range} days={days} onChange={setRange} />
       </div>
-      <Loaded of={monthUsage} height={104}>
-        {(data) => <Earned month={data} usage={dataOf(usage)} range={range} />}
-      </Loaded>
+      {usage.state === "failed" ? null : (
+        <Loaded of={monthUsage} height={104}>
+          {(data) => <Earned month={data} usage={dataOf(usage)} range={range} />}
+        </Loaded>
+      )}
       <div className="columns wide-first">
         <SavedChart usage={usage} hourly={hourly} asked={asked?.query} />
         <Attention notices={notices} settled={settled} />

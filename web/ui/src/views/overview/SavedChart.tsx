@@ -7,12 +7,12 @@ import type { Known } from "../../api/use";
 import { Chart } from "../../parts/chart/Chart";
 import type { Colours } from "../../parts/chart/colours";
 import { Legend } from "../../parts/chart/Legend";
-import { categoryAxis, grid, tip, tooltip, valueAxis } from "../../parts/chart/options";
+import { categoryAxis, grid, stepAxis, tip, tooltip } from "../../parts/chart/options";
 import { Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
 import { useWords } from "../../text/words";
 
-const HEIGHT = 240;
+const HEIGHT = 296;
 
 export function SavedChart({ usage, hourly, asked }: { usage: Known<Usage>; hourly: boolean; asked: Record<string, string> | undefined }) {
   const { t } = useWords();
@@ -54,7 +54,7 @@ function Bars({ usage, hourly }: { usage: Usage; hourly: boolean }) {
           },
         },
         xAxis: categoryAxis(colours, usage.points.map((point) => name(point.start))),
-        yAxis: valueAxis(colours, f.duration),
+        yAxis: stepAxis(colours, f.durationTicks(Math.max(...usage.points.map((point) => point.saved_seconds + point.missed_seconds)))),
         series: [
           bar(t.overview.savedSeries, colours.accent, usage.points.map((point) => point.saved_seconds)),
           bar(t.overview.missedSeries, colours.faint, usage.points.map((point) => point.missed_seconds)),

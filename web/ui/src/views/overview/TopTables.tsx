@@ -1,4 +1,4 @@
-// The tables that are worth most: what is kept near of each, and what is left at the origin.
+// The tables that earn most, and which part of each one's value is kept near.
 
 import { csvPath } from "../../api/client";
 import type { Table as TableRow } from "../../api/types";
@@ -20,9 +20,12 @@ export function TopTables({ tables }: { tables: Known<TableRow[]> }) {
     <Section title={t.overview.topTables} note={t.overview.topTablesNote} csv={csvPath("tables")}>
       <Loaded of={tables} height={260}>
         {(all) => {
-          const shown = all.filter((table) => table.value_seconds > 0).sort((a, b) => b.value_seconds - a.value_seconds).slice(0, SHOWN);
+          const shown = all
+            .filter((table) => table.value_seconds > 0)
+            .sort((a, b) => b.whitelisted_value_seconds - a.whitelisted_value_seconds || b.value_seconds - a.value_seconds)
+            .slice(0, SHOWN);
           if (shown.length === 0) return <Empty height={260}>{t.overview.noTables}</Empty>;
-          const most = shown[0]?.value_seconds ?? 1;
+          const most = Math.max(shown[0]?.whitelisted_value_seconds ?? 0, 1e-9);
           return (
             <Table
               label={t.overview.topTables}
@@ -39,8 +42,8 @@ export function TopTables({ tables }: { tables: Known<TableRow[]> }) {
                     </Link>
                   ),
                 },
-                { key: "bar", name: "", wide: true, render: (table) => <Bar share={table.value_seconds / most} /> },
-                { key: "value", name: t.words.value, number: true, render: (table) => f.duration(table.value_seconds) },
+                { key: "bar", name: t.words.share, plain: true, wide: true, render: (table) => <Bar share={table.whitelisted_value_seconds / most} /> },
+                { key: "earns", name: t.overview.earns, number: true, render: (table) => f.duration(table.whitelisted_value_seconds) },
                 { key: "held", name: t.words.keptNear, number: true, render: (table) => f.percent(Math.min(table.whitelisted_value_seconds / table.value_seconds, 1)) },
               ]}
             />

@@ -13,6 +13,7 @@ type Say =
   | { code: "worker_problem"; worker: string; words: string }
   | { code: "worker_behind"; worker: string; version: number; newest: number }
   | { code: "errors"; errors: number; requests: number }
+  | { code: "not_asked"; words: string }
   | { code: "no_whitelist" }
   | { code: "proposal"; version: number }
   | { code: "not_resident"; items: number; of: number }
@@ -25,6 +26,8 @@ export type Notice = Say & { level: Level; href: string };
 
 /** What the notices are drawn from; what is not known says nothing. */
 export interface Seen {
+  /** What the daemon said where it could not be asked. */
+  failures?: string[];
   usage?: Usage | undefined;
   residency?: Residency | undefined;
   workers?: FleetWorker[] | undefined;
@@ -44,9 +47,14 @@ const LEFT_OF_ALL = 0.02;
 const STEP_BRINGS = 0.01;
 
 export function attention(seen: Seen): Notice[] {
-  const notices = [...ofWorkers(seen), ...ofReads(seen), ...ofWhitelist(seen), ...ofPreload(seen), ...ofNight(seen), ...ofPlanning(seen)];
+  const notices = [...ofFailures(seen), ...ofWorkers(seen), ...ofReads(seen), ...ofWhitelist(seen), ...ofPreload(seen), ...ofNight(seen), ...ofPlanning(seen)];
   const order: Level[] = ["bad", "warn", "next"];
   return notices.sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
+}
+
+/** All is well only where all could be asked. */
+function ofFailures({ failures = [] }: Seen): Notice[] {
+  return [...new Set(failures)].map((words) => ({ code: "not_asked", words, level: "bad", href: hrefOf("workers") }));
 }
 
 function ofWorkers({ workers = [], versions = [], usage }: Seen): Notice[] {

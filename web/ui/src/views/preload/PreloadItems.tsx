@@ -55,16 +55,16 @@ export function PreloadItems({ items, outOnly }: { items: PreloadItem[]; outOnly
           </Link>
         ),
       },
-      { key: "state", name: t.words.state, sort: "state", render: (item) => <span className={`state ${item.state}`}>{t.preload.states[item.state]}</span> },
+      { key: "state", name: t.words.state, sort: "state", wide: outOnly, render: (item) => <span className={`state ${item.state}`}>{t.preload.states[item.state]}</span> },
       ...(outOnly
         ? []
         : [
-            { key: "bar", name: "", wide: true, render: (item: PreloadItem) => <Bar share={heldBytes(item) / Math.max(item.bytes, 1)} /> },
+            { key: "bar", name: t.words.share, plain: true, wide: true, render: (item: PreloadItem) => <Bar share={heldBytes(item) / Math.max(item.bytes, 1)} /> },
             { key: "progress", name: t.preload.progress, number: true, sort: "progress" as const, render: (item: PreloadItem) => f.percent(heldBytes(item) / Math.max(item.bytes, 1)) },
           ]),
-      { key: "bytes", name: t.words.size, number: true, wide: !outOnly, sort: "bytes", render: (item) => f.size(item.bytes) },
+      { key: "bytes", name: t.words.size, number: true, wide: true, sort: "bytes", render: (item) => f.size(item.bytes) },
       ...(outOnly
-        ? [{ key: "why", name: t.words.why, wide: true, render: (item: PreloadItem) => <span className="soft clip" title={item.message ?? ""}>{item.message ?? t.preload.noReason}</span> }]
+        ? [{ key: "why", name: t.words.why, render: (item: PreloadItem) => <span className="soft clip" title={item.message ?? ""}>{item.message ?? t.preload.noReason}</span> }]
         : []),
     ],
     [t, f, outOnly],

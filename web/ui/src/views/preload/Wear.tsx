@@ -5,7 +5,7 @@ import type { PreloadRun } from "../../api/types";
 import type { Known } from "../../api/use";
 import { Chart } from "../../parts/chart/Chart";
 import type { Colours } from "../../parts/chart/colours";
-import { categoryAxis, grid, tip, tooltip, valueAxis } from "../../parts/chart/options";
+import { categoryAxis, grid, stepAxis, tip, tooltip } from "../../parts/chart/options";
 import { Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
 import { useWords } from "../../text/words";
@@ -42,7 +42,7 @@ function Bars({ days }: { days: DayWritten[] }) {
           },
         },
         xAxis: categoryAxis(colours, drawn.map((day) => f.day(day.day))),
-        yAxis: valueAxis(colours, f.size),
+        yAxis: stepAxis(colours, f.sizeTicks(Math.max(...drawn.map((day) => day.bytes)))),
         series: [{ type: "bar", barMaxWidth: 28, itemStyle: { color: colours.blue }, data: drawn.map((day) => day.bytes) }],
       };
     },

@@ -47,7 +47,7 @@ export function Groups({ kind, groups, csv }: { kind: "user" | "engine" | "table
             { key: "queries", name: t.words.queries, number: true, sort: "queries", render: (group) => f.count(group.queries) },
             { key: "seconds", name: t.words.took, number: true, wide: true, sort: "seconds", render: (group) => f.duration(group.seconds) },
             { key: "bytes", name: t.words.readBytes, number: true, wide: true, sort: "read_bytes", render: (group) => f.size(group.read_bytes) },
-            { key: "bar", name: "", wide: true, render: (group) => <Bar share={group.missed_seconds / most} tone="amber" /> },
+            { key: "bar", name: t.words.share, plain: true, wide: true, render: (group) => <Bar share={group.missed_seconds / most} tone="amber" /> },
             { key: "missed", name: t.words.missed, number: true, sort: "missed_seconds", render: (group) => f.duration(group.missed_seconds) },
           ]}
         />

@@ -33,6 +33,7 @@ export function QueryList({ data, sort, onSort, csv }: { data: Queries; sort: By
       ) : (
         <Table
           label={t.queries.tabs.queries}
+          maxHeight={640}
           rows={data.queries}
           rowKey={(query) => query.query_id}
           selected={chosen || null}

@@ -7,7 +7,7 @@ import type { Known } from "../../api/use";
 import { Chart } from "../../parts/chart/Chart";
 import type { Colours } from "../../parts/chart/colours";
 import { Legend } from "../../parts/chart/Legend";
-import { categoryAxis, grid, tip, tooltip, valueAxis } from "../../parts/chart/options";
+import { categoryAxis, grid, stepAxis, tip, tooltip } from "../../parts/chart/options";
 import { Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
 import { useWords } from "../../text/words";
@@ -61,7 +61,7 @@ function Lines({ forecast }: { forecast: TableDays["forecast"] }) {
           },
         },
         xAxis: { ...categoryAxis(colours, forecast.map((day) => f.day(day.day))), boundaryGap: forecast.length < 3 },
-        yAxis: valueAxis(colours, f.duration),
+        yAxis: stepAxis(colours, f.durationTicks(Math.max(...forecast.map((day) => Math.max(day.predicted_seconds, day.realised_seconds))))),
         series: [
           line(t.words.predicted, colours.amber, true, forecast.map((day) => day.predicted_seconds)),
           line(t.words.realised, colours.accent, false, forecast.map((day) => day.realised_seconds)),

@@ -7,6 +7,7 @@ import { Chart } from "../../parts/chart/Chart";
 import type { Colours } from "../../parts/chart/colours";
 import { categoryAxis, FONT, tip, tooltip } from "../../parts/chart/options";
 import { readable } from "../../parts/ItemName";
+import { useNarrow } from "../../parts/narrow";
 import { Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
 import { csvPath } from "../../api/client";
@@ -19,6 +20,9 @@ const SHOWN = oneOf(["newest", "all"], "newest");
 const NO_PARAMETERS = {};
 const ROW_PX = 14;
 const AXIS_PX = 28;
+const LETTER_PX = 8;
+const NAMES_PX_MAX = 240;
+const NAMES_NARROW_PX = 104;
 
 export function Heat({ table, days }: { table: string; days: Known<TableDays> }) {
   const { t, f } = useWords();
@@ -52,15 +56,18 @@ function Cells({ days, rows }: { days: TableDays; rows: HeatRow[] }) {
   const { t, f } = useWords();
   const key = JSON.stringify(rows);
   const drawn = useMemo(() => JSON.parse(key) as HeatRow[], [key]);
+  const narrow = useNarrow();
   const option = useCallback(
     (colours: Colours) => {
       const columns = [...days.days.map((day) => f.day(day)), t.value.now];
       const now = columns.length - 1;
+      const longest = Math.max(...drawn.map((row) => row.partition.length), 10);
+      const names = Math.min(longest * LETTER_PX + 16, NAMES_PX_MAX, narrow ? NAMES_NARROW_PX : NAMES_PX_MAX);
       const cells = drawn.flatMap((row, y) => row.requests.map((requests, x) => [x, y, requests]));
       const resident = drawn.flatMap((row, y) => (row.resident === null ? [] : [[now, y, row.resident]]));
       const scale = (seriesIndex: number, max: number, top: string) => ({ show: false, type: "continuous", seriesIndex, min: 0, max, inRange: { color: [colours.raised, top] } });
       return {
-        grid: { left: 4, right: 8, top: 4, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+        grid: { left: names, right: 8, top: 4, bottom: AXIS_PX - 4 },
         tooltip: {
           ...tooltip(colours),
           formatter: ({ seriesIndex, value: [x = 0, y = 0, amount = 0] }: { seriesIndex: number; value: number[] }) => {
@@ -73,7 +80,7 @@ function Cells({ days, rows }: { days: TableDays; rows: HeatRow[] }) {
         xAxis: { ...categoryAxis(colours, columns), splitArea: { show: false } },
         yAxis: {
           ...categoryAxis(colours, drawn.map((row) => readable(row.partition) || t.value.wholeTable)),
-          axisLabel: { ...FONT, color: colours.soft, width: 180, overflow: "truncate", hideOverlap: true },
+          axisLabel: { ...FONT, color: colours.soft, width: names - 12, overflow: "truncate", hideOverlap: true },
         },
         series: [
           { type: "heatmap", data: cells, itemStyle: { borderWidth: 1, borderColor: colours.paper } },
@@ -81,7 +88,7 @@ function Cells({ days, rows }: { days: TableDays; rows: HeatRow[] }) {
         ],
       };
     },
-    [days, drawn, t, f],
+    [days, drawn, narrow, t, f],
   );
   if (drawn.length === 0) return <Empty height={160}>{t.value.noHeat}</Empty>;
   const reads = drawn.flatMap((row) => row.requests).reduce((sum, requests) => sum + requests, 0);

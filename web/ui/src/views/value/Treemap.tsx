@@ -5,8 +5,12 @@ import { Chart, type Chosen } from "../../parts/chart/Chart";
 import { type Colours, inkOn, mixed } from "../../parts/chart/colours";
 import { FONT, tip, tooltip } from "../../parts/chart/options";
 import { readable } from "../../parts/ItemName";
+import { useNarrow } from "../../parts/narrow";
 import { useWords } from "../../text/words";
 import type { TreeNode } from "./tree";
+
+/** Smaller areas have no room for a name. */
+const LABELLED_PX2 = 2800;
 
 interface TreemapProps {
   nodes: TreeNode[];
@@ -17,6 +21,7 @@ interface TreemapProps {
 
 export function Treemap({ nodes, label, height, onChoose }: TreemapProps) {
   const { t, f } = useWords();
+  const width = useNarrow() ? 360 : 1200;
   const whole = nodes.reduce((sum, node) => sum + node.amount, 0);
   const option = useCallback(
     (colours: Colours) => ({
@@ -46,7 +51,7 @@ export function Treemap({ nodes, label, height, onChoose }: TreemapProps) {
           visibleMin: 40,
           itemStyle: { gapWidth: 1, borderWidth: 0, borderColor: colours.paper },
           data: nodes.map((node) => {
-            const colour = mixed(colours.faint, colours.accent, node.kept);
+            const colour = mixed(colours.faint, colours.kept, node.kept);
             const last = shortName(node.name);
             return {
               name: node.name,
@@ -55,8 +60,10 @@ export function Treemap({ nodes, label, height, onChoose }: TreemapProps) {
               itemStyle: { color: colour },
               label: {
                 ...FONT,
+                show: (node.amount / whole) * width * height > LABELLED_PX2,
                 color: inkOn(colour),
-                position: [8, 6],
+                position: [0, 0],
+                padding: [6, 8],
                 lineHeight: 16,
                 overflow: "truncate",
                 formatter: `${plain(last)}\n${f.percent(whole > 0 ? node.amount / whole : 0)}`,
@@ -66,7 +73,7 @@ export function Treemap({ nodes, label, height, onChoose }: TreemapProps) {
         },
       ],
     }),
-    [nodes, whole, t, f],
+    [nodes, whole, width, height, t, f],
   );
   const choose = useCallback(
     ({ name }: Chosen) => {

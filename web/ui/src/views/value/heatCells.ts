@@ -3,7 +3,7 @@
 import type { Residency, TableDays } from "../../api/types";
 
 /** Partitions drawn unless all are asked for: the newest. */
-export const HEAT_ROWS = 40;
+export const HEAT_ROWS = 32;
 
 export interface HeatRow {
   partition: string;

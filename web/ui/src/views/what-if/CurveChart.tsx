@@ -5,7 +5,7 @@ import type { Curve } from "../../api/types";
 import { hoursAt } from "../../derive";
 import { Chart } from "../../parts/chart/Chart";
 import type { Colours } from "../../parts/chart/colours";
-import { FONT, grid, tip, tooltip, valueAxis } from "../../parts/chart/options";
+import { FONT, grid, stepAxis, tip, tooltip } from "../../parts/chart/options";
 import { useWords } from "../../text/words";
 
 interface CurveChartProps {
@@ -20,6 +20,7 @@ export function CurveChart({ curve, capacity, height, onChoose }: CurveChartProp
   const option = useCallback(
     (colours: Colours) => {
       const hours = (bytes: number) => hoursAt(curve, bytes) * 3600;
+      const end = curve.points.at(-1)?.capacity_bytes ?? curve.budget_bytes;
       const asks = Math.abs(capacity - curve.budget_bytes) > curve.budget_bytes / 400;
       const mark = (bytes: number, name: string, colour: string, type: string) => ({
         xAxis: bytes,
@@ -36,8 +37,8 @@ export function CurveChart({ curve, capacity, height, onChoose }: CurveChartProp
             return tip(f.size(bytes), [{ name: t.whatIf.saved, value: f.duration(seconds) }]);
           },
         },
-        xAxis: { ...valueAxis(colours, f.size), min: 0, max: curve.points.at(-1)?.capacity_bytes ?? curve.budget_bytes, splitLine: { show: false } },
-        yAxis: valueAxis(colours, f.duration),
+        xAxis: { ...stepAxis(colours, f.sizeTicks(end), end), splitLine: { show: false } },
+        yAxis: stepAxis(colours, f.durationTicks(hours(end))),
         series: [
           {
             type: "line",

@@ -88,7 +88,7 @@ function Results({ policies }: { policies: PolicyResult[] }) {
       selected={best.find((policy) => policy.name === "larder")?.name ?? null}
       columns={[
         { key: "name", name: t.words.policy, render: (policy) => policy.name },
-        { key: "bar", name: "", wide: true, grows: true, render: (policy) => <Bar share={policy.io_time_saved} tone={policy.name === "larder" ? "accent" : "grey"} /> },
+        { key: "bar", name: t.words.share, plain: true, wide: true, grows: true, render: (policy) => <Bar share={policy.io_time_saved} tone={policy.name === "larder" ? "accent" : "grey"} /> },
         { key: "saved", name: t.whatIf.ioSaved, number: true, render: (policy) => f.percent(policy.io_time_saved) },
         { key: "regret", name: t.words.regret, number: true, render: (policy) => f.percent(Math.max(policy.regret_b0, 0)) },
         { key: "bytes", name: t.whatIf.byteHits, number: true, wide: true, render: (policy) => f.percent(policy.byte_hit_ratio) },

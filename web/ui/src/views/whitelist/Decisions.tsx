@@ -48,7 +48,8 @@ export function Decisions() {
                 { key: "because", name: t.words.why, wide: true, render: (decision) => <span className="soft">{decision.because}</span> },
                 {
                   key: "action",
-                  name: "",
+                  name: t.words.what,
+                  plain: true,
                   render: (decision) =>
                     mayWrite ? (
                       <button type="button" className="link" onClick={() => setDeciding({ kind: "undecide", target: decision.target })}>

@@ -83,7 +83,7 @@ function Items({ title, mark, items }: { title: string; mark: string; items: Whi
         rows={items.slice(0, SHOWN)}
         rowKey={(item) => item.item}
         columns={[
-          { key: "mark", name: "", render: () => <span className={mark === "+" ? "in" : mark === "−" ? "out" : ""}>{mark}</span> },
+          { key: "mark", name: t.words.what, plain: true, render: () => <span className={mark === "+" ? "in" : mark === "−" ? "out" : ""}>{mark}</span> },
           {
             key: "item",
             name: t.words.item,

@@ -12,6 +12,7 @@ import { Table } from "../../parts/table/Table";
 import { useViewer } from "../../shell/session";
 import { useWords } from "../../text/words";
 import { hrefOf } from "../../url/views";
+import { reasonWords } from "./reason";
 
 export function Versions({ versions }: { versions: Known<Version[]> }) {
   const { t, f } = useWords();
@@ -35,10 +36,11 @@ export function Versions({ versions }: { versions: Known<Version[]> }) {
                 { key: "items", name: t.words.items, number: true, render: (version) => f.count(version.items) },
                 { key: "bytes", name: t.words.size, number: true, render: (version) => f.size(version.bytes) },
                 { key: "value", name: t.words.value, number: true, wide: true, render: (version) => f.duration(version.value_seconds) },
-                { key: "reason", name: t.words.why, wide: true, grows: true, render: (version) => <span className="soft clip" title={version.reason}>{version.reason}</span> },
+                { key: "reason", name: t.words.why, wide: true, grows: true, render: (version) => <span className="soft clip" title={version.reason}>{reasonWords(version, t, f)}</span> },
                 {
                   key: "action",
-                  name: "",
+                  name: t.words.what,
+                  plain: true,
                   render: (version) => {
                     if (version.version === inForce) return <span className="in">{t.whitelist.isInForce}</span>;
                     if (version.status === "proposed") return <span className="soft">{t.whitelist.proposed}</span>;

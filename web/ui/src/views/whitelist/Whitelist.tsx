@@ -1,6 +1,5 @@
 // The whitelist: what is held and why, how it came to be, and how to change it.
 
-import { csvPath } from "../../api/client";
 import type { Version } from "../../api/types";
 import { dataOf, orNone, useApi } from "../../api/use";
 import { Tabs } from "../../parts/controls";
@@ -16,29 +15,31 @@ import { Decisions } from "./Decisions";
 import { Diff } from "./Diff";
 import { NightButtons } from "./NightButtons";
 import { Proposal } from "./Proposal";
+import { reasonWords } from "./reason";
 import { Versions } from "./Versions";
 
 const TAB = oneOf(["items", "cut", "diff", "versions", "decisions", "activity"], "items");
 const VERSIONS = { query: { limit: 100 } };
-/** As many as the chart of the cut can show. */
-const DENSEST = { query: { limit: 2000 } };
+/** Only the figures beside the items are looked at. */
+const FIGURES = { query: { limit: 1 } };
 
 export default function Whitelist() {
   const { t } = useWords();
   const [tab, setTab] = useParam("tab", TAB);
   const versions = useApi("/api/v1/whitelist/history", VERSIONS);
-  const value = orNone(useApi("/api/v1/value", DENSEST));
+  const value = orNone(useApi("/api/v1/value", FIGURES));
   const proposed = proposal(dataOf(versions));
+  const inForce = dataOf(versions)?.find((version) => version.status === "published");
   return (
     <>
       <Loaded of={versions} height={96}>
-        {(all) => <Version inForce={all.find((version) => version.status === "published") ?? null} cut={dataOf(value)?.cut_density} budget={dataOf(value)?.budget_bytes} />}
+        {() => <Version inForce={inForce ?? null} cut={dataOf(value)?.cut_density} budget={dataOf(value)?.budget_bytes} />}
       </Loaded>
       {proposed ? <Proposal version={proposed} /> : null}
       <NightButtons />
       <Tabs label={t.views.whitelist} value={tab} options={TABS.map((name) => ({ value: name, name: t.whitelist.tabs[name] }))} onChange={setTab} />
       {tab === "items" ? <ItemList title={t.whitelist.tabs.items} listedOnly /> : null}
-      {tab === "cut" ? <Cut value={value} csv={csvPath("value", DENSEST.query)} /> : null}
+      {tab === "cut" ? <Cut inForce={inForce ?? null} cutDensity={dataOf(value)?.cut_density} /> : null}
       {tab === "diff" ? <Diff versions={versions} /> : null}
       {tab === "versions" ? <Versions versions={versions} /> : null}
       {tab === "decisions" ? <Decisions /> : null}
@@ -61,7 +62,7 @@ function Version({ inForce, cut, budget }: { inForce: Version | null; cut: numbe
   const filled = budget ? inForce.bytes / budget : null;
   return (
     <Figures label={t.whitelist.inForce}>
-      <Figure name={t.whitelist.inForce} value={`v${inForce.version}`} note={`${f.moment(inForce.created)} · ${inForce.reason}`} />
+      <Figure name={t.whitelist.inForce} value={`v${inForce.version}`} note={`${f.moment(inForce.created)} · ${reasonWords(inForce, t, f)}`} />
       <Figure name={t.words.items} value={f.count(inForce.items)} />
       <Figure name={t.words.size} value={f.size(inForce.bytes)} share={filled} note={budget ? t.whitelist.ofBudget(f.percent(filled), f.size(budget)) : null} />
       <Figure name={t.words.value} value={f.duration(inForce.value_seconds)} note={t.whitelist.valueNote} />

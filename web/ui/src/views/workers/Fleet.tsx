@@ -41,7 +41,7 @@ function Rows({ workers }: { workers: FleetWorker[] }) {
       <Figures label={t.views.workers}>
         <Figure name={t.workers.well} value={`${f.count(well)} / ${f.count(workers.length)}`} {...(well < workers.length ? { tone: "warn" as const } : {})} />
         <Figure name={t.workers.ssd} value={f.size(used)} share={room > 0 ? used / room : null} note={t.workers.ofRoom(f.size(room))} />
-        <Figure name={t.workers.errors} value={f.count(sum((worker) => worker.status?.errors ?? 0))} note={t.workers.ofRequests(f.count(sum((worker) => worker.status?.requests ?? 0)))} />
+        <Figure name={t.workers.errors} value={f.count(sum((worker) => worker.status?.errors ?? 0))} note={t.workers.ofRequests(f.compact(sum((worker) => worker.status?.requests ?? 0)))} />
         <Figure name={t.workers.versions} value={versions.join(", ") || NOTHING} {...(versions.length > 1 ? { tone: "warn" as const, note: t.workers.mixed } : {})} />
       </Figures>
       <Section title={t.workers.tabs.fleet} csv={csvPath("workers")}>
