@@ -1,7 +1,7 @@
 // What jsdom lacks of a browser, and a clean start for each test.
 
 import { cleanup } from "@testing-library/react";
-import { afterEach, beforeEach, vi } from "vitest";
+import { afterEach, beforeEach, expect, vi } from "vitest";
 import { forget } from "../api/use";
 
 vi.mock("../parts/chart/Chart", () => ({
@@ -21,7 +21,11 @@ globalThis.matchMedia ??= ((query: string) => ({
 })) as unknown as typeof matchMedia;
 globalThis.scrollTo = (() => {}) as typeof scrollTo;
 
+let complained: unknown[][] = [];
+
 beforeEach(() => {
+  complained = [];
+  vi.spyOn(console, "error").mockImplementation((...words) => complained.push(words));
   localStorage.clear();
   forget();
   history.replaceState(null, "", "/");
@@ -29,4 +33,6 @@ beforeEach(() => {
 afterEach(() => {
   cleanup();
   vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+  expect(complained, "the console had errors").toEqual([]);
 });

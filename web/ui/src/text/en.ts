@@ -219,7 +219,7 @@ export const en = {
     listed: "On the whitelist",
     unlisted: "Not on it",
     search: "Find an item",
-    found: (count: string) => `${count} items`,
+    found: (count: string) => (count === "1" ? "1 item" : `${count} items`),
     none: "There are no items yet. The first night weighs them.",
     noneFound: "No item matches.",
     in: "in",

@@ -133,11 +133,11 @@ function Decisions({ target, ruled }: { target: string; ruled: "pin" | "deny" | 
     </button>
   );
   return (
-    <p className="buttons">
+    <div className="buttons">
       {ruled === "pin" ? null : offer("pin", t.decide.pin)}
       {ruled === "deny" ? null : offer("deny", t.decide.deny)}
       {ruled === null ? null : offer("undecide", t.decide.undecide)}
       {deciding ? <DecideDialog deciding={deciding} onClose={() => setDeciding(null)} /> : null}
-    </p>
+    </div>
   );
 }
