@@ -27,6 +27,11 @@ export function TableName({ table }: { table: string }) {
   );
 }
 
+/** What tells partitions of one table apart, where there is little room: `dt=2026-11-21/hour=09` is `2026-11-21/09`. */
+export function valuesOf(partition: string): string {
+  return readable(partition.replace(/(^|\/)[^=/]+=/g, "$1"));
+}
+
 /** A partition's name with its escapes undone, for reading only. */
 export function readable(partition: string): string {
   try {

@@ -2,6 +2,7 @@
 
 import { type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { useWords } from "../text/words";
+import { useInSight } from "./inSight";
 import { RANGE_DAYS, type Range } from "../url/range";
 
 /** One of a few, all of them in sight. */
@@ -117,10 +118,12 @@ export function Tabs<Value extends string>(props: {
   options: readonly { value: Value; name: ReactNode }[];
   onChange(value: Value): void;
 }) {
+  const here = useRef<HTMLButtonElement>(null);
+  useInSight(here, props.value);
   return (
     <div className="tabs" role="group" aria-label={props.label}>
       {props.options.map(({ value, name }) => (
-        <button key={value} type="button" aria-pressed={value === props.value} onClick={() => props.onChange(value)}>
+        <button key={value} ref={value === props.value ? here : undefined} type="button" aria-pressed={value === props.value} onClick={() => props.onChange(value)}>
           {name}
         </button>
       ))}

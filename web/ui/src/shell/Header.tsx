@@ -1,6 +1,7 @@
 // The head of every page: the views, the language, and who is here.
 
-import { useEffect, useRef } from "react";
+import { useRef } from "react";
+import { useInSight } from "../parts/inSight";
 import { Link } from "../parts/Link";
 import { useWords } from "../text/words";
 import { hrefOf, VIEW_KEYS, VIEWS, type View } from "../url/views";
@@ -28,11 +29,7 @@ export function Header({ view, onKeys }: { view: View | null; onKeys(): void }) 
 function Nav({ view }: { view: View | null }) {
   const { t } = useWords();
   const here = useRef<HTMLAnchorElement>(null);
-  useEffect(() => {
-    const link = here.current;
-    const nav = link?.parentElement;
-    if (link && nav) nav.scrollLeft = link.offsetLeft - nav.clientWidth / 2 + link.clientWidth / 2;
-  }, [view]);
+  useInSight(here, view);
   return (
     <nav aria-label={t.shell.views}>
       {VIEWS.map((name) => (

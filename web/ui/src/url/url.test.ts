@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { valuesOf } from "../parts/ItemName";
 import { oneOf, pressed, sort, text, whole } from "./params";
 import { addDays, daysOf, eachDay, rangeParam } from "./range";
 import { hrefOf, placeOf, searchOf, splitItem, VIEW_KEYS, VIEWS } from "./views";
@@ -28,6 +29,7 @@ describe("views", () => {
   it("split items at the first slash", () => {
     expect(splitItem("a.b.c/x=1/y=2")).toEqual({ table: "a.b.c", partition: "x=1/y=2" });
     expect(splitItem("a.b.c")).toEqual({ table: "a.b.c", partition: "" });
+    expect(["x=1/y=2", "x=a%2Fb", "plain", "x=%zz"].map(valuesOf)).toEqual(["1/2", "a/b", "plain", "%zz"]);
   });
 });
 

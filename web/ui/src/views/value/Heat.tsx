@@ -6,7 +6,7 @@ import { dataOf, type Known, useApi } from "../../api/use";
 import { Chart } from "../../parts/chart/Chart";
 import type { Colours } from "../../parts/chart/colours";
 import { categoryAxis, FONT, tip, tooltip } from "../../parts/chart/options";
-import { readable } from "../../parts/ItemName";
+import { readable, valuesOf } from "../../parts/ItemName";
 import { useNarrow } from "../../parts/narrow";
 import { Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
@@ -79,7 +79,7 @@ function Cells({ days, rows }: { days: TableDays; rows: HeatRow[] }) {
         visualMap: [scale(0, heatTop(drawn), colours.amber), scale(1, 1, colours.accent)],
         xAxis: { ...categoryAxis(colours, columns), splitArea: { show: false } },
         yAxis: {
-          ...categoryAxis(colours, drawn.map((row) => readable(row.partition) || t.value.wholeTable)),
+          ...categoryAxis(colours, drawn.map((row) => (narrow ? valuesOf : readable)(row.partition) || t.value.wholeTable)),
           axisLabel: { ...FONT, color: colours.soft, width: names - 12, overflow: "truncate", hideOverlap: true },
         },
         series: [

@@ -22,7 +22,9 @@ export default function TableValue({ table }: { table: string }) {
   return (
     <>
       <p className="crumbs">
-        <Link href={hrefOf("value")}>{t.views.value}</Link> / <strong>{table}</strong>{" "}
+        <span>
+          <Link href={hrefOf("value")}>{t.views.value}</Link> / <strong>{table}</strong>
+        </span>
         <Link href={hrefOf("queries", { table })}>{t.value.itsQueries}</Link>
       </p>
       <Loaded of={tables} height={88}>

@@ -4,7 +4,7 @@ import { useCallback } from "react";
 import { Chart, type Chosen } from "../../parts/chart/Chart";
 import { type Colours, inkOn, mixed } from "../../parts/chart/colours";
 import { FONT, tip, tooltip } from "../../parts/chart/options";
-import { readable } from "../../parts/ItemName";
+import { readable, valuesOf } from "../../parts/ItemName";
 import { useNarrow } from "../../parts/narrow";
 import { useWords } from "../../text/words";
 import type { TreeNode } from "./tree";
@@ -85,9 +85,9 @@ export function Treemap({ nodes, label, height, onChoose }: TreemapProps) {
   return <Chart option={option} label={label} height={height} onChoose={choose} />;
 }
 
-/** A table's own name; a partition's whole name, its escapes undone. */
+/** A table's own name; of a partition what tells it from the others. */
 function shortName(name: string): string {
-  return name.includes("=") ? readable(name) : (name.split(".").at(-1) ?? name);
+  return name.includes("=") ? valuesOf(name) : (name.split(".").at(-1) ?? name);
 }
 
 /** Braces mean something to the chart library's labels. */
