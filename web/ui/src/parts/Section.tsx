@@ -32,10 +32,11 @@ export function Section({ title, note, tools, csv, className = "", children }: S
   );
 }
 
-export function CsvLink({ href }: { href: string }) {
+/** `name` is the file's, where the daemon does not give it one. */
+export function CsvLink({ href, name = "" }: { href: string; name?: string }) {
   const { t } = useWords();
   return (
-    <a className="csv" href={href} download title={t.parts.csvWhy}>
+    <a className="csv" href={href} download={name} title={t.parts.csvWhy}>
       CSV
     </a>
   );

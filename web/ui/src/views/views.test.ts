@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import type { QueryRow, Version } from "../api/types";
+import { csvOf } from "../parts/csv";
 import { returnPath } from "../shell/session";
 import { worker } from "../test/daemon";
 import { en } from "../text/en";
@@ -99,5 +100,14 @@ describe("the way back from the sign-in", () => {
   it("never leads to another site", () => {
     expect(returnPath("/queries?user=a")).toBe("/queries?user=a");
     for (const evil of [null, "https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/sign-in?back=/"]) expect(returnPath(evil)).toBe("/");
+  });
+});
+
+describe("rows as CSV", () => {
+  const text = (rows: Record<string, string | number>[]) => decodeURIComponent(csvOf(rows).split(",").slice(1).join(","));
+
+  it("are quoted where they must be, and never a formula", () => {
+    expect(text([{ key: "a,b", value: 'say "x"' }, { key: "=1+1", value: -2 }])).toBe('key,value\r\n"a,b","say ""x"""\r\n\'=1+1,-2\r\n');
+    expect(text([])).toBe("\r\n");
   });
 });

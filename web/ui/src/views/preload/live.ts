@@ -9,10 +9,9 @@ const POLL = { everyMs: 3000 };
 const ONCE = {};
 
 /** A status brought up to date by an event: its items are those that changed. Pure. */
-export function merged(before: PreloadStatus, { changed, items_done: _done, items_total: _total, ...event }: PreloadEvent): PreloadStatus {
+export function merged(before: PreloadStatus | null, { changed, items_done: _done, items_total: _total, ...event }: PreloadEvent): PreloadStatus {
   const news = new Map(changed.map((item) => [item.item, item]));
-  const sameRun = before.run === event.run;
-  const kept: PreloadItem[] = sameRun ? before.items.map((item) => news.get(item.item) ?? item) : [];
+  const kept: PreloadItem[] = before?.run === event.run ? before.items.map((item) => news.get(item.item) ?? item) : [];
   const known = new Set(kept.map((item) => item.item));
   return { ...event, items: [...kept, ...changed.filter((item) => !known.has(item.item))] };
 }
@@ -37,9 +36,9 @@ export function usePreload(): Live {
     events.addEventListener("error", () => setLive(false));
     events.addEventListener("status", (event: MessageEvent<string>) => {
       const news = JSON.parse(event.data) as PreloadEvent;
-      setTold((before) => (before ? merged(before, news) : before));
+      setTold((before) => merged(before, news));
     });
     return () => events.close();
   }, []);
-  return { known: asked.state === "ready" && told ? { ...asked, data: told } : asked, live };
+  return { known: told && asked.state !== "failed" ? { state: "ready", data: told, stale: null } : asked, live };
 }

@@ -17,7 +17,8 @@ describe("events of a preload", () => {
     expect(after).not.toHaveProperty("changed");
   });
 
-  it("begin anew with another run", () => {
+  it("begin anew with another run, and tell all where nothing was known", () => {
+    expect(merged(null, event(1, [item("a", "done")])).items).toHaveLength(1);
     expect(merged(status([item("a", "done")]), event(2, [item("c", "loading")])).items.map((each) => each.item)).toEqual(["c"]);
   });
 });

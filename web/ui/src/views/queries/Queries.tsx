@@ -59,7 +59,7 @@ export default function Queries() {
               {tab === "queries" ? (
                 <QueryList data={data} sort={by} onSort={setBy} csv={csvPath("queries", { ...query, limit: 100_000 })} />
               ) : (
-                <Groups kind={tab} groups={{ user: data.by_user, engine: data.by_engine, table: data.by_table }[tab]} csv={csvPath("queries", { ...query, limit: 100_000 })} />
+                <Groups kind={tab} groups={{ user: data.by_user, engine: data.by_engine, table: data.by_table }[tab]} csv={csvPath("queries", { ...query, rows: `by_${tab}` })} />
               )}
             </>
           )}

@@ -1,6 +1,7 @@
 // The age profile: reads by how old the partition was on the day it was read.
 
 import { useCallback } from "react";
+import { csvPath } from "../../api/client";
 import type { TableDays } from "../../api/types";
 import type { Known } from "../../api/use";
 import { Chart } from "../../parts/chart/Chart";
@@ -12,10 +13,10 @@ import { useWords } from "../../text/words";
 
 const HEIGHT = 220;
 
-export function Ages({ days }: { days: Known<TableDays> }) {
+export function Ages({ table, days }: { table: string; days: Known<TableDays> }) {
   const { t } = useWords();
   return (
-    <Section title={t.value.ages} note={t.value.agesNote}>
+    <Section title={t.value.ages} note={t.value.agesNote} csv={csvPath(`tables/${encodeURIComponent(table)}/days`, { rows: "ages" })}>
       <Loaded of={days} height={HEIGHT}>
         {(data) => (data.ages.length > 0 ? <Bars ages={data.ages} /> : <Empty height={HEIGHT}>{t.value.noAges}</Empty>)}
       </Loaded>

@@ -17,7 +17,7 @@ const HEIGHT = 196;
 export function Forecast({ table, days }: { table: string; days: Known<TableDays> }) {
   const { t } = useWords();
   return (
-    <Section title={t.value.forecast} note={t.value.forecastNote} csv={csvPath(`tables/${encodeURIComponent(table)}/days`)}>
+    <Section title={t.value.forecast} note={t.value.forecastNote} csv={csvPath(`tables/${encodeURIComponent(table)}/days`, { rows: "forecast" })}>
       <Legend
         series={[
           { name: t.words.predicted, colour: "amber", line: true },

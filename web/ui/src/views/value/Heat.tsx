@@ -32,7 +32,7 @@ export function Heat({ table, days }: { table: string; days: Known<TableDays> })
     <Section
       title={t.value.heat}
       note={t.value.heatNote}
-      csv={csvPath(`tables/${encodeURIComponent(table)}/days`)}
+      csv={csvPath(`tables/${encodeURIComponent(table)}/days`, { rows: "partitions" })}
       tools={
         days.state === "ready" && days.data.partitions.length > HEAT_ROWS ? (
           <button type="button" onClick={() => setShown(shown === "all" ? "newest" : "all")}>

@@ -45,7 +45,7 @@ export default function TableValue({ table }: { table: string }) {
       <Heat table={table} days={days} />
       <div className="columns">
         <Forecast table={table} days={days} />
-        <Ages days={days} />
+        <Ages table={table} days={days} />
       </div>
       <TableMap table={table} />
       <ItemList title={t.value.itemsOfTable} table={table} />

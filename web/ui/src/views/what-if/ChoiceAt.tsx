@@ -5,7 +5,7 @@ import type { ChosenItem } from "../../api/types";
 import { useApi } from "../../api/use";
 import { ItemName } from "../../parts/ItemName";
 import { Link } from "../../parts/Link";
-import { Section } from "../../parts/Section";
+import { CsvLink, Section } from "../../parts/Section";
 import { Loaded } from "../../parts/states";
 import { Table } from "../../parts/table/Table";
 import { useWords } from "../../text/words";
@@ -16,14 +16,14 @@ export function ChoiceAt({ capacity, moving }: { capacity: number; moving: boole
   const asked = { capacity_bytes: Math.round(capacity) };
   const choice = useApi("/api/v1/choice", { query: asked }, { keepLast: true });
   return (
-    <Section title={t.whatIf.choice(f.size(capacity))} csv={csvPath("choice", asked)} className={moving ? "moving" : ""}>
+    <Section title={t.whatIf.choice(f.size(capacity))} className={moving ? "moving" : ""}>
       <Loaded of={choice} height={240}>
         {(data) => (
           <>
             <p>{t.whatIf.choiceWords(f.count(data.items), f.size(data.bytes), f.duration(data.value_seconds), f.density(data.cut_density))}</p>
             <div className="columns">
-              <Items title={t.whatIf.come(f.count(data.added_count))} none={t.whatIf.noneCome} items={data.added} />
-              <Items title={t.whatIf.leave(f.count(data.removed_count))} none={t.whatIf.noneLeave} items={data.removed} />
+              <Items csv={csvPath("choice", { ...asked, rows: "added" })} title={t.whatIf.come(f.count(data.added_count))} none={t.whatIf.noneCome} items={data.added} />
+              <Items csv={csvPath("choice", { ...asked, rows: "removed" })} title={t.whatIf.leave(f.count(data.removed_count))} none={t.whatIf.noneLeave} items={data.removed} />
             </div>
           </>
         )}
@@ -32,11 +32,13 @@ export function ChoiceAt({ capacity, moving }: { capacity: number; moving: boole
   );
 }
 
-function Items({ title, none, items }: { title: string; none: string; items: ChosenItem[] }) {
+function Items({ title, none, items, csv }: { csv: string; title: string; none: string; items: ChosenItem[] }) {
   const { t, f } = useWords();
   return (
     <div>
-      <h3>{title}</h3>
+      <h3>
+        {title} {items.length > 0 ? <CsvLink href={csv} /> : null}
+      </h3>
       {items.length === 0 ? (
         <p className="soft">{none}</p>
       ) : (

@@ -1,11 +1,12 @@
 // The fleet's own history, replayed with many policies at equal capacity.
 
 import { useEffect, useRef, useState } from "react";
-import { csvPath, writes } from "../../api/client";
+import { writes } from "../../api/client";
 import type { PolicyResult, Simulation } from "../../api/types";
 import { askAnew, useApi } from "../../api/use";
 import { Bar } from "../../parts/figures";
-import { Section } from "../../parts/Section";
+import { csvOf } from "../../parts/csv";
+import { CsvLink, Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
 import { Table } from "../../parts/table/Table";
 import { useViewer } from "../../shell/session";
@@ -28,8 +29,12 @@ export function Policies() {
     <Section
       title={t.whatIf.policies}
       note={result ? t.whatIf.policiesNote(f.day(result.span.first), f.day(result.span.last), f.size(result.capacity_bytes)) : undefined}
-      csv={csvPath("simulation")}
-      tools={simulation.state === "ready" ? <Run simulation={simulation.data} /> : null}
+      tools={
+        <>
+          {simulation.state === "ready" ? <Run simulation={simulation.data} /> : null}
+          {result ? <CsvLink href={csvOf(result.policies.map((policy) => ({ ...policy })))} name="policies.csv" /> : null}
+        </>
+      }
     >
       <Loaded of={simulation} height={280}>
         {(data) => (

@@ -6,7 +6,7 @@ import { type Known, useApi } from "../../api/use";
 import { Select } from "../../parts/controls";
 import { ItemName } from "../../parts/ItemName";
 import { Link } from "../../parts/Link";
-import { Section } from "../../parts/Section";
+import { CsvLink, Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
 import { Table } from "../../parts/table/Table";
 import { useWords } from "../../text/words";
@@ -46,7 +46,6 @@ function TwoVersions({ versions }: { versions: Version[] }) {
   return (
     <Section
       title={t.whitelist.tabs.diff}
-      csv={csvPath("whitelist/diff", asked)}
       tools={
         <>
           <Select label={t.parts.from} value={String(asked.from)} options={options} onChange={(version) => setFrom(Number(version))} />
@@ -58,9 +57,9 @@ function TwoVersions({ versions }: { versions: Version[] }) {
         {({ added, removed, changed, unchanged }) => (
           <>
             <p>{t.whitelist.diffSum(f.count(added.length), f.count(removed.length), f.count(changed.length), f.count(unchanged))}</p>
-            <Items title={t.whitelist.added(f.count(added.length))} mark="+" items={added} />
-            <Items title={t.whitelist.removed(f.count(removed.length))} mark="−" items={removed} />
-            <Items title={t.whitelist.changed(f.count(changed.length))} mark="~" items={changed} />
+            <Items csv={csvPath("whitelist/diff", { ...asked, rows: "added" })} title={t.whitelist.added(f.count(added.length))} mark="+" items={added} />
+            <Items csv={csvPath("whitelist/diff", { ...asked, rows: "removed" })} title={t.whitelist.removed(f.count(removed.length))} mark="−" items={removed} />
+            <Items csv={csvPath("whitelist/diff", { ...asked, rows: "changed" })} title={t.whitelist.changed(f.count(changed.length))} mark="~" items={changed} />
           </>
         )}
       </Loaded>
@@ -71,12 +70,14 @@ function TwoVersions({ versions }: { versions: Version[] }) {
 /** Beyond these the CSV has the rest. */
 const SHOWN = 500;
 
-function Items({ title, mark, items }: { title: string; mark: string; items: WhitelistItem[] }) {
+function Items({ title, mark, items, csv }: { csv: string; title: string; mark: string; items: WhitelistItem[] }) {
   const { t, f } = useWords();
   if (items.length === 0) return null;
   return (
     <>
-      <h3>{title}</h3>
+      <h3>
+        {title} <CsvLink href={csv} />
+      </h3>
       <Table
         label={title}
         maxHeight={360}

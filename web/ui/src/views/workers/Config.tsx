@@ -1,9 +1,9 @@
 // The configuration in force of the worker that serves this page. Secrets never leave it.
 
-import { csvPath } from "../../api/client";
 import { useApi } from "../../api/use";
 import { Search } from "../../parts/controls";
-import { Section } from "../../parts/Section";
+import { csvOf } from "../../parts/csv";
+import { CsvLink, Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
 import { Table } from "../../parts/table/Table";
 import { useWords } from "../../text/words";
@@ -22,8 +22,12 @@ export function Config() {
     <Section
       title={t.workers.tabs.config}
       note={config.state === "ready" ? (config.data.file ?? t.workers.noFile) : undefined}
-      csv={csvPath("config")}
-      tools={<Search label={t.workers.searchConfig} value={search} onChange={setSearch} />}
+      tools={
+        <>
+          <Search label={t.workers.searchConfig} value={search} onChange={setSearch} />
+          {config.state === "ready" ? <CsvLink href={csvOf(settingsOf(config.data.settings).map((setting) => ({ ...setting })))} name="settings.csv" /> : null}
+        </>
+      }
     >
       <Loaded of={config} height={400}>
         {({ settings }) => {
