@@ -2,12 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from harness.browser import NARROW, TABLE, VIEWS, WIDE, Chromium, Demo, settle, view, watched
+from harness.larder import Larder
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -40,11 +42,47 @@ def visit(chromium, request):
             settle(page)
         return page
 
-    open_page.faults = faults
+    def forgive(status: int):
+        """The browser itself logs each answer of this status."""
+        for of_page in faults:
+            of_page[:] = [fault for fault in of_page if f"status of {status}" not in fault]
+
+    open_page.forgive = forgive
     yield open_page
     for context in contexts:
         context.close()
     assert not [fault for of_page in faults for fault in of_page]
+
+
+def local_bucket(folder: Path) -> dict:
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"name": "lake", "origin": f"file://{folder}", "consistency": "immutable"}
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    """A daemon that was never asked for anything."""
+    folder = tmp_path_factory.mktemp("untouched")
+    larder = Larder(folder, [local_bucket(folder / "lake")], nightly={"schedule": ""}).start()
+    yield larder
+    assert larder.stop() == 0, larder.process.output()
+
+
+ITEMS, TABLES = 100_000, 100
+
+
+@pytest.fixture(scope="module")
+def vast(tmp_path_factory):
+    """A daemon whose last night weighed 100,000 items."""
+    folder = tmp_path_factory.mktemp("vast")
+    for number in range(ITEMS):
+        partition = folder / f"lake/wide/t{number % TABLES:02}/dt={number // TABLES:04}"
+        partition.mkdir(parents=True)
+        (partition / "part.bin").write_bytes(b"x" * 100)
+    larder = Larder(folder, [local_bucket(folder / "lake")], nightly={"schedule": "", "budget": "1MiB"})
+    larder.command("nightly")
+    yield larder.start()
+    assert larder.stop() == 0, larder.process.output()
 
 
 # What each view must say of any demo, in English and in Chinese.
@@ -165,6 +203,27 @@ def test_every_csv_link_gives_a_file(demo, visit):
         assert answer.ok and answer.headers["content-type"].startswith("text/csv"), f"{link}: {answer.status}"
 
 
+@pytest.mark.parametrize("name", [name for name in VIEWS if name != "table"])
+def test_each_view_is_honest_where_nothing_happened_yet(untouched, visit, name):
+    page = visit(untouched.admin + view(name))
+    expect(page.locator("main")).not_to_contain_text(re.compile("NaN|undefined|Infinity|Invalid"))
+    if name in ("overview", "value", "what-if", "whitelist"):
+        expect(page.locator("main .empty").first).to_be_visible()
+    # There is no whitelist, value or curve yet, and the API says so.
+    visit.forgive(404)
+
+
+def test_a_hundred_thousand_items_scroll_like_a_hundred(vast, visit):
+    page = visit(f"{vast.admin}/value")
+    expect(page.locator("main")).to_contain_text("100,000 items")
+    rows = page.locator(".fixed-rows tbody tr")
+    page.locator(".fixed-rows").evaluate("(box) => { box.scrollTop = box.scrollHeight; }")
+    expect(page.locator(f".fixed-rows tr[aria-rowindex='{ITEMS + 1}'] a")).to_be_visible()
+    assert rows.count() < 100, "rows out of sight are not drawn"
+    page.get_by_label("Find an item").fill("t42/dt=0777")
+    expect(page.locator(".fixed-rows tbody a")).to_have_count(1)
+
+
 def test_the_daemon_that_stops_answering_is_named(demo, visit):
     page = visit(demo.url)
     page.route("**/api/v1/**", lambda route: route.fulfill(status=503, json={"error": "the store is down"}))
@@ -174,14 +233,11 @@ def test_the_daemon_that_stops_answering_is_named(demo, visit):
     page.unroute("**/api/v1/**")
     page.get_by_role("button", name="Try again").first.click()
     expect(page.locator(".lead")).to_contain_text("Larder saved")
-    # The browser itself logs each refused request.
-    for faults in visit.faults:
-        faults[:] = [fault for fault in faults if "503" not in fault]
+    visit.forgive(503)
 
 
 def test_what_loads_takes_the_room_of_what_comes(demo, visit):
-    page = visit("about:blank", settled=False)
-    visit.faults.clear()
+    page = visit(demo.url)
     page.route("**/api/v1/tables**", lambda route: None)
     page.goto(f"{demo.url}/value")
     skeleton = page.locator("section .skeleton").first

@@ -34,6 +34,9 @@ export interface Ticks {
   format(value: number): string;
 }
 
+/** Less than a hundredth of a millisecond is nothing that anyone waits for. */
+const SECONDS_MIN = 5e-6;
+
 export const NOTHING = "–";
 
 const SIZE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -69,7 +72,7 @@ export function formatOf(language: Language): Format {
 
   function duration(seconds: number): string {
     const amount = Math.abs(seconds);
-    if (amount === 0) return `0 ${units.s}`;
+    if (amount < SECONDS_MIN) return `0 ${units.s}`;
     if (amount >= 7200) return `${digits(seconds / 3600)} ${units.h}`;
     if (amount >= 120) return `${digits(seconds / 60)} ${units.min}`;
     if (amount >= 1) return `${digits(seconds)} ${units.s}`;

@@ -48,7 +48,7 @@ describe("figures", () => {
 
   it("are said in the unit that fits", () => {
     expect([0, 1023, 1024, 5 * 2 ** 30, 300 * 2 ** 40].map(f.size)).toEqual(["0 B", "1,023 B", "1.0 KiB", "5.0 GiB", "300 TiB"]);
-    expect([0, 0.0004, 0.012, 5, 300, 7200, 3.6e6].map(f.duration)).toEqual(["0 s", "0.4 ms", "12 ms", "5.0 s", "5.0 min", "2.0 h", "1,000 h"]);
+    expect([0, -0, 1e-40, 0.0004, 0.012, 5, 300, 7200, 3.6e6].map(f.duration)).toEqual(["0 s", "0 s", "0 s", "0.4 ms", "12 ms", "5.0 s", "5.0 min", "2.0 h", "1,000 h"]);
     expect([null, 0, 0.051, 1, Number.NaN].map(f.percent)).toEqual(["–", "0%", "5.1%", "100%", "–"]);
     expect(f.density(10 / 2 ** 30)).toBe("10.0 s/GiB");
     expect([9999, 1.42e9].map(f.compact)).toEqual(["9,999", "1.42B"]);
