@@ -16,7 +16,9 @@ describe("the overview", () => {
   it("says what the cache earns, which table earns most, and what to do next", async () => {
     daemon(fleet());
     at("/");
-    expect(await screen.findByText(/Larder saved 2\.5 h of IO time in the last 7 days: 75% of what was possible/)).toBeTruthy();
+    expect(
+      await screen.findByText(/Larder saved 2\.5 h of IO time in the last 7 days: 75% of what was possible/),
+    ).toBeTruthy();
     expect(await screen.findByText(/earns most, 100% of what/)).toBeTruthy();
     expect(screen.getAllByText("hive.tpch.lineitem").length).toBeGreaterThan(0);
     expect(await screen.findByText(/of what hive\.tpch\.orders is worth/)).toBeTruthy();
@@ -24,7 +26,17 @@ describe("the overview", () => {
   });
 
   it("is honest before the first read", async () => {
-    daemon({ ...fleet(), usage: { step: "hour", points: [], total: { ...(fleet()["usage"] as { total: object }).total, saved_seconds: 0, missed_seconds: 0, requests: 0 } }, tables: [], "whitelist/history": [], curve: new Refusal(404, "no night") });
+    daemon({
+      ...fleet(),
+      usage: {
+        step: "hour",
+        points: [],
+        total: { ...(fleet()["usage"] as { total: object }).total, saved_seconds: 0, missed_seconds: 0, requests: 0 },
+      },
+      tables: [],
+      "whitelist/history": [],
+      curve: new Refusal(404, "no night"),
+    });
     at("/");
     expect((await screen.findAllByText("Nothing was read through Larder in this time.")).length).toBeGreaterThan(0);
     expect(await screen.findByText(/There is no whitelist yet/)).toBeTruthy();
@@ -82,7 +94,12 @@ describe("items", () => {
     fireEvent.change(reason, { target: { value: " the board reads it " } });
     fireEvent.click(pin);
     await waitFor(() => expect(written).toHaveLength(1), LATE);
-    expect(written[0]).toEqual({ method: "PUT", path: "whitelist/decisions", body: { target: "hive.tpch.lineitem/m=1", kind: "pin", because: "the board reads it" }, marked: true });
+    expect(written[0]).toEqual({
+      method: "PUT",
+      path: "whitelist/decisions",
+      body: { target: "hive.tpch.lineitem/m=1", kind: "pin", because: "the board reads it" },
+      marked: true,
+    });
   });
 
   it("offer no change to a reader", async () => {
@@ -90,7 +107,8 @@ describe("items", () => {
     at("/whitelist?item=hive.tpch.lineitem%2Fm%3D1");
     expect(await screen.findByText(/above the cut at 1/, {}, LATE)).toBeTruthy();
     expect(screen.getByText("reader")).toBeTruthy();
-    for (const name of ["Pin", "Deny", "Plan now", "Run a night now"]) expect(screen.queryByRole("button", { name })).toBeNull();
+    for (const name of ["Pin", "Deny", "Plan now", "Run a night now"])
+      expect(screen.queryByRole("button", { name })).toBeNull();
   });
 
   it("keep the dialog open when the daemon refuses", async () => {
@@ -105,7 +123,11 @@ describe("items", () => {
 
 describe("the sign-in", () => {
   it("is asked for, and leads back", async () => {
-    const answers = { ...fleet(), session: { sign_in: true, person: null } as object, "POST session": new Refusal(401, "unknown") as unknown };
+    const answers = {
+      ...fleet(),
+      session: { sign_in: true, person: null } as object,
+      "POST session": new Refusal(401, "unknown") as unknown,
+    };
     daemon(answers);
     at("/workers?tab=config");
     const token = await screen.findByLabelText("Token", {}, LATE);

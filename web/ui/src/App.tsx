@@ -1,6 +1,6 @@
 // The page: which view its URL means, and what stands around it. Views load when they are first seen.
 
-import { type ComponentType, lazy, Suspense, useCallback, useEffect, useState } from "react";
+import { type ComponentType, lazy, Suspense, useCallback, useEffect, useRef, useState } from "react";
 import { Empty, Skeleton } from "./parts/states";
 import { Link } from "./parts/Link";
 import { Header } from "./shell/Header";
@@ -35,7 +35,10 @@ export function App() {
 }
 
 function Page() {
-  const place = placeOf(usePath());
+  const path = usePath();
+  const place = placeOf(path);
+  const main = useRef<HTMLElement>(null);
+  const before = useRef(path);
   const { t } = useWords();
   const [keys, setKeys] = useState(false);
   useKeys(useCallback(() => setKeys(true), []));
@@ -44,13 +47,18 @@ function Page() {
   useEffect(() => {
     document.title = name ? `${name} · Larder` : "Larder";
   }, [name]);
+  useEffect(() => {
+    // A new view is read from its beginning.
+    if (before.current !== path) main.current?.focus({ preventScroll: true });
+    before.current = path;
+  }, [path]);
   return (
     <>
       <a className="skip" href="#main">
         {t.shell.skip}
       </a>
       <Header view={view} onKeys={() => setKeys(true)} />
-      <main id="main" tabIndex={-1}>
+      <main id="main" ref={main} tabIndex={-1}>
         {name ? <h1 className="unseen">{name}</h1> : null}
         <Suspense fallback={<Skeleton height={480} />}>
           <Content place={place} />

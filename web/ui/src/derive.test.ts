@@ -34,7 +34,9 @@ describe("the curve", () => {
   });
 
   it("is a straight line between its points, from nothing on, and flat after the last", () => {
-    expect([0, 250, 500, 750, 1000, 9000].map((bytes) => hoursAt(curve(1000), bytes))).toEqual([0, 5, 10, 12.5, 15, 15]);
+    expect([0, 250, 500, 750, 1000, 9000].map((bytes) => hoursAt(curve(1000), bytes))).toEqual([
+      0, 5, 10, 12.5, 15, 15,
+    ]);
     expect(hoursAt({ version: 1, budget_bytes: 10, points: [] }, 5)).toBe(0);
   });
 

@@ -7,7 +7,9 @@ import type { paths as SchemaPaths } from "./schema";
 type Paths = ComingPaths & Omit<SchemaPaths, keyof ComingPaths>;
 
 /** Paths that can be read. */
-export type ReadPath = { [Path in keyof Paths]: Paths[Path] extends { get: { responses: { 200: unknown } } } ? Path : never }[keyof Paths];
+export type ReadPath = {
+  [Path in keyof Paths]: Paths[Path] extends { get: { responses: { 200: unknown } } } ? Path : never;
+}[keyof Paths];
 
 type Get<Path extends ReadPath> = Paths[Path] extends { get: infer Operation } ? Operation : never;
 
@@ -15,10 +17,13 @@ type Get<Path extends ReadPath> = Paths[Path] extends { get: infer Operation } ?
 export type Answer<Path extends ReadPath> =
   Get<Path> extends { responses: { 200: { content: { "application/json": infer Body } } } } ? Body : never;
 
-type Given<All> = { [Key in keyof All]-?: Key extends "path" | "query" ? (NonNullable<All[Key]> extends never ? never : Key) : never }[keyof All];
+type Given<All> = {
+  [Key in keyof All]-?: Key extends "path" | "query" ? (NonNullable<All[Key]> extends never ? never : Key) : never;
+}[keyof All];
 
 /** The path and query parameters that a path takes. */
-export type Parameters<Path extends ReadPath> = Get<Path> extends { parameters: infer All } ? Pick<All, Given<All>> : object;
+export type Parameters<Path extends ReadPath> =
+  Get<Path> extends { parameters: infer All } ? Pick<All, Given<All>> : object;
 
 /** What the daemon said instead of an answer; status 0 when nothing answered at all. */
 export class ApiError extends Error {
@@ -59,11 +64,18 @@ async function settled(asked: Promise<Raw>): Promise<unknown> {
   if (raw.response.ok) return raw.data;
   if (raw.response.status === 401) onSignInNeeded();
   const said = (raw.error as { error?: unknown } | undefined)?.error;
-  throw new ApiError(raw.response.status, typeof said === "string" ? said : raw.response.statusText || String(raw.response.status));
+  throw new ApiError(
+    raw.response.status,
+    typeof said === "string" ? said : raw.response.statusText || String(raw.response.status),
+  );
 }
 
 /** Reads a path. The casts are here, once, because a generic path hides from the compiler which parameters are its own. */
-export async function read<Path extends ReadPath>(path: Path, params: Parameters<Path>, signal?: AbortSignal): Promise<Answer<Path>> {
+export async function read<Path extends ReadPath>(
+  path: Path,
+  params: Parameters<Path>,
+  signal?: AbortSignal,
+): Promise<Answer<Path>> {
   return (await settled(client.GET(path as never, { params, signal } as never) as Promise<Raw>)) as Answer<Path>;
 }
 
@@ -76,7 +88,8 @@ function write(method: "POST" | "PUT" | "DELETE", path: string, body?: object, q
 export const writes = {
   decide: (target: string, kind: "pin" | "deny", because: string) =>
     write("PUT", "/api/v1/whitelist/decisions", { target, kind, because }),
-  undecide: (target: string, because: string) => write("DELETE", "/api/v1/whitelist/decisions", undefined, { target, because }),
+  undecide: (target: string, because: string) =>
+    write("DELETE", "/api/v1/whitelist/decisions", undefined, { target, because }),
   approve: (version: number, because: string) => write("POST", "/api/v1/whitelist/approve", { version, because }),
   rollBack: (version: number, because: string) => write("POST", "/api/v1/whitelist/rollback", { version, because }),
   night: (plan: boolean) => write("POST", "/api/v1/nights", { plan }),

@@ -5,8 +5,14 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 type Json<Body> = { content: { "application/json": Body } };
 type Query<Names extends string> = { query?: { [Name in Names]?: string | number | boolean | undefined } };
-type Reads<Answer, Parameters = object> = { parameters: Parameters; responses: { 200: Json<Answer>; 404: Json<Schemas["Problem"]> } };
-type Writes<Body, Answer = unknown> = { requestBody: Json<Body>; responses: { 200: Json<Answer>; 409: Json<Schemas["Problem"]> } };
+type Reads<Answer, Parameters = object> = {
+  parameters: Parameters;
+  responses: { 200: Json<Answer>; 404: Json<Schemas["Problem"]> };
+};
+type Writes<Body, Answer = unknown> = {
+  requestBody: Json<Body>;
+  responses: { 200: Json<Answer>; 409: Json<Schemas["Problem"]> };
+};
 
 /** How long reads from one tier took. */
 export interface Quantiles {

@@ -47,7 +47,9 @@ export function askAnew(): void {
 }
 
 function known<Data>(key: string | null): Known<Data> {
-  return key !== null && kept.has(key) ? { state: "ready", data: kept.get(key) as Data, stale: null } : { state: "loading" };
+  return key !== null && kept.has(key)
+    ? { state: "ready", data: kept.get(key) as Data, stale: null }
+    : { state: "loading" };
 }
 
 export interface Asking {
@@ -58,10 +60,17 @@ export interface Asking {
 }
 
 /** Reads a path, or nothing where `params` is null. A 404 is `absent`: not there yet. */
-export function useApi<Path extends ReadPath>(path: Path, params: Parameters<Path> | null, asking: Asking = {}): Known<Answer<Path>> {
+export function useApi<Path extends ReadPath>(
+  path: Path,
+  params: Parameters<Path> | null,
+  asking: Asking = {},
+): Known<Answer<Path>> {
   type Data = Answer<Path>;
   const key = params === null ? null : `${path} ${JSON.stringify(params)}`;
-  const [shown, setShown] = useState<{ key: string | null; known: Known<Data> }>(() => ({ key, known: known<Data>(key) }));
+  const [shown, setShown] = useState<{ key: string | null; known: Known<Data> }>(() => ({
+    key,
+    known: known<Data>(key),
+  }));
   const { everyMs, keepLast = false } = asking;
 
   const ask = useCallback(
@@ -78,7 +87,10 @@ export function useApi<Path extends ReadPath>(path: Path, params: Parameters<Pat
         setShown((before) => {
           if (problem.status === 404) return { key, known: { state: "absent", words: problem.message } };
           const ready = before.key === key && before.known.state === "ready";
-          return { key, known: ready ? { ...before.known, stale: problem } as Known<Data> : { state: "failed", error: problem } };
+          return {
+            key,
+            known: ready ? ({ ...before.known, stale: problem } as Known<Data>) : { state: "failed", error: problem },
+          };
         });
       }
     },

@@ -40,7 +40,14 @@ export function ReasonDialog({ title, subject, words, action, onDo, onClose }: R
         <p>{words}</p>
         <label>
           {t.parts.reason}
-          <textarea data-first required rows={3} maxLength={500} value={because} onChange={(event) => setBecause(event.target.value)} />
+          <textarea
+            data-first
+            required
+            rows={3}
+            maxLength={500}
+            value={because}
+            onChange={(event) => setBecause(event.target.value)}
+          />
         </label>
         <p className="bad" role="alert">
           {problem}

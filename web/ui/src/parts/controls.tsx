@@ -81,11 +81,22 @@ export function Search({ label, value, onChange }: { label: string; value: strin
 }
 
 /** Today, 7 or 30 days, or fixed days from a calendar. */
-export function RangePicker({ value, days, onChange }: { value: Range; days: { from: string; to: string } | null; onChange(range: Range): void }) {
+export function RangePicker({
+  value,
+  days,
+  onChange,
+}: {
+  value: Range;
+  days: { from: string; to: string } | null;
+  onChange(range: Range): void;
+}) {
   const { t } = useWords();
   const fixed = "from" in value;
   const now = fixed ? "fixed" : String(value.days);
-  const options = [...RANGE_DAYS.map((length) => ({ value: String(length), name: t.parts.lastDays(length) })), { value: "fixed", name: t.parts.fixedDays }];
+  const options = [
+    ...RANGE_DAYS.map((length) => ({ value: String(length), name: t.parts.lastDays(length) })),
+    { value: "fixed", name: t.parts.fixedDays },
+  ];
   return (
     <span className="range">
       <Segments
@@ -108,7 +119,14 @@ export function RangePicker({ value, days, onChange }: { value: Range; days: { f
 }
 
 function DayInput({ label, value, onChange }: { label: string; value: string; onChange(day: string): void }) {
-  return <input type="date" aria-label={label} value={value} onChange={(event) => event.target.value && onChange(event.target.value)} />;
+  return (
+    <input
+      type="date"
+      aria-label={label}
+      value={value}
+      onChange={(event) => event.target.value && onChange(event.target.value)}
+    />
+  );
 }
 
 /** Views within a view. */
@@ -123,7 +141,13 @@ export function Tabs<Value extends string>(props: {
   return (
     <div className="tabs" role="group" aria-label={props.label}>
       {props.options.map(({ value, name }) => (
-        <button key={value} ref={value === props.value ? here : undefined} type="button" aria-pressed={value === props.value} onClick={() => props.onChange(value)}>
+        <button
+          key={value}
+          ref={value === props.value ? here : undefined}
+          type="button"
+          aria-pressed={value === props.value}
+          onClick={() => props.onChange(value)}
+        >
           {name}
         </button>
       ))}

@@ -3,7 +3,9 @@
 /** A link to a file of these rows; the keys of the first are its heading. */
 export function csvOf(rows: Record<string, string | number>[]): string {
   const names = Object.keys(rows[0] ?? {});
-  const lines = [names, ...rows.map((row) => names.map((name) => row[name] ?? ""))].map((cells) => cells.map(cell).join(","));
+  const lines = [names, ...rows.map((row) => names.map((name) => row[name] ?? ""))].map((cells) =>
+    cells.map(cell).join(","),
+  );
   return `data:text/csv;charset=utf-8,${encodeURIComponent(`${lines.join("\r\n")}\r\n`)}`;
 }
 

@@ -56,9 +56,14 @@ export function Parts({ parts, label }: { parts: Part[]; label: string }) {
     <figure className="parts">
       <figcaption>{label}</figcaption>
       <div className="stack" aria-hidden="true">
-        {parts.filter((part) => part.amount > 0).map((part) => (
-          <span key={part.name} style={{ width: `${whole > 0 ? (part.amount / whole) * 100 : 0}%`, background: `var(--${part.colour})` }} />
-        ))}
+        {parts
+          .filter((part) => part.amount > 0)
+          .map((part) => (
+            <span
+              key={part.name}
+              style={{ width: `${whole > 0 ? (part.amount / whole) * 100 : 0}%`, background: `var(--${part.colour})` }}
+            />
+          ))}
       </div>
       <ul>
         {parts.map((part) => (

@@ -17,7 +17,8 @@ interface LoadedProps<Data> {
 export function Loaded<Data>({ of: known, height, absent, children }: LoadedProps<Data>) {
   if (known.state === "loading") return <Skeleton height={height} />;
   if (known.state === "absent") return <Empty height={height}>{absent ?? known.words}</Empty>;
-  if (known.state === "failed") return <Failed height={height} status={known.error.status} words={known.error.message} />;
+  if (known.state === "failed")
+    return <Failed height={height} status={known.error.status} words={known.error.message} />;
   return (
     <>
       {known.stale ? <Stale words={known.stale.message} /> : null}

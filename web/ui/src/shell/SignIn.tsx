@@ -22,7 +22,11 @@ export default function SignIn() {
       askAnew();
       go(returnPath(new URLSearchParams(search).get("back")), true);
     } catch (error) {
-      setProblem(error instanceof ApiError && error.status === 401 ? t.signIn.unknown : String(error instanceof Error ? error.message : error));
+      setProblem(
+        error instanceof ApiError && error.status === 401
+          ? t.signIn.unknown
+          : String(error instanceof Error ? error.message : error),
+      );
       setBusy(false);
     }
   };

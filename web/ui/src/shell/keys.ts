@@ -8,7 +8,9 @@ import { hrefOf, VIEW_KEYS, VIEWS } from "../url/views";
 const PAIR_MS = 1500;
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+  return (
+    target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  );
 }
 
 export function useKeys(showKeys: () => void): void {

@@ -27,11 +27,18 @@ export function daemon(answers: Record<string, Reply>): Written[] {
     const path = decodeURIComponent(url.pathname.replace("/api/v1/", ""));
     if (asked.method !== "GET") {
       const text = await asked.text();
-      written.push({ method: asked.method, path, body: text ? JSON.parse(text) : null, marked: asked.headers.get("X-Larder-Request") === "1" });
+      written.push({
+        method: asked.method,
+        path,
+        body: text ? JSON.parse(text) : null,
+        marked: asked.headers.get("X-Larder-Request") === "1",
+      });
       return reply(answers[`${asked.method} ${path}`] ?? {});
     }
     const answer = answers[path] ?? new Refusal(404, `there is nothing at ${path}`);
-    return reply(typeof answer === "function" ? (answer as (query: URLSearchParams) => unknown)(url.searchParams) : answer);
+    return reply(
+      typeof answer === "function" ? (answer as (query: URLSearchParams) => unknown)(url.searchParams) : answer,
+    );
   });
   return written;
 }
@@ -62,7 +69,11 @@ export function point(day: string, saved = 0, missed = 0): UsagePoint {
 
 export function usage(points: UsagePoint[]): Usage {
   const sum = (key: "saved_seconds" | "missed_seconds") => points.reduce((all, each) => all + each[key], 0);
-  return { step: "day", points, total: point(points[0]?.start.slice(0, 10) ?? "2026-11-22", sum("saved_seconds"), sum("missed_seconds")) };
+  return {
+    step: "day",
+    points,
+    total: point(points[0]?.start.slice(0, 10) ?? "2026-11-22", sum("saved_seconds"), sum("missed_seconds")),
+  };
 }
 
 export function table(name: string, value: number, whitelisted: number): Table {
@@ -122,7 +133,18 @@ export function worker(id: string): FleetWorker {
   };
 }
 
-const IDLE = { run: 0, version: 0, running: false, stopped: null, started: null, finished: null, bytes_total: 0, bytes_loaded: 0, bytes_resident: 0, items: [] };
+const IDLE = {
+  run: 0,
+  version: 0,
+  running: false,
+  stopped: null,
+  started: null,
+  finished: null,
+  bytes_total: 0,
+  bytes_loaded: 0,
+  bytes_resident: 0,
+  items: [],
+};
 
 /** A small fleet that is well. */
 export function fleet(): Record<string, Reply> {
@@ -131,25 +153,77 @@ export function fleet(): Record<string, Reply> {
     session: { sign_in: false, person: { name: "local", role: "operator" } },
     usage: usage([point("2026-11-21", 3000, 1000), point("2026-11-22", 6000, 2000)]),
     tables: [table("hive.tpch.lineitem", 100, 90), table("hive.tpch.orders", 20, 0)],
-    residency: { tiers: [{ tier: "ssd", used_bytes: 50, capacity_bytes: 100, state: "in_use" }], items: [{ item: "hive.tpch.lineitem/m=1", bytes: 40, resident_bytes: 40 }] },
+    residency: {
+      tiers: [{ tier: "ssd", used_bytes: 50, capacity_bytes: 100, state: "in_use" }],
+      items: [{ item: "hive.tpch.lineitem/m=1", bytes: 40, resident_bytes: 40 }],
+    },
     workers: [worker("worker-1")],
     preload: IDLE,
     nights: [],
     "nights/running": { running: false, step: null },
-    "whitelist/history": [{ version: 3, status: "published", created: "2026-11-22T02:00:00Z", night: "2026-11-21", reason: "the night of 2026-11-21", items: 1, bytes: 2 ** 20, value_seconds: 100 }],
+    "whitelist/history": [
+      {
+        version: 3,
+        status: "published",
+        created: "2026-11-22T02:00:00Z",
+        night: "2026-11-21",
+        reason: "the night of 2026-11-21",
+        items: 1,
+        bytes: 2 ** 20,
+        value_seconds: 100,
+      },
+    ],
     "whitelist/decisions": [],
     "whitelist/explain": {
       asked: "hive.tpch.lineitem/m=1",
       version: 3,
       version_reason: "the night of 2026-11-21",
-      choice: { version: 3, budget_bytes: 2 ** 21, taken_bytes: 2 ** 20, cut_density: 1e-6, candidates: 2, cut_rank: 1 },
-      items: [{ item: "hive.tpch.lineitem/m=1", whitelisted: true, reason: "rank 1", verdict: items[0], changes: [{ change: "less_budget", bytes: 2 ** 20, words: "with less" }], days: [], ruling: null }],
+      choice: {
+        version: 3,
+        budget_bytes: 2 ** 21,
+        taken_bytes: 2 ** 20,
+        cut_density: 1e-6,
+        candidates: 2,
+        cut_rank: 1,
+      },
+      items: [
+        {
+          item: "hive.tpch.lineitem/m=1",
+          whitelisted: true,
+          reason: "rank 1",
+          verdict: items[0],
+          changes: [{ change: "less_budget", bytes: 2 ** 20, words: "with less" }],
+          days: [],
+          ruling: null,
+        },
+      ],
     },
-    value: { candidates: 2, candidate_bytes: 1, candidate_value_seconds: 1, version: 3, budget_bytes: 2 ** 21, whitelisted_bytes: 2 ** 20, whitelisted_value_seconds: 100, cut_density: 1e-6, items: [] },
-    curve: { version: 3, budget_bytes: 1000, points: [{ budget_percent: 100, capacity_bytes: 1000, items: 1, bytes: 900, hours_saved: 2 }, { budget_percent: 200, capacity_bytes: 2000, items: 2, bytes: 1900, hours_saved: 3 }] },
+    value: {
+      candidates: 2,
+      candidate_bytes: 1,
+      candidate_value_seconds: 1,
+      version: 3,
+      budget_bytes: 2 ** 21,
+      whitelisted_bytes: 2 ** 20,
+      whitelisted_value_seconds: 100,
+      cut_density: 1e-6,
+      items: [],
+    },
+    curve: {
+      version: 3,
+      budget_bytes: 1000,
+      points: [
+        { budget_percent: 100, capacity_bytes: 1000, items: 1, bytes: 900, hours_saved: 2 },
+        { budget_percent: 200, capacity_bytes: 2000, items: 2, bytes: 1900, hours_saved: 3 },
+      ],
+    },
     items: (query: URLSearchParams) => {
       const search = query.get("search") ?? "";
-      const found = items.filter((each) => each.item.includes(search) && (query.get("whitelisted") === null || String(each.whitelisted) === query.get("whitelisted")));
+      const found = items.filter(
+        (each) =>
+          each.item.includes(search) &&
+          (query.get("whitelisted") === null || String(each.whitelisted) === query.get("whitelisted")),
+      );
       return { total: found.length, offset: 0, items: found };
     },
   };

@@ -96,9 +96,16 @@ export const en = {
     share: "Share",
   },
   tiers: { memory: "Memory", ssd: "SSD", peer: "Peer", origin: "Origin" },
-  tierStates: { opening: "opening", in_use: "in use", full: "disk full", slow: "slower than the origin", out_of_use: "out of use" },
+  tierStates: {
+    opening: "opening",
+    in_use: "in use",
+    full: "disk full",
+    slow: "slower than the origin",
+    out_of_use: "out of use",
+  },
   overview: {
-    saved: (time: string, range: string, share: string) => `Larder saved ${time} of IO time ${range}: ${share} of what was possible.`,
+    saved: (time: string, range: string, share: string) =>
+      `Larder saved ${time} of IO time ${range}: ${share} of what was possible.`,
     earnsMost: (share: string) => ` earns most, ${share} of what the whitelist is expected to save.`,
     nothingRead: "Nothing was read through Larder in this time.",
     nothingPossible: "nothing to save yet",
@@ -143,13 +150,15 @@ export const en = {
     },
     workerSilent: (worker: string) => `${worker} has said nothing for more than five minutes.`,
     workerProblem: (worker: string, words: string) => `${worker}: ${words}.`,
-    workerBehind: (worker: string, version: number, newest: number) => `${worker} still follows version ${version} of the whitelist; ${newest} is in force.`,
+    workerBehind: (worker: string, version: number, newest: number) =>
+      `${worker} still follows version ${version} of the whitelist; ${newest} is in force.`,
     errors: (errors: string, requests: string) => `${errors} of ${requests} reads failed.`,
     noWhitelist: "There is no whitelist yet: everything is admitted until the first night.",
     proposal: (version: number) => `Version ${version} of the whitelist waits for approval.`,
     notAsked: (words: string) => `Not all could be looked at: ${words}.`,
     notResident: (items: string, of: string) => `${items} of ${of} whitelisted items are not resident as a whole.`,
-    leftOut: (items: string, first: string, why: string) => `The last preload left ${items === "1" ? "one item" : `${items} items`} out, first ${first}${why ? ` (${why})` : ""}.`,
+    leftOut: (items: string, first: string, why: string) =>
+      `The last preload left ${items === "1" ? "one item" : `${items} items`} out, first ${first}${why ? ` (${why})` : ""}.`,
     nightWarns: (words: string) => `The last night: ${words}.`,
     moreSpace: (bytes: string, time: string) => `${bytes} more capacity would save ${time} more over the history.`,
     tableLeft: (table: string, time: string) => `Most of what ${table} is worth, ${time}, is left at the origin.`,
@@ -173,7 +182,9 @@ export const en = {
     tables: "What tables are worth",
     tablesNote: "the area is what each is worth, the colour how much is kept near",
     area: "Area by",
-    treemapWords: (count: string, first: string, share: string) => `${count} tables; the largest is ${first}, ${share} of all.`,
+    treemapWords: (count: string, first: string, share: string) =>
+      `${count} tables; the largest is ${first}, ${share} of all.`,
+    asList: "The tables as a list",
     keptNone: "left at the origin",
     keptAll: "kept near",
     items: "All items, by rank",
@@ -194,7 +205,8 @@ export const en = {
     newestOnly: (count: string) => `The newest ${count} only`,
     mostRead: (count: string, all: string) => `The ${count} most read of ${all}`,
     noHeat: "It was not read in these days.",
-    heatWords: (partitions: string, days: string, reads: string) => `Heat of ${partitions} partitions over ${days} days: ${reads} reads.`,
+    heatWords: (partitions: string, days: string, reads: string) =>
+      `Heat of ${partitions} partitions over ${days} days: ${reads} reads.`,
     ages: "Age of what is read",
     agesNote: "reads by the age of the partition, in days",
     age: (days: number) => (days === 1 ? "1 day old" : `${days} days old`),
@@ -248,10 +260,15 @@ export const en = {
       moreBudget: (bytes: string) => `With ${bytes} more budget it would be taken.`,
       lessBudget: (bytes: string) => `With ${bytes} less budget it would leave.`,
       higherCap: (bytes: string) => `With a cap ${bytes} higher it would be taken.`,
-      moreValue: (factor: string | null, time: string) => (factor ? `With ${factor} times its reads, which save ${time}, it would be taken.` : `If its reads saved ${time} it would be taken.`),
-      lessValue: (factor: string, time: string) => `It would leave if its reads fell below ${factor} of what they are, which saves ${time}.`,
+      moreValue: (factor: string | null, time: string) =>
+        factor
+          ? `With ${factor} times its reads, which save ${time}, it would be taken.`
+          : `If its reads saved ${time} it would be taken.`,
+      lessValue: (factor: string, time: string) =>
+        `It would leave if its reads fell below ${factor} of what they are, which saves ${time}.`,
       denial: (item: string) => `If ${item} were denied it would be taken.`,
-      noRuling: (taken: boolean) => (taken ? "Without the decision it would be taken." : "Without the decision it would not be taken."),
+      noRuling: (taken: boolean) =>
+        taken ? "Without the decision it would be taken." : "Without the decision it would not be taken.",
     },
   },
   /** What a value is made of, by the daemon's own codes. */
@@ -285,9 +302,12 @@ export const en = {
     night: (day: string) => `the night of ${day}`,
     valueNote: "expected over the horizon",
     cutNote: "density of the last item taken",
-    cutWhy: (count: string) => `${count} items on each side, by rank; what lies below it earns less than its room costs`,
-    cutWords: (items: string, listed: string, cut: string) => `Density of the ${items} items about the cut: ${listed} are on the whitelist, the cut is at ${cut}.`,
-    proposal: (version: number, when: string, items: string, bytes: string) => `Version ${version}, of ${when}, waits for approval: ${items} items, ${bytes}.`,
+    cutWhy: (count: string) =>
+      `${count} items on each side, by rank; what lies below it earns less than its room costs`,
+    cutWords: (items: string, listed: string, cut: string) =>
+      `Density of the ${items} items about the cut: ${listed} are on the whitelist, the cut is at ${cut}.`,
+    proposal: (version: number, when: string, items: string, bytes: string) =>
+      `Version ${version}, of ${when}, waits for approval: ${items} items, ${bytes}.`,
     seeDiff: "See what it changes",
     approve: "Approve",
     approveDoes: "It comes into force at once; workers follow within their polling time.",
@@ -298,19 +318,48 @@ export const en = {
     runNight: "Run a night now",
     nightNote: "A plan leaves a proposal and publishes nothing.",
     nightRuns: (step: string | null) => (step ? `A night is under way: ${step}.` : "A night is under way."),
-    tabs: { items: "Items", cut: "The cut", diff: "Diff", versions: "Versions", decisions: "Decisions", activity: "Activity" },
+    tabs: {
+      items: "Items",
+      cut: "The cut",
+      diff: "Diff",
+      versions: "Versions",
+      decisions: "Decisions",
+      activity: "Activity",
+    },
     proposed: "proposed",
     nothing: "nothing",
-    diffSum: (added: string, removed: string, changed: string, same: string) => `${added} came, ${removed} left, ${changed} changed, ${same} are the same.`,
+    diffSum: (added: string, removed: string, changed: string, same: string) =>
+      `${added} came, ${removed} left, ${changed} changed, ${same} are the same.`,
     added: (count: string) => `Came (${count})`,
     removed: (count: string) => `Left (${count})`,
     changed: (count: string) => `Changed (${count})`,
     decisionsNote: "pins and denies, made by people",
     noDecisions: "Nobody decided anything: value alone rules.",
     noActivity: "Nobody changed anything yet.",
-    did: { pin: "pinned", deny: "denied", undecide: "undecided", approve: "approved", reject: "rejected", rollback: "rolled back", night: "ran a night", plan: "planned", preload: "preloaded", drop: "dropped" },
+    did: {
+      pin: "pinned",
+      deny: "denied",
+      undecide: "undecided",
+      approve: "approved",
+      reject: "rejected",
+      rollback: "rolled back",
+      night: "ran a night",
+      plan: "planned",
+      preload: "preloaded",
+      drop: "dropped",
+    },
   },
-  nightSteps: { ingest: "reading logs", measure: "measuring", catalog: "listing", value: "weighing", choice: "choosing", publish: "publishing", preload: "preloading", drop: "dropping", report: "reporting" },
+  nightSteps: {
+    ingest: "reading logs",
+    measure: "measuring",
+    catalog: "listing",
+    value: "weighing",
+    choice: "choosing",
+    publish: "publishing",
+    preload: "preloading",
+    drop: "dropping",
+    report: "reporting",
+  },
   whatIf: {
     none: "No choice has been made yet. The first night draws this curve.",
     capacity: "Capacity",
@@ -323,20 +372,23 @@ export const en = {
     nextNote: "would save so much more",
     curve: "IO time saved against capacity",
     curveNote: "what the choice would have saved over the history",
-    curveWords: (now: string, budget: string, most: string, end: string) => `${now} are saved with ${budget}; ${most} would be with ${end}.`,
+    curveWords: (now: string, budget: string, most: string, end: string) =>
+      `${now} are saved with ${budget}; ${most} would be with ${end}.`,
     slider: "Capacity to try",
     sliderWords: (bytes: string, time: string) => `${bytes}: ${time} saved`,
     half: "Half",
     twice: "Twice",
     today: "Today",
     choice: (bytes: string) => `The choice at ${bytes}`,
-    choiceWords: (items: string, bytes: string, time: string, cut: string) => `${items} items, ${bytes}, worth ${time} over the horizon; the cut at ${cut}.`,
+    choiceWords: (items: string, bytes: string, time: string, cut: string) =>
+      `${items} items, ${bytes}, worth ${time} over the horizon; the cut at ${cut}.`,
     come: (count: string) => `Would come (${count})`,
     leave: (count: string) => `Would leave (${count})`,
     noneCome: "Nothing would come.",
     noneLeave: "Nothing would leave.",
     policies: "Policies side by side",
-    policiesNote: (first: string, last: string, bytes: string) => `your own history from ${first} to ${last}, replayed with ${bytes}`,
+    policiesNote: (first: string, last: string, bytes: string) =>
+      `your own history from ${first} to ${last}, replayed with ${bytes}`,
     noPolicies: "Your history was not replayed yet. It takes some minutes, and reads are not touched.",
     run: "Replay the history",
     running: (since: string) => `Replaying since ${since}`,
@@ -385,7 +437,10 @@ export const en = {
     none: "No query was logged in this time. Engines send theirs to /api/v1/events.",
     wouldHelp: "What would have helped",
     without: (kind: string, name: string) => `Without ${kind}: ${name}`,
-    skipped: (files: string) => (files === "1" ? "One log file could not be read; its queries are missing here." : `${files} log files could not be read; their queries are missing here.`),
+    skipped: (files: string) =>
+      files === "1"
+        ? "One log file could not be read; its queries are missing here."
+        : `${files} log files could not be read; their queries are missing here.`,
     by: (user: string, engine: string) => `by ${user} on ${engine}`,
     failed: "failed",
     read: (bytes: string, listed: string, all: string) => `${bytes}; ${listed} of ${all} partitions on the whitelist`,
@@ -433,5 +488,9 @@ export const en = {
 };
 
 /** The same words in any language. */
-type Wide<Part> = Part extends string ? string : Part extends (...given: infer Given) => string ? (...given: Given) => string : { [Key in keyof Part]: Wide<Part[Key]> };
+type Wide<Part> = Part extends string
+  ? string
+  : Part extends (...given: infer Given) => string
+    ? (...given: Given) => string
+    : { [Key in keyof Part]: Wide<Part[Key]> };
 export type Text = Wide<typeof en>;

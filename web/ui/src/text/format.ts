@@ -50,7 +50,10 @@ export function formatOf(language: Language): Format {
   const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
   const short = new Intl.NumberFormat(locale, { maximumSignificantDigits: 3 });
   const one = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-  const compact = new Intl.NumberFormat(language === "zh" ? locale : "en-US", { notation: "compact", maximumSignificantDigits: 3 });
+  const compact = new Intl.NumberFormat(language === "zh" ? locale : "en-US", {
+    notation: "compact",
+    maximumSignificantDigits: 3,
+  });
   const units = DURATION_UNITS[language];
   const utc = { timeZone: "UTC" } as const;
   const dayForm = new Intl.DateTimeFormat(locale, { ...utc, day: "numeric", month: "short" });
@@ -92,7 +95,8 @@ export function formatOf(language: Language): Format {
     compact: (number) => (number < 100_000 ? whole : compact).format(number),
     density: (secondsPerByte) => `${duration(secondsPerByte * 2 ** 30)}/GiB`,
     durationTicks: (max) => {
-      const [unit, name] = max >= 7200 ? [3600, units.h] : max >= 120 ? [60, units.min] : max >= 1 ? [1, units.s] : [0.001, units.ms];
+      const [unit, name] =
+        max >= 7200 ? [3600, units.h] : max >= 120 ? [60, units.min] : max >= 1 ? [1, units.s] : [0.001, units.ms];
       return ticks(max, unit, (amount) => `${short.format(amount)} ${name}`);
     },
     sizeTicks: (max) => {
@@ -113,5 +117,9 @@ function ticks(max: number, unit: number, say: (amount: number) => string): Tick
   const power = 10 ** Math.floor(Math.log10(rough));
   const round = [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999) ?? 10;
   const step = round * power * unit;
-  return { step, end: Math.ceil((max / step) * 0.999) * step, format: (value) => (value === 0 ? "0" : say(value / unit)) };
+  return {
+    step,
+    end: Math.ceil((max / step) * 0.999) * step,
+    format: (value) => (value === 0 ? "0" : say(value / unit)),
+  };
 }

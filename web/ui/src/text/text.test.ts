@@ -7,8 +7,10 @@ import { zh } from "./zh";
 /** Every text by its path; functions are called with numbered words. */
 function texts(part: unknown, path = ""): [string, string, number][] {
   if (typeof part === "string") return [[path, part, 0]];
-  if (typeof part === "function") return [[path, String(part(...Array.from({ length: part.length }, (_, i) => `<${i}>`))), part.length]];
-  if (typeof part === "object" && part !== null) return Object.entries(part).flatMap(([key, value]) => texts(value, `${path}.${key}`));
+  if (typeof part === "function")
+    return [[path, String(part(...Array.from({ length: part.length }, (_, i) => `<${i}>`))), part.length]];
+  if (typeof part === "object" && part !== null)
+    return Object.entries(part).flatMap(([key, value]) => texts(value, `${path}.${key}`));
   return [];
 }
 
@@ -29,7 +31,9 @@ describe("the dictionaries", () => {
   });
 
   it("are in Chinese where they are not names", () => {
-    const kept = [...chinese].filter(([, { text }]) => /[a-z]/i.test(text) && !/[\u4e00-\u9fff]/.test(text)).map(([path]) => path);
+    const kept = [...chinese]
+      .filter(([, { text }]) => /[a-z]/i.test(text) && !/[\u4e00-\u9fff]/.test(text))
+      .map(([path]) => path);
     expect(kept).toEqual([".shell.otherLanguage", ".tiers.ssd"]);
   });
 });
@@ -47,8 +51,24 @@ describe("figures", () => {
   const z = formatOf("zh");
 
   it("are said in the unit that fits", () => {
-    expect([0, 1023, 1024, 5 * 2 ** 30, 300 * 2 ** 40].map(f.size)).toEqual(["0 B", "1,023 B", "1.0 KiB", "5.0 GiB", "300 TiB"]);
-    expect([0, -0, 1e-40, 0.0004, 0.012, 5, 300, 7200, 3.6e6].map(f.duration)).toEqual(["0 s", "0 s", "0 s", "0.4 ms", "12 ms", "5.0 s", "5.0 min", "2.0 h", "1,000 h"]);
+    expect([0, 1023, 1024, 5 * 2 ** 30, 300 * 2 ** 40].map(f.size)).toEqual([
+      "0 B",
+      "1,023 B",
+      "1.0 KiB",
+      "5.0 GiB",
+      "300 TiB",
+    ]);
+    expect([0, -0, 1e-40, 0.0004, 0.012, 5, 300, 7200, 3.6e6].map(f.duration)).toEqual([
+      "0 s",
+      "0 s",
+      "0 s",
+      "0.4 ms",
+      "12 ms",
+      "5.0 s",
+      "5.0 min",
+      "2.0 h",
+      "1,000 h",
+    ]);
     expect([null, 0, 0.051, 1, Number.NaN].map(f.percent)).toEqual(["–", "0%", "5.1%", "100%", "–"]);
     expect(f.density(10 / 2 ** 30)).toBe("10.0 s/GiB");
     expect([9999, 1.42e9].map(f.compact)).toEqual(["9,999", "1.42B"]);

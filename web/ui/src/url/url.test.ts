@@ -17,7 +17,12 @@ describe("views", () => {
   });
 
   it("are nowhere else", () => {
-    expect(["/none", "/queries/x", "/value/a/b", "/overview"].map((path) => placeOf(path).view)).toEqual(["nowhere", "nowhere", "nowhere", "nowhere"]);
+    expect(["/none", "/queries/x", "/value/a/b", "/overview"].map((path) => placeOf(path).view)).toEqual([
+      "nowhere",
+      "nowhere",
+      "nowhere",
+      "nowhere",
+    ]);
     expect(placeOf("/sign-in")).toEqual({ view: "sign-in" });
   });
 
@@ -60,17 +65,22 @@ describe("ranges", () => {
     expect(range.read(null)).toEqual({ days: 7 });
     expect(range.read("30d")).toEqual({ days: 30 });
     expect(range.read("2026-11-01..2026-11-05")).toEqual({ from: "2026-11-01", to: "2026-11-05" });
-    for (const said of ["7d", "30d", "2026-11-01..2026-11-05"]) expect(range.write(range.read(said)) ?? "7d").toBe(said);
+    for (const said of ["7d", "30d", "2026-11-01..2026-11-05"])
+      expect(range.write(range.read(said)) ?? "7d").toBe(said);
   });
 
   it("are put right where they can be", () => {
     expect(range.read("2026-11-05..2026-11-01")).toEqual({ from: "2026-11-01", to: "2026-11-05" });
-    for (const said of ["0d", "-3d", "2026-02-31..2026-03-01", "now", "9999d"]) expect(range.read(said)).toEqual({ days: 7 });
+    for (const said of ["0d", "-3d", "2026-02-31..2026-03-01", "now", "9999d"])
+      expect(range.read(said)).toEqual({ days: 7 });
   });
 
   it("end on the daemon's day", () => {
     expect(daysOf({ days: 7 }, "1998-06-28")).toEqual({ from: "1998-06-22", to: "1998-06-28" });
-    expect(daysOf({ from: "2026-01-01", to: "2026-01-02" }, "1998-06-28")).toEqual({ from: "2026-01-01", to: "2026-01-02" });
+    expect(daysOf({ from: "2026-01-01", to: "2026-01-02" }, "1998-06-28")).toEqual({
+      from: "2026-01-01",
+      to: "2026-01-02",
+    });
     expect(addDays("2024-02-28", 2)).toBe("2024-03-01");
     expect(eachDay("2026-11-29", "2026-12-01")).toEqual(["2026-11-29", "2026-11-30", "2026-12-01"]);
   });

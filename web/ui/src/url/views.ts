@@ -45,8 +45,12 @@ export function hrefOf(view: View, params: Params = {}, table?: string): string 
 
 /** Parameters as a URL has them, in a stable order: equal states have equal URLs. */
 export function searchOf(params: Params): string {
-  const said = Object.entries(params).filter((entry): entry is [string, string | number] => entry[1] !== undefined && entry[1] !== null && entry[1] !== "");
-  const text = new URLSearchParams(said.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => [key, String(value)])).toString();
+  const said = Object.entries(params).filter(
+    (entry): entry is [string, string | number] => entry[1] !== undefined && entry[1] !== null && entry[1] !== "",
+  );
+  const text = new URLSearchParams(
+    said.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => [key, String(value)]),
+  ).toString();
   return text ? `?${text}` : "";
 }
 

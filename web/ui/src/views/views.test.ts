@@ -17,10 +17,28 @@ import { healthOf } from "./workers/health";
 import { found, settingsOf } from "./workers/settings";
 
 describe("advice", () => {
-  const query = (advice: string[], whitelisted: number): QueryRow => ({ query_id: "q", engine: "trino", user: "u", created: "", seconds: 1, succeeded: true, query: null, read_bytes: 1, cached_share: 0, missed_seconds: 1, reads: [{ table: "a.b.c", partitions: ["d=1"], read_bytes: 1, whitelisted }], advice });
+  const query = (advice: string[], whitelisted: number): QueryRow => ({
+    query_id: "q",
+    engine: "trino",
+    user: "u",
+    created: "",
+    seconds: 1,
+    succeeded: true,
+    query: null,
+    read_bytes: 1,
+    cached_share: 0,
+    missed_seconds: 1,
+    reads: [{ table: "a.b.c", partitions: ["d=1"], read_bytes: 1, whitelisted }],
+    advice,
+  });
 
   it("leads to where something can be done", () => {
-    expect(adviceOf(query(["not_whitelisted"], 0), en)).toEqual([{ words: "What it read is not on the whitelist.", act: { words: "See why, or pin it", href: "/value?item=a.b.c%2Fd%3D1" } }]);
+    expect(adviceOf(query(["not_whitelisted"], 0), en)).toEqual([
+      {
+        words: "What it read is not on the whitelist.",
+        act: { words: "See why, or pin it", href: "/value?item=a.b.c%2Fd%3D1" },
+      },
+    ]);
     expect(adviceOf(query(["denied"], 0), en)[0]?.act?.href).toBe("/whitelist?tab=decisions");
     expect(adviceOf(query(["well_served"], 1), en)[0]?.act).toBeNull();
   });
@@ -32,14 +50,35 @@ describe("advice", () => {
 
 describe("groups of queries", () => {
   it("are sorted by any figure", () => {
-    const group = (name: string, missed: number) => ({ name, queries: 1, seconds: 1, read_bytes: 1, missed_seconds: missed });
-    expect(arrangedGroups([group("a", 1), group("b", 9)], { key: "missed_seconds", descending: true }).map((each) => each.name)).toEqual(["b", "a"]);
-    expect(arrangedGroups([group("b", 1), group("a", 9)], { key: "name", descending: false }).map((each) => each.name)).toEqual(["a", "b"]);
+    const group = (name: string, missed: number) => ({
+      name,
+      queries: 1,
+      seconds: 1,
+      read_bytes: 1,
+      missed_seconds: missed,
+    });
+    expect(
+      arrangedGroups([group("a", 1), group("b", 9)], { key: "missed_seconds", descending: true }).map(
+        (each) => each.name,
+      ),
+    ).toEqual(["b", "a"]);
+    expect(
+      arrangedGroups([group("b", 1), group("a", 9)], { key: "name", descending: false }).map((each) => each.name),
+    ).toEqual(["a", "b"]);
   });
 });
 
 describe("versions", () => {
-  const version = (number: number, status: Version["status"] = "published"): Version => ({ version: number, status, created: "", night: "2026-11-21", reason: "", items: 1, bytes: 1, value_seconds: 1 });
+  const version = (number: number, status: Version["status"] = "published"): Version => ({
+    version: number,
+    status,
+    created: "",
+    night: "2026-11-21",
+    reason: "",
+    items: 1,
+    bytes: 1,
+    value_seconds: 1,
+  });
 
   it("are compared as the URL says, else the newest with the one before", () => {
     expect(compared([version(5), version(3)], null, null)).toEqual({ from: 3, to: 5 });
@@ -57,7 +96,9 @@ describe("versions", () => {
   it("say why they exist", () => {
     const f = formatOf("en");
     expect(reasonWords({ reason: "the night of 2026-11-21", night: "2026-11-21" }, en, f)).toBe("the night of 21 Nov");
-    expect(reasonWords({ reason: "rollback to version 2: broken", night: "2026-11-21" }, en, f)).toBe("rollback to version 2: broken");
+    expect(reasonWords({ reason: "rollback to version 2: broken", night: "2026-11-21" }, en, f)).toBe(
+      "rollback to version 2: broken",
+    );
   });
 });
 
@@ -65,7 +106,12 @@ describe("the slider", () => {
   it("spans the curve, and the budget where the curve ends before it", () => {
     const curve = { version: 1, budget_bytes: 1000, points: [] };
     expect(sliderOf(curve)).toEqual({ min: 5, max: 1000, step: 5 });
-    expect(capacityMax({ ...curve, points: [{ budget_percent: 400, capacity_bytes: 4000, items: 1, bytes: 1, hours_saved: 1 }] })).toBe(4000);
+    expect(
+      capacityMax({
+        ...curve,
+        points: [{ budget_percent: 400, capacity_bytes: 4000, items: 1, bytes: 1, hours_saved: 1 }],
+      }),
+    ).toBe(4000);
     expect(sliderOf({ version: 1, budget_bytes: 0, points: [] }).step).toBe(1);
   });
 });
@@ -78,16 +124,30 @@ describe("a worker's health", () => {
     impaired.status!.tiers[0]!.state = "slow";
     const starting = worker("b");
     starting.status!.ready = false;
-    expect([worker("c"), impaired, starting, { ...worker("d"), status: null }].map((each) => healthOf(each, now))).toEqual(["well", "impaired", "not_ready", "unknown"]);
+    expect(
+      [worker("c"), impaired, starting, { ...worker("d"), status: null }].map((each) => healthOf(each, now)),
+    ).toEqual(["well", "impaired", "not_ready", "unknown"]);
     expect(healthOf(worker("e"), now + 6 * 60_000)).toBe("silent");
   });
 });
 
 describe("settings", () => {
-  const settings = settingsOf({ s3: { listen: "0.0.0.0:9000" }, bucket: [{ name: "a", rule: null }, { name: "b" }], names: ["x", "y"], on: true });
+  const settings = settingsOf({
+    s3: { listen: "0.0.0.0:9000" },
+    bucket: [{ name: "a", rule: null }, { name: "b" }],
+    names: ["x", "y"],
+    on: true,
+  });
 
   it("are lines in the keys' own notation", () => {
-    expect(settings.map(({ key, value }) => `${key}=${value}`)).toEqual(["s3.listen=0.0.0.0:9000", "bucket[0].name=a", "bucket[0].rule=–", "bucket[1].name=b", "names=x, y", "on=true"]);
+    expect(settings.map(({ key, value }) => `${key}=${value}`)).toEqual([
+      "s3.listen=0.0.0.0:9000",
+      "bucket[0].name=a",
+      "bucket[0].rule=–",
+      "bucket[1].name=b",
+      "names=x, y",
+      "on=true",
+    ]);
   });
 
   it("are found by key or value", () => {
@@ -99,15 +159,29 @@ describe("settings", () => {
 describe("the way back from the sign-in", () => {
   it("never leads to another site", () => {
     expect(returnPath("/queries?user=a")).toBe("/queries?user=a");
-    for (const evil of [null, "https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/sign-in?back=/"]) expect(returnPath(evil)).toBe("/");
+    for (const evil of [
+      null,
+      "https://evil.example",
+      "//evil.example",
+      "/\\evil.example",
+      "javascript:alert(1)",
+      "/sign-in?back=/",
+    ])
+      expect(returnPath(evil)).toBe("/");
   });
 });
 
 describe("rows as CSV", () => {
-  const text = (rows: Record<string, string | number>[]) => decodeURIComponent(csvOf(rows).split(",").slice(1).join(","));
+  const text = (rows: Record<string, string | number>[]) =>
+    decodeURIComponent(csvOf(rows).split(",").slice(1).join(","));
 
   it("are quoted where they must be, and never a formula", () => {
-    expect(text([{ key: "a,b", value: 'say "x"' }, { key: "=1+1", value: -2 }])).toBe('key,value\r\n"a,b","say ""x"""\r\n\'=1+1,-2\r\n');
+    expect(
+      text([
+        { key: "a,b", value: 'say "x"' },
+        { key: "=1+1", value: -2 },
+      ]),
+    ).toBe('key,value\r\n"a,b","say ""x"""\r\n\'=1+1,-2\r\n');
     expect(text([])).toBe("\r\n");
   });
 });

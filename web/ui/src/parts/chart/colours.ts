@@ -2,13 +2,30 @@
 
 import { useEffect, useState } from "react";
 
-const NAMES = ["paper", "raised", "ink", "soft", "line", "faint", "accent", "kept", "amber", "blue", "plum", "grey", "warn", "bad"] as const;
+const NAMES = [
+  "paper",
+  "raised",
+  "ink",
+  "soft",
+  "line",
+  "faint",
+  "accent",
+  "kept",
+  "amber",
+  "blue",
+  "plum",
+  "grey",
+  "warn",
+  "bad",
+] as const;
 export type ColourName = (typeof NAMES)[number];
 export type Colours = Record<ColourName, string>;
 
 function read(): Colours {
   const style = getComputedStyle(document.documentElement);
-  return Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim() || "#888888"])) as Colours;
+  return Object.fromEntries(
+    NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim() || "#888888"]),
+  ) as Colours;
 }
 
 /** The colours of now; others when the system turns dark or light. */
@@ -28,7 +45,13 @@ export function useColours(): Colours {
 export function mixed(from: string, to: string, share: number): string {
   const parts = (colour: string) => [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
   const [a, b] = [parts(from), parts(to)];
-  return `#${a.map((part, i) => Math.round(part + ((b[i] ?? part) - part) * share).toString(16).padStart(2, "0")).join("")}`;
+  return `#${a
+    .map((part, i) =>
+      Math.round(part + ((b[i] ?? part) - part) * share)
+        .toString(16)
+        .padStart(2, "0"),
+    )
+    .join("")}`;
 }
 
 /** Black or white, whichever is read better on this colour. */

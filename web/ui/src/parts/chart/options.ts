@@ -37,7 +37,13 @@ export function valueAxis(colours: Colours, format: (value: number) => string) {
 /** An axis in round steps of time or size. `end` leaves off where the data does. */
 export function stepAxis(colours: Colours, ticks: Ticks, end = ticks.end) {
   const axis = valueAxis(colours, ticks.format);
-  return { ...axis, min: 0, max: end, interval: ticks.step, axisLabel: { ...axis.axisLabel, showMaxLabel: end === ticks.end } };
+  return {
+    ...axis,
+    min: 0,
+    max: end,
+    interval: ticks.step,
+    axisLabel: { ...axis.axisLabel, showMaxLabel: end === ticks.end },
+  };
 }
 
 export function categoryAxis(colours: Colours, data: string[], format?: (value: string) => string) {

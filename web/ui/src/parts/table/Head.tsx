@@ -24,8 +24,16 @@ export function Head<Row, Key extends string>({ columns, sort, onSort }: HeadPro
           }
           const by = sort.key === key;
           return (
-            <th key={column.key} scope="col" className={classOf(column)} aria-sort={by ? (sort.descending ? "descending" : "ascending") : "none"}>
-              <button type="button" onClick={() => onSort(pressed(sort, key, column.number ?? false))}>
+            <th
+              key={column.key}
+              scope="col"
+              className={classOf(column)}
+              aria-sort={by ? (sort.descending ? "descending" : "ascending") : "none"}
+            >
+              <button
+                type="button"
+                onClick={() => onSort(pressed(sort, key, (column.number ?? false) && !column.smallFirst))}
+              >
                 {column.name}
                 <span className="order" aria-hidden="true">
                   {by ? (sort.descending ? "↓" : "↑") : ""}

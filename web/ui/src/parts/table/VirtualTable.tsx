@@ -41,7 +41,8 @@ export function VirtualTable<Row, Key extends string = string>(props: VirtualTab
   }, []);
   useLayoutEffect(toTop, [toTop, look]);
 
-  if (list.error && total === null) return <Failed height={height} status={list.error.status} words={list.error.message} />;
+  if (list.error && total === null)
+    return <Failed height={height} status={list.error.status} words={list.error.message} />;
   if (total === null) return <Skeleton height={height} />;
   if (total === 0) return <Empty height={160}>{none}</Empty>;
   const rows = Array.from({ length: end - first }, (_, i) => first + i);
@@ -64,7 +65,11 @@ export function VirtualTable<Row, Key extends string = string>(props: VirtualTab
               const row = list.rowAt(index);
               const key = row === undefined ? null : rowKey(row);
               return (
-                <tr key={index} aria-rowindex={index + 2} className={key !== null && key === selected ? "chosen" : undefined}>
+                <tr
+                  key={index}
+                  aria-rowindex={index + 2}
+                  className={key !== null && key === selected ? "chosen" : undefined}
+                >
                   {columns.map((column) => (
                     <td key={column.key} className={classOf(column)}>
                       {row === undefined ? <span className="coming" /> : column.render(row)}

@@ -17,6 +17,8 @@ export interface Column<Row, Key extends string = string> {
   render(row: Row): ReactNode;
   /** By which key its heading sorts; without one it does not. */
   sort?: Key;
+  /** Numbers start with the largest when their heading is pressed; this one with the smallest. */
+  smallFirst?: boolean;
 }
 
 export interface Sorting<Key extends string> {
@@ -26,5 +28,7 @@ export interface Sorting<Key extends string> {
 
 /** The classes of a column's cells. */
 export function classOf(column: { number?: boolean; wide?: boolean; grows?: boolean }): string {
-  return [column.number ? "number" : "", column.wide ? "wide" : "", column.grows ? "grows" : ""].filter(Boolean).join(" ");
+  return [column.number ? "number" : "", column.wide ? "wide" : "", column.grows ? "grows" : ""]
+    .filter(Boolean)
+    .join(" ");
 }

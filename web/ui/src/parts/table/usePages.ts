@@ -19,7 +19,9 @@ export interface Paged<Row> {
 }
 
 /** `ask` is kept by the caller while the question is the same; another one begins anew. */
-export function usePages<Row>(ask: (offset: number, limit: number, signal: AbortSignal) => Promise<Page<Row>>): Paged<Row> {
+export function usePages<Row>(
+  ask: (offset: number, limit: number, signal: AbortSignal) => Promise<Page<Row>>,
+): Paged<Row> {
   const pages = useRef(new Map<number, Row[] | "asked">());
   const stop = useRef<AbortController>(new AbortController());
   const [total, setTotal] = useState<number | null>(null);

@@ -19,7 +19,9 @@ export function DecideDialog({ deciding, onClose }: { deciding: Deciding; onClos
       words={t.decide.does[kind]}
       action={t.decide[kind]}
       onClose={onClose}
-      onDo={(because) => (kind === "undecide" ? writes.undecide(target, because) : writes.decide(target, kind, because))}
+      onDo={(because) =>
+        kind === "undecide" ? writes.undecide(target, because) : writes.decide(target, kind, because)
+      }
     />
   );
 }

@@ -1,6 +1,6 @@
 // Why an item is in or out: every factor, its rank beside the cut, what would change the verdict, and what was expected.
 
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { Explanation, ItemExplanation } from "../../api/types";
 import { useApi } from "../../api/use";
 import { ItemName } from "../../parts/ItemName";
@@ -16,8 +16,17 @@ import { changeWords, factorText, verdictWords } from "./explain";
 export function ItemPanel({ item, onClose }: { item: string; onClose(): void }) {
   const { t } = useWords();
   const known = useApi("/api/v1/whitelist/explain", { query: { item } });
+  const panel = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // The keyboard goes along, and back to where it came from.
+    const opener = document.activeElement;
+    panel.current?.focus({ preventScroll: true });
+    return () => {
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus({ preventScroll: true });
+    };
+  }, []);
   return (
-    <aside className="panel" aria-label={t.explain.title}>
+    <aside ref={panel} tabIndex={-1} className="panel" aria-label={t.explain.title}>
       <header>
         <h2>
           <ItemName item={item} />
@@ -43,7 +52,11 @@ function OneItem({ of: item, explanation }: { of: ItemExplanation; explanation: 
   return (
     <>
       <p className={item.whitelisted ? "verdict in" : "verdict out"}>{verdictWords(item, explanation, t, f)}</p>
-      {item.ruling ? <p className="soft">{t.explain.ruled(t.items.rulings[item.ruling.kind], item.ruling.by, item.ruling.because)}</p> : null}
+      {item.ruling ? (
+        <p className="soft">
+          {t.explain.ruled(t.items.rulings[item.ruling.kind], item.ruling.by, item.ruling.because)}
+        </p>
+      ) : null}
       <Decisions target={item.item} ruled={item.ruling?.kind ?? null} />
       {item.changes.length > 0 ? (
         <>
@@ -60,13 +73,30 @@ function OneItem({ of: item, explanation }: { of: ItemExplanation; explanation: 
           <h3>{t.explain.factors}</h3>
           <dl className="factors">
             <Factor name={t.words.value} value={f.duration(verdict.value_seconds)} words={t.explain.valueIs} />
-            <Factor name={t.words.size} value={f.size(verdict.bytes)} words={t.explain.objects(f.count(verdict.objects))} />
-            <Factor name={t.words.density} value={f.density(verdict.bytes > 0 ? verdict.value_seconds / verdict.bytes : 0)} words={t.explain.cutIs(explanation.choice ? f.density(explanation.choice.cut_density) : NOTHING)} />
+            <Factor
+              name={t.words.size}
+              value={f.size(verdict.bytes)}
+              words={t.explain.objects(f.count(verdict.objects))}
+            />
+            <Factor
+              name={t.words.density}
+              value={f.density(verdict.bytes > 0 ? verdict.value_seconds / verdict.bytes : 0)}
+              words={t.explain.cutIs(explanation.choice ? f.density(explanation.choice.cut_density) : NOTHING)}
+            />
             {(verdict.factors ?? []).map((factor) => {
               const known = t.factors[factor.name as keyof typeof t.factors];
-              return <Factor key={factor.name} name={known?.name ?? factor.name} value={factorText(factor, f)} words={known?.words ?? factor.words} />;
+              return (
+                <Factor
+                  key={factor.name}
+                  name={known?.name ?? factor.name}
+                  value={factorText(factor, f)}
+                  words={known?.words ?? factor.words}
+                />
+              );
             })}
-            {verdict.load_seconds === undefined ? null : <Factor name={t.explain.load} value={f.duration(verdict.load_seconds)} words={t.explain.loadWords} />}
+            {verdict.load_seconds === undefined ? null : (
+              <Factor name={t.explain.load} value={f.duration(verdict.load_seconds)} words={t.explain.loadWords} />
+            )}
           </dl>
         </>
       ) : null}
@@ -79,8 +109,18 @@ function OneItem({ of: item, explanation }: { of: ItemExplanation; explanation: 
             rowKey={(day) => day.day}
             columns={[
               { key: "day", name: t.words.day, grows: true, render: (day) => f.day(day.day) },
-              { key: "predicted", name: t.words.predicted, number: true, render: (day) => f.duration(day.predicted_seconds) },
-              { key: "realised", name: t.words.realised, number: true, render: (day) => f.duration(day.realised_seconds) },
+              {
+                key: "predicted",
+                name: t.words.predicted,
+                number: true,
+                render: (day) => f.duration(day.predicted_seconds),
+              },
+              {
+                key: "realised",
+                name: t.words.realised,
+                number: true,
+                render: (day) => f.duration(day.realised_seconds),
+              },
             ]}
           />
         </>

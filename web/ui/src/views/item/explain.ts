@@ -5,7 +5,12 @@ import type { Text } from "../../text/en";
 import type { Format } from "../../text/format";
 
 /** In or out, and its place beside the cut. */
-export function verdictWords(item: ItemExplanation, { choice }: Pick<Explanation, "choice">, t: Text, f: Format): string {
+export function verdictWords(
+  item: ItemExplanation,
+  { choice }: Pick<Explanation, "choice">,
+  t: Text,
+  f: Format,
+): string {
   const { verdict } = item;
   if (!verdict || !choice) return item.reason;
   const say = t.explain;

@@ -17,7 +17,11 @@ export function Attention({ notices, settled }: { notices: Notice[]; settled: bo
     <Section title={t.overview.attention}>
       {settled ? (
         <div className="attention">
-          {faults.length === 0 ? <p className="well">{t.overview.allWell}</p> : <Notices notices={faults.slice(0, SHOWN)} />}
+          {faults.length === 0 ? (
+            <p className="well">{t.overview.allWell}</p>
+          ) : (
+            <Notices notices={faults.slice(0, SHOWN)} />
+          )}
           {faults.length > SHOWN ? (
             <details>
               <summary>{t.overview.moreNotices(f.count(faults.length - SHOWN))}</summary>
@@ -59,7 +63,11 @@ export function sentence(notice: Notice, { t, f }: Pick<Words, "t" | "f">): stri
   const say = t.notices;
   switch (notice.code) {
     case "tier":
-      return say.tier(notice.worker, t.tiers[notice.tier as keyof typeof t.tiers] ?? notice.tier, say.tierStates[notice.state]);
+      return say.tier(
+        notice.worker,
+        t.tiers[notice.tier as keyof typeof t.tiers] ?? notice.tier,
+        say.tierStates[notice.state],
+      );
     case "worker_silent":
       return say.workerSilent(notice.worker);
     case "worker_problem":

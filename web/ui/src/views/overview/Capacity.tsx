@@ -16,7 +16,12 @@ export function Capacity({ residency }: { residency: Known<Residency> }) {
         {(data) => {
           const ssd = capacityUse(data);
           const memory = data.tiers.find((tier) => tier.tier === "memory");
-          const part = (name: string, colour: string, amount: number) => ({ name, colour, amount, text: f.size(amount) });
+          const part = (name: string, colour: string, amount: number) => ({
+            name,
+            colour,
+            amount,
+            text: f.size(amount),
+          });
           return (
             <>
               {ssd ? (
@@ -32,7 +37,10 @@ export function Capacity({ residency }: { residency: Known<Residency> }) {
               {memory ? (
                 <Parts
                   label={t.overview.tierOf(t.tiers.memory, f.size(memory.capacity_bytes))}
-                  parts={[part(t.words.used, "blue", memory.used_bytes), part(t.words.free, "faint", Math.max(memory.capacity_bytes - memory.used_bytes, 0))]}
+                  parts={[
+                    part(t.words.used, "blue", memory.used_bytes),
+                    part(t.words.free, "faint", Math.max(memory.capacity_bytes - memory.used_bytes, 0)),
+                  ]}
                 />
               ) : null}
             </>

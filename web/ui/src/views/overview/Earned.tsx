@@ -21,7 +21,11 @@ export function Earned({ month, usage, range }: { month: Usage; usage: Usage | u
             name={t.overview.savedIn(days)}
             value={f.duration(sum.saved_seconds)}
             share={share}
-            note={share === null ? t.overview.nothingPossible : t.overview.ofPossible(f.percent(share), f.duration(sum.saved_seconds + sum.missed_seconds))}
+            note={
+              share === null
+                ? t.overview.nothingPossible
+                : t.overview.ofPossible(f.percent(share), f.duration(sum.saved_seconds + sum.missed_seconds))
+            }
           />
         );
       })}
@@ -34,7 +38,14 @@ export function Earned({ month, usage, range }: { month: Usage; usage: Usage | u
       <Figure
         name={t.overview.avoided}
         value={usage ? f.size(avoidedBytes(usage.total)) : "–"}
-        note={usage ? t.overview.originRead(f.size(usage.total.origin_bytes_demand + usage.total.bytes_direct), f.size(usage.total.origin_bytes_preload)) : null}
+        note={
+          usage
+            ? t.overview.originRead(
+                f.size(usage.total.origin_bytes_demand + usage.total.bytes_direct),
+                f.size(usage.total.origin_bytes_preload),
+              )
+            : null
+        }
       />
     </Figures>
   );

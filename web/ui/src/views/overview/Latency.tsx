@@ -34,7 +34,13 @@ export function Latency({ usage, range }: { usage: Known<Usage>; range: Range })
                   return known ? f.duration(known[quantile]) : NOTHING;
                 },
               })),
-              { key: "requests", name: t.words.requests, number: true, wide: true, render: (tier) => f.count(total.latency[tier]?.requests ?? 0) },
+              {
+                key: "requests",
+                name: t.words.requests,
+                number: true,
+                wide: true,
+                render: (tier) => f.count(total.latency[tier]?.requests ?? 0),
+              },
             ]}
           />
         )}

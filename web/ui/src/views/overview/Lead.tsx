@@ -10,7 +10,10 @@ import { hrefOf } from "../../url/views";
 export function Lead({ usage, range, tables }: { usage: Usage; range: Range; tables: Table[] | undefined }) {
   const { t, f } = useWords();
   const share = savedShare(usage.total);
-  const best = tables?.reduce<Table | null>((most, table) => (table.whitelisted_value_seconds > (most?.whitelisted_value_seconds ?? 0) ? table : most), null);
+  const best = tables?.reduce<Table | null>(
+    (most, table) => (table.whitelisted_value_seconds > (most?.whitelisted_value_seconds ?? 0) ? table : most),
+    null,
+  );
   const held = tables?.reduce((sum, table) => sum + table.whitelisted_value_seconds, 0) ?? 0;
   if (share === null) return <p className="lead">{t.overview.nothingRead}</p>;
   return (

@@ -43,7 +43,13 @@ export default function Overview() {
   const curve = orNone(useApi("/api/v1/curve", NO_PARAMETERS, SELDOM));
 
   const asks = [usage, residency, workers, preload, versions, nights, tables, curve];
-  const failures = asks.flatMap((known) => (known.state === "failed" ? [known.error.message] : known.state === "ready" && known.stale ? [known.stale.message] : []));
+  const failures = asks.flatMap((known) =>
+    known.state === "failed"
+      ? [known.error.message]
+      : known.state === "ready" && known.stale
+        ? [known.stale.message]
+        : [],
+  );
   const failed = failures.join("\n");
   const notices = useMemo(
     () =>

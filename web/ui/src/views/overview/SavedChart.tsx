@@ -14,10 +14,22 @@ import { useWords } from "../../text/words";
 
 const HEIGHT = 296;
 
-export function SavedChart({ usage, hourly, asked }: { usage: Known<Usage>; hourly: boolean; asked: Record<string, string> | undefined }) {
+export function SavedChart({
+  usage,
+  hourly,
+  asked,
+}: {
+  usage: Known<Usage>;
+  hourly: boolean;
+  asked: Record<string, string> | undefined;
+}) {
   const { t } = useWords();
   return (
-    <Section title={hourly ? t.overview.byHour : t.overview.byDay} note={t.overview.byDayNote} csv={csvPath("usage", asked)}>
+    <Section
+      title={hourly ? t.overview.byHour : t.overview.byDay}
+      note={t.overview.byDayNote}
+      csv={csvPath("usage", asked)}
+    >
       <Legend
         series={[
           { name: t.overview.savedSeries, colour: "accent" },
@@ -25,7 +37,13 @@ export function SavedChart({ usage, hourly, asked }: { usage: Known<Usage>; hour
         ]}
       />
       <Loaded of={usage} height={HEIGHT}>
-        {(data) => (data.points.some((point) => point.requests > 0) ? <Bars usage={data} hourly={hourly} /> : <Empty height={HEIGHT}>{t.overview.nothingRead}</Empty>)}
+        {(data) =>
+          data.points.some((point) => point.requests > 0) ? (
+            <Bars usage={data} hourly={hourly} />
+          ) : (
+            <Empty height={HEIGHT}>{t.overview.nothingRead}</Empty>
+          )
+        }
       </Loaded>
     </Section>
   );
@@ -36,7 +54,14 @@ function Bars({ usage, hourly }: { usage: Usage; hourly: boolean }) {
   const option = useCallback(
     (colours: Colours) => {
       const name = (at: string) => (hourly ? f.hour(at) : f.day(at));
-      const bar = (title: string, colour: string, data: number[]) => ({ name: title, type: "bar", stack: "all", barMaxWidth: 28, itemStyle: { color: colour }, data });
+      const bar = (title: string, colour: string, data: number[]) => ({
+        name: title,
+        type: "bar",
+        stack: "all",
+        barMaxWidth: 28,
+        itemStyle: { color: colour },
+        data,
+      });
       return {
         grid: grid(),
         tooltip: {
@@ -53,17 +78,36 @@ function Bars({ usage, hourly }: { usage: Usage; hourly: boolean }) {
             ]);
           },
         },
-        xAxis: categoryAxis(colours, usage.points.map((point) => name(point.start))),
-        yAxis: stepAxis(colours, f.durationTicks(Math.max(...usage.points.map((point) => point.saved_seconds + point.missed_seconds)))),
+        xAxis: categoryAxis(
+          colours,
+          usage.points.map((point) => name(point.start)),
+        ),
+        yAxis: stepAxis(
+          colours,
+          f.durationTicks(Math.max(...usage.points.map((point) => point.saved_seconds + point.missed_seconds))),
+        ),
         series: [
-          bar(t.overview.savedSeries, colours.accent, usage.points.map((point) => point.saved_seconds)),
-          bar(t.overview.missedSeries, colours.faint, usage.points.map((point) => point.missed_seconds)),
+          bar(
+            t.overview.savedSeries,
+            colours.accent,
+            usage.points.map((point) => point.saved_seconds),
+          ),
+          bar(
+            t.overview.missedSeries,
+            colours.faint,
+            usage.points.map((point) => point.missed_seconds),
+          ),
         ],
       };
     },
     [usage, hourly, t, f],
   );
   const best = usage.points.reduce((most, point) => (point.saved_seconds > most.saved_seconds ? point : most));
-  const label = t.overview.chartWords(f.duration(usage.total.saved_seconds), f.duration(usage.total.missed_seconds), hourly ? f.hour(best.start) : f.day(best.start), f.duration(best.saved_seconds));
+  const label = t.overview.chartWords(
+    f.duration(usage.total.saved_seconds),
+    f.duration(usage.total.missed_seconds),
+    hourly ? f.hour(best.start) : f.day(best.start),
+    f.duration(best.saved_seconds),
+  );
   return <Chart option={option} label={label} height={HEIGHT} />;
 }

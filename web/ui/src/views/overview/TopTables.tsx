@@ -22,7 +22,9 @@ export function TopTables({ tables }: { tables: Known<TableRow[]> }) {
         {(all) => {
           const shown = all
             .filter((table) => table.value_seconds > 0)
-            .sort((a, b) => b.whitelisted_value_seconds - a.whitelisted_value_seconds || b.value_seconds - a.value_seconds)
+            .sort(
+              (a, b) => b.whitelisted_value_seconds - a.whitelisted_value_seconds || b.value_seconds - a.value_seconds,
+            )
             .slice(0, SHOWN);
           if (shown.length === 0) return <Empty height={260}>{t.overview.noTables}</Empty>;
           const most = Math.max(shown[0]?.whitelisted_value_seconds ?? 0, 1e-9);
@@ -42,9 +44,25 @@ export function TopTables({ tables }: { tables: Known<TableRow[]> }) {
                     </Link>
                   ),
                 },
-                { key: "bar", name: t.words.share, plain: true, wide: true, render: (table) => <Bar share={table.whitelisted_value_seconds / most} /> },
-                { key: "earns", name: t.overview.earns, number: true, render: (table) => f.duration(table.whitelisted_value_seconds) },
-                { key: "held", name: t.words.keptNear, number: true, render: (table) => f.percent(Math.min(table.whitelisted_value_seconds / table.value_seconds, 1)) },
+                {
+                  key: "bar",
+                  name: t.words.share,
+                  plain: true,
+                  wide: true,
+                  render: (table) => <Bar share={table.whitelisted_value_seconds / most} />,
+                },
+                {
+                  key: "earns",
+                  name: t.overview.earns,
+                  number: true,
+                  render: (table) => f.duration(table.whitelisted_value_seconds),
+                },
+                {
+                  key: "held",
+                  name: t.words.keptNear,
+                  number: true,
+                  render: (table) => f.percent(Math.min(table.whitelisted_value_seconds / table.value_seconds, 1)),
+                },
               ]}
             />
           );

@@ -47,7 +47,15 @@ const LEFT_OF_ALL = 0.02;
 const STEP_BRINGS = 0.01;
 
 export function attention(seen: Seen): Notice[] {
-  const notices = [...ofFailures(seen), ...ofWorkers(seen), ...ofReads(seen), ...ofWhitelist(seen), ...ofPreload(seen), ...ofNight(seen), ...ofPlanning(seen)];
+  const notices = [
+    ...ofFailures(seen),
+    ...ofWorkers(seen),
+    ...ofReads(seen),
+    ...ofWhitelist(seen),
+    ...ofPreload(seen),
+    ...ofNight(seen),
+    ...ofPlanning(seen),
+  ];
   const order: Level[] = ["bad", "warn", "next"];
   return notices.sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
 }
@@ -68,9 +76,11 @@ function ofWorkers({ workers = [], versions = [], usage }: Seen): Notice[] {
       continue;
     }
     for (const { tier, state } of worker.status?.tiers ?? []) {
-      if (state === "full" || state === "slow" || state === "out_of_use") notices.push({ code: "tier", tier, state, worker: worker.id, level: "bad", href });
+      if (state === "full" || state === "slow" || state === "out_of_use")
+        notices.push({ code: "tier", tier, state, worker: worker.id, level: "bad", href });
     }
-    for (const words of worker.status?.problems ?? []) notices.push({ code: "worker_problem", worker: worker.id, words, level: "warn", href });
+    for (const words of worker.status?.problems ?? [])
+      notices.push({ code: "worker_problem", worker: worker.id, words, level: "warn", href });
     const holds = worker.status?.whitelist_version;
     if (holds !== undefined && holds < newest) {
       notices.push({ code: "worker_behind", worker: worker.id, version: holds, newest, level: "warn", href });
@@ -88,15 +98,25 @@ export function lastMoment(workers: FleetWorker[], usage?: Usage): number {
 function ofReads({ usage }: Seen): Notice[] {
   if (!usage || usage.total.errors === 0) return [];
   const { errors, requests } = usage.total;
-  return [{ code: "errors", errors, requests, level: errors > requests / 100 ? "bad" : "warn", href: hrefOf("workers") }];
+  return [
+    { code: "errors", errors, requests, level: errors > requests / 100 ? "bad" : "warn", href: hrefOf("workers") },
+  ];
 }
 
 function ofWhitelist({ versions }: Seen): Notice[] {
   if (!versions) return [];
-  if (!versions.some((version) => version.status === "published")) return [{ code: "no_whitelist", level: "warn", href: hrefOf("whitelist") }];
+  if (!versions.some((version) => version.status === "published"))
+    return [{ code: "no_whitelist", level: "warn", href: hrefOf("whitelist") }];
   const [newest] = versions;
   if (newest?.status !== "proposed") return [];
-  return [{ code: "proposal", version: newest.version, level: "warn", href: hrefOf("whitelist", { tab: "diff", to: newest.version }) }];
+  return [
+    {
+      code: "proposal",
+      version: newest.version,
+      level: "warn",
+      href: hrefOf("whitelist", { tab: "diff", to: newest.version }),
+    },
+  ];
 }
 
 function ofPreload({ residency, preload }: Seen): Notice[] {
@@ -109,14 +129,26 @@ function ofPreload({ residency, preload }: Seen): Notice[] {
   const out = (preload?.items ?? []).filter((item) => item.state === "failed" || item.state === "left_out");
   const [first] = out;
   if (first) {
-    notices.push({ code: "left_out", items: out.length, first: first.item, why: first.message ?? "", level: "warn", href: hrefOf("preload", { tab: "left-out" }) });
+    notices.push({
+      code: "left_out",
+      items: out.length,
+      first: first.item,
+      why: first.message ?? "",
+      level: "warn",
+      href: hrefOf("preload", { tab: "left-out" }),
+    });
   }
   return notices;
 }
 
 function ofNight({ nights }: Seen): Notice[] {
   const warnings = nights?.[0]?.report.warnings ?? [];
-  return warnings.map((words) => ({ code: "night_warns", words, level: "warn", href: hrefOf("whitelist", { tab: "versions" }) }));
+  return warnings.map((words) => ({
+    code: "night_warns",
+    words,
+    level: "warn",
+    href: hrefOf("whitelist", { tab: "versions" }),
+  }));
 }
 
 function ofPlanning({ tables = [], curve }: Seen): Notice[] {
@@ -125,12 +157,25 @@ function ofPlanning({ tables = [], curve }: Seen): Notice[] {
     .map((table) => ({ table, seconds: table.value_seconds - table.whitelisted_value_seconds }))
     .filter(({ table, seconds }) => seconds > table.value_seconds * LEFT_SHARE && table.value_share > LEFT_OF_ALL)
     .sort((a, b) => b.seconds - a.seconds)[0];
-  if (left) notices.push({ code: "table_left", table: left.table.table, seconds: left.seconds, level: "next", href: hrefOf("value", {}, left.table.table) });
+  if (left)
+    notices.push({
+      code: "table_left",
+      table: left.table.table,
+      seconds: left.seconds,
+      level: "next",
+      href: hrefOf("value", {}, left.table.table),
+    });
   if (curve && curve.points.length > 0) {
     const hours = marginalHours(curve, curve.budget_bytes);
     const now = curve.points.find((point) => point.capacity_bytes >= curve.budget_bytes)?.hours_saved ?? 0;
     if (hours > now * STEP_BRINGS && hours > 0) {
-      notices.push({ code: "more_space", bytes: nextStep(curve), hours, level: "next", href: hrefOf("what-if", { capacity: curve.budget_bytes + nextStep(curve) }) });
+      notices.push({
+        code: "more_space",
+        bytes: nextStep(curve),
+        hours,
+        level: "next",
+        href: hrefOf("what-if", { capacity: curve.budget_bytes + nextStep(curve) }),
+      });
     }
   }
   return notices;

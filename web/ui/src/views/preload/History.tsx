@@ -26,13 +26,44 @@ export function History({ runs }: { runs: Known<PreloadRun[]> }) {
               rowKey={(run) => `${run.night_id} ${run.worker_url}`}
               columns={[
                 { key: "started", name: t.words.when, render: (run) => f.moment(run.status.started ?? run.updated) },
-                { key: "worker", name: t.words.worker, wide: true, grows: true, render: (run) => run.worker_url.replace(/^https?:\/\//, "") },
+                {
+                  key: "worker",
+                  name: t.words.worker,
+                  wide: true,
+                  grows: true,
+                  render: (run) => run.worker_url.replace(/^https?:\/\//, ""),
+                },
                 { key: "version", name: t.words.version, number: true, render: (run) => `v${run.version}` },
-                { key: "loaded", name: t.preload.loaded, number: true, render: (run) => f.size(run.status.bytes_loaded) },
-                { key: "resident", name: t.preload.wasThere, number: true, wide: true, render: (run) => f.size(run.status.bytes_resident) },
-                { key: "out", name: t.preload.leftOut, number: true, render: (run) => f.count(leftOut(run.status.items).length) },
+                {
+                  key: "loaded",
+                  name: t.preload.loaded,
+                  number: true,
+                  render: (run) => f.size(run.status.bytes_loaded),
+                },
+                {
+                  key: "resident",
+                  name: t.preload.wasThere,
+                  number: true,
+                  wide: true,
+                  render: (run) => f.size(run.status.bytes_resident),
+                },
+                {
+                  key: "out",
+                  name: t.preload.leftOut,
+                  number: true,
+                  render: (run) => f.count(leftOut(run.status.items).length),
+                },
                 { key: "took", name: t.preload.took, number: true, wide: true, render: (run) => took(run, f.duration) },
-                { key: "stopped", name: t.words.note, wide: true, render: (run) => <span className="soft clip" title={run.status.stopped ?? ""}>{run.status.stopped ?? ""}</span> },
+                {
+                  key: "stopped",
+                  name: t.words.note,
+                  wide: true,
+                  render: (run) => (
+                    <span className="soft clip" title={run.status.stopped ?? ""}>
+                      {run.status.stopped ?? ""}
+                    </span>
+                  ),
+                },
               ]}
             />
           )

@@ -33,10 +33,28 @@ export function Now({ status, live }: { status: PreloadStatus; live: boolean }) 
       </p>
       <progress max={1} value={share} aria-label={t.preload.progress} />
       <Figures label={t.preload.progress}>
-        <Figure name={t.preload.progress} value={f.percent(share)} note={t.preload.bytesOf(f.size(heldBytes(status)), f.size(status.bytes_total))} />
-        <Figure name={t.words.items} value={`${f.count(done)} / ${f.count(status.items.length)}`} note={t.preload.residentBefore(f.size(status.bytes_resident))} />
-        <Figure name={t.preload.rate} value={rate === null ? NOTHING : f.rate(rate)} note={status.running ? (live ? t.preload.live : t.preload.polled) : t.preload.atRest} />
-        <Figure name={t.preload.left} value={left === null ? NOTHING : f.duration(left)} note={status.held_back_seconds ? t.preload.heldBack(f.duration(status.held_back_seconds)) : t.preload.notHeldBack} />
+        <Figure
+          name={t.preload.progress}
+          value={f.percent(share)}
+          note={t.preload.bytesOf(f.size(heldBytes(status)), f.size(status.bytes_total))}
+        />
+        <Figure
+          name={t.words.items}
+          value={`${f.count(done)} / ${f.count(status.items.length)}`}
+          note={t.preload.residentBefore(f.size(status.bytes_resident))}
+        />
+        <Figure
+          name={t.preload.rate}
+          value={rate === null ? NOTHING : f.rate(rate)}
+          note={status.running ? (live ? t.preload.live : t.preload.polled) : t.preload.atRest}
+        />
+        <Figure
+          name={t.preload.left}
+          value={left === null ? NOTHING : f.duration(left)}
+          note={
+            status.held_back_seconds ? t.preload.heldBack(f.duration(status.held_back_seconds)) : t.preload.notHeldBack
+          }
+        />
       </Figures>
     </>
   );

@@ -44,7 +44,12 @@ export default function Preload() {
         </>
       ) : (
         <Loaded of={known} height={360}>
-          {(status) => <PreloadItems items={tab === "left-out" ? leftOut(status.items) : status.items} outOnly={tab === "left-out"} />}
+          {(status) => (
+            <PreloadItems
+              items={tab === "left-out" ? leftOut(status.items) : status.items}
+              outOnly={tab === "left-out"}
+            />
+          )}
         </Loaded>
       )}
     </>

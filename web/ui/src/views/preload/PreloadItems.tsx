@@ -30,7 +30,12 @@ export function arranged(items: PreloadItem[], search: string, { key, descending
   if (key === "order") return found;
   const sign = descending ? -1 : 1;
   if (key === "item") return found.sort((a, b) => sign * a.item.localeCompare(b.item));
-  const of = (item: PreloadItem) => (key === "bytes" ? item.bytes : key === "state" ? STATES.indexOf(item.state) : heldBytes(item) / Math.max(item.bytes, 1));
+  const of = (item: PreloadItem) =>
+    key === "bytes"
+      ? item.bytes
+      : key === "state"
+        ? STATES.indexOf(item.state)
+        : heldBytes(item) / Math.max(item.bytes, 1);
   return found.sort((a, b) => sign * (of(a) - of(b)));
 }
 
@@ -55,23 +60,72 @@ export function PreloadItems({ items, outOnly }: { items: PreloadItem[]; outOnly
           </Link>
         ),
       },
-      { key: "state", name: t.words.state, sort: "state", wide: outOnly, render: (item) => <span className={`state ${item.state}`}>{t.preload.states[item.state]}</span> },
+      {
+        key: "state",
+        name: t.words.state,
+        sort: "state",
+        wide: outOnly,
+        render: (item) => <span className={`state ${item.state}`}>{t.preload.states[item.state]}</span>,
+      },
       ...(outOnly
         ? []
         : [
-            { key: "bar", name: t.words.share, plain: true, wide: true, render: (item: PreloadItem) => <Bar share={heldBytes(item) / Math.max(item.bytes, 1)} /> },
-            { key: "progress", name: t.preload.progress, number: true, sort: "progress" as const, render: (item: PreloadItem) => f.percent(heldBytes(item) / Math.max(item.bytes, 1)) },
+            {
+              key: "bar",
+              name: t.words.share,
+              plain: true,
+              wide: true,
+              render: (item: PreloadItem) => <Bar share={heldBytes(item) / Math.max(item.bytes, 1)} />,
+            },
+            {
+              key: "progress",
+              name: t.preload.progress,
+              number: true,
+              sort: "progress" as const,
+              render: (item: PreloadItem) => f.percent(heldBytes(item) / Math.max(item.bytes, 1)),
+            },
           ]),
-      { key: "bytes", name: t.words.size, number: true, wide: true, sort: "bytes", render: (item) => f.size(item.bytes) },
+      {
+        key: "bytes",
+        name: t.words.size,
+        number: true,
+        wide: true,
+        sort: "bytes",
+        render: (item) => f.size(item.bytes),
+      },
       ...(outOnly
-        ? [{ key: "why", name: t.words.why, render: (item: PreloadItem) => <span className="soft clip" title={item.message ?? ""}>{item.message ?? t.preload.noReason}</span> }]
+        ? [
+            {
+              key: "why",
+              name: t.words.why,
+              render: (item: PreloadItem) => (
+                <span className="soft clip" title={item.message ?? ""}>
+                  {item.message ?? t.preload.noReason}
+                </span>
+              ),
+            },
+          ]
         : []),
     ],
     [t, f, outOnly],
   );
   return (
-    <Section title={outOnly ? t.preload.leftOut : t.preload.items} note={outOnly ? t.preload.leftOutNote : undefined} csv={csvPath("preload")} tools={<Search label={t.items.search} value={search} onChange={setSearch} />}>
-      <VirtualTable label={t.preload.items} columns={columns} list={list} rowKey={(item) => item.item} height={480} none={search ? t.items.noneFound : outOnly ? t.preload.nothingLeftOut : t.preload.none} sort={by} onSort={setBy} />
+    <Section
+      title={outOnly ? t.preload.leftOut : t.preload.items}
+      note={outOnly ? t.preload.leftOutNote : undefined}
+      csv={csvPath("preload")}
+      tools={<Search label={t.items.search} value={search} onChange={setSearch} />}
+    >
+      <VirtualTable
+        label={t.preload.items}
+        columns={columns}
+        list={list}
+        rowKey={(item) => item.item}
+        height={480}
+        none={search ? t.items.noneFound : outOnly ? t.preload.nothingLeftOut : t.preload.none}
+        sort={by}
+        onSort={setBy}
+      />
     </Section>
   );
 }

@@ -18,7 +18,9 @@ export function Wear({ runs }: { runs: Known<PreloadRun[]> }) {
   return (
     <Section title={t.preload.wear} note={t.preload.wearNote}>
       <Loaded of={runs} height={HEIGHT}>
-        {(all) => (all.length === 0 ? <Empty height={HEIGHT}>{t.preload.noHistory}</Empty> : <Bars days={writtenByDay(all)} />)}
+        {(all) =>
+          all.length === 0 ? <Empty height={HEIGHT}>{t.preload.noHistory}</Empty> : <Bars days={writtenByDay(all)} />
+        }
       </Loaded>
     </Section>
   );
@@ -41,9 +43,14 @@ function Bars({ days }: { days: DayWritten[] }) {
             return day ? tip(f.day(day.day), [{ name: t.preload.wear, value: f.size(day.bytes) }]) : "";
           },
         },
-        xAxis: categoryAxis(colours, drawn.map((day) => f.day(day.day))),
+        xAxis: categoryAxis(
+          colours,
+          drawn.map((day) => f.day(day.day)),
+        ),
         yAxis: stepAxis(colours, f.sizeTicks(Math.max(...drawn.map((day) => day.bytes)))),
-        series: [{ type: "bar", barMaxWidth: 28, itemStyle: { color: colours.blue }, data: drawn.map((day) => day.bytes) }],
+        series: [
+          { type: "bar", barMaxWidth: 28, itemStyle: { color: colours.blue }, data: drawn.map((day) => day.bytes) },
+        ],
       };
     },
     [key, t, f],

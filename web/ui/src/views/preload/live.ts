@@ -9,7 +9,10 @@ const POLL = { everyMs: 3000 };
 const ONCE = {};
 
 /** A status brought up to date by an event: its items are those that changed. Pure. */
-export function merged(before: PreloadStatus | null, { changed, items_done: _done, items_total: _total, ...event }: PreloadEvent): PreloadStatus {
+export function merged(
+  before: PreloadStatus | null,
+  { changed, items_done: _done, items_total: _total, ...event }: PreloadEvent,
+): PreloadStatus {
   const news = new Map(changed.map((item) => [item.item, item]));
   const kept: PreloadItem[] = before?.run === event.run ? before.items.map((item) => news.get(item.item) ?? item) : [];
   const known = new Set(kept.map((item) => item.item));

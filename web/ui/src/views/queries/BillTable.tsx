@@ -18,7 +18,11 @@ export function BillTable({ days }: { days: { from: string; to: string } | null 
   const { t, f } = useWords();
   const bill = useApi("/api/v1/bill", days && { query: days }, { keepLast: true });
   return (
-    <Section title={t.queries.bill} note={days ? t.queries.billNote(f.day(days.from), f.day(days.to)) : undefined} csv={csvPath("bill", days ?? {})}>
+    <Section
+      title={t.queries.bill}
+      note={days ? t.queries.billNote(f.day(days.from), f.day(days.to)) : undefined}
+      csv={csvPath("bill", days ?? {})}
+    >
       <Loaded of={bill} height={280}>
         {({ owners }) =>
           owners.length === 0 ? (
@@ -29,7 +33,11 @@ export function BillTable({ days }: { days: { from: string; to: string } | null 
               rows={[...owners].sort((a, b) => b.held_bytes - a.held_bytes)}
               rowKey={(owner) => owner.owner ?? ""}
               columns={[
-                { key: "owner", name: t.words.owner, render: (owner) => owner.owner ?? <span className="soft">{t.queries.nobody}</span> },
+                {
+                  key: "owner",
+                  name: t.words.owner,
+                  render: (owner) => owner.owner ?? <span className="soft">{t.queries.nobody}</span>,
+                },
                 {
                   key: "tables",
                   name: t.words.tables,
@@ -44,16 +52,42 @@ export function BillTable({ days }: { days: { from: string; to: string } | null 
                           </Link>{" "}
                         </span>
                       ))}
-                      {owner.tables.length > TABLES_SHOWN ? <small>+{f.count(owner.tables.length - TABLES_SHOWN)}</small> : null}
+                      {owner.tables.length > TABLES_SHOWN ? (
+                        <small>+{f.count(owner.tables.length - TABLES_SHOWN)}</small>
+                      ) : null}
                     </span>
                   ),
                 },
                 { key: "held", name: t.queries.held, number: true, render: (owner) => f.size(owner.held_bytes) },
-                { key: "cap", name: t.queries.cap, number: true, wide: true, render: (owner) => (owner.cap_bytes === null ? NOTHING : f.size(owner.cap_bytes)) },
+                {
+                  key: "cap",
+                  name: t.queries.cap,
+                  number: true,
+                  wide: true,
+                  render: (owner) => (owner.cap_bytes === null ? NOTHING : f.size(owner.cap_bytes)),
+                },
                 { key: "saved", name: t.words.saved, number: true, render: (owner) => f.duration(owner.saved_seconds) },
-                { key: "share", name: t.queries.ofPossible, number: true, render: (owner) => f.percent(savedShare(owner)) },
-                { key: "earns", name: t.queries.earnsPerGib, number: true, wide: true, render: (owner) => (owner.held_bytes > 0 ? f.density(owner.saved_seconds / owner.held_bytes) : NOTHING) },
-                { key: "queries", name: t.words.queries, number: true, wide: true, render: (owner) => f.count(owner.queries) },
+                {
+                  key: "share",
+                  name: t.queries.ofPossible,
+                  number: true,
+                  render: (owner) => f.percent(savedShare(owner)),
+                },
+                {
+                  key: "earns",
+                  name: t.queries.earnsPerGib,
+                  number: true,
+                  wide: true,
+                  render: (owner) =>
+                    owner.held_bytes > 0 ? f.density(owner.saved_seconds / owner.held_bytes) : NOTHING,
+                },
+                {
+                  key: "queries",
+                  name: t.words.queries,
+                  number: true,
+                  wide: true,
+                  render: (owner) => f.count(owner.queries),
+                },
               ]}
             />
           )

@@ -19,7 +19,15 @@ export function arrangedGroups(groups: QueryGroup[], { key, descending }: Sort<K
   return [...groups].sort((a, b) => sign * (key === "name" ? a.name.localeCompare(b.name) : a[key] - b[key]));
 }
 
-export function Groups({ kind, groups, csv }: { kind: "user" | "engine" | "table"; groups: QueryGroup[]; csv: string }) {
+export function Groups({
+  kind,
+  groups,
+  csv,
+}: {
+  kind: "user" | "engine" | "table";
+  groups: QueryGroup[];
+  csv: string;
+}) {
   const { t, f } = useWords();
   const [by, setBy] = useParam("sort", SORT);
   const search = useSearch();
@@ -43,12 +51,50 @@ export function Groups({ kind, groups, csv }: { kind: "user" | "engine" | "table
           sort={by}
           onSort={setBy}
           columns={[
-            { key: "name", name: t.queries.tabs[kind], grows: true, sort: "name", render: (group) => <Link href={hrefTo(group.name)}>{group.name}</Link> },
-            { key: "queries", name: t.words.queries, number: true, sort: "queries", render: (group) => f.count(group.queries) },
-            { key: "seconds", name: t.words.took, number: true, wide: true, sort: "seconds", render: (group) => f.duration(group.seconds) },
-            { key: "bytes", name: t.words.readBytes, number: true, wide: true, sort: "read_bytes", render: (group) => f.size(group.read_bytes) },
-            { key: "bar", name: t.words.share, plain: true, wide: true, render: (group) => <Bar share={group.missed_seconds / most} tone="amber" /> },
-            { key: "missed", name: t.words.missed, number: true, sort: "missed_seconds", render: (group) => f.duration(group.missed_seconds) },
+            {
+              key: "name",
+              name: t.queries.tabs[kind],
+              grows: true,
+              sort: "name",
+              render: (group) => <Link href={hrefTo(group.name)}>{group.name}</Link>,
+            },
+            {
+              key: "queries",
+              name: t.words.queries,
+              number: true,
+              sort: "queries",
+              render: (group) => f.count(group.queries),
+            },
+            {
+              key: "seconds",
+              name: t.words.took,
+              number: true,
+              wide: true,
+              sort: "seconds",
+              render: (group) => f.duration(group.seconds),
+            },
+            {
+              key: "bytes",
+              name: t.words.readBytes,
+              number: true,
+              wide: true,
+              sort: "read_bytes",
+              render: (group) => f.size(group.read_bytes),
+            },
+            {
+              key: "bar",
+              name: t.words.share,
+              plain: true,
+              wide: true,
+              render: (group) => <Bar share={group.missed_seconds / most} tone="amber" />,
+            },
+            {
+              key: "missed",
+              name: t.words.missed,
+              number: true,
+              sort: "missed_seconds",
+              render: (group) => f.duration(group.missed_seconds),
+            },
           ]}
         />
       )}

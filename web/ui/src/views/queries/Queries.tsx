@@ -31,19 +31,37 @@ export default function Queries() {
   const today = useToday();
   const days = today === null ? null : daysOf(range, today);
   const filters = { user, engine, table };
-  const query = days && { ...days, user: user || undefined, engine: engine || undefined, table: table || undefined, sort: by, limit: 200 };
+  const query = days && {
+    ...days,
+    user: user || undefined,
+    engine: engine || undefined,
+    table: table || undefined,
+    sort: by,
+    limit: 200,
+  };
   const queries = useApi("/api/v1/queries", query && { query }, { keepLast: true });
   const set = FILTERS.filter((filter) => filters[filter] !== "");
   return (
     <>
       <div className="toolbar">
-        <Tabs label={t.views.queries} value={tab} options={TABS.map((name) => ({ value: name, name: t.queries.tabs[name] }))} onChange={setTab} />
+        <Tabs
+          label={t.views.queries}
+          value={tab}
+          options={TABS.map((name) => ({ value: name, name: t.queries.tabs[name] }))}
+          onChange={setTab}
+        />
         <RangePicker value={range} days={days} onChange={setRange} />
       </div>
       {set.length > 0 ? (
         <p className="filters">
           {set.map((filter) => (
-            <button key={filter} type="button" className="chip" onClick={() => setParams({ [filter]: null })} aria-label={t.queries.without(t.queries.tabs[filter], filters[filter])}>
+            <button
+              key={filter}
+              type="button"
+              className="chip"
+              onClick={() => setParams({ [filter]: null })}
+              aria-label={t.queries.without(t.queries.tabs[filter], filters[filter])}
+            >
               {t.queries.tabs[filter]}: {filters[filter]} <span aria-hidden="true">×</span>
             </button>
           ))}
@@ -57,9 +75,18 @@ export default function Queries() {
             <>
               {data.skipped_files > 0 ? <p className="warn">{t.queries.skipped(f.count(data.skipped_files))}</p> : null}
               {tab === "queries" ? (
-                <QueryList data={data} sort={by} onSort={setBy} csv={csvPath("queries", { ...query, limit: 100_000 })} />
+                <QueryList
+                  data={data}
+                  sort={by}
+                  onSort={setBy}
+                  csv={csvPath("queries", { ...query, limit: 100_000 })}
+                />
               ) : (
-                <Groups kind={tab} groups={{ user: data.by_user, engine: data.by_engine, table: data.by_table }[tab]} csv={csvPath("queries", { ...query, rows: `by_${tab}` })} />
+                <Groups
+                  kind={tab}
+                  groups={{ user: data.by_user, engine: data.by_engine, table: data.by_table }[tab]}
+                  csv={csvPath("queries", { ...query, rows: `by_${tab}` })}
+                />
               )}
             </>
           )}

@@ -14,7 +14,8 @@ export function QueryDetail({ query }: { query: QueryRow }) {
   return (
     <div className="query-detail">
       <p>
-        <code>{query.query_id}</code> {t.queries.by(query.user, query.engine)} {query.succeeded ? "" : <strong className="bad">{t.queries.failed}</strong>}
+        <code>{query.query_id}</code> {t.queries.by(query.user, query.engine)}{" "}
+        {query.succeeded ? "" : <strong className="bad">{t.queries.failed}</strong>}
       </p>
       {adviceOf(query, t).map((advice) => (
         <p key={advice.words}>
@@ -27,13 +28,21 @@ export function QueryDetail({ query }: { query: QueryRow }) {
             <Link href={hrefOf("value", {}, read.table)}>
               <ItemName item={read.table} />
             </Link>{" "}
-            <span className="soft">{t.queries.read(f.size(read.read_bytes), f.count(read.whitelisted), f.count(Math.max(read.partitions.length, 1)))}</span>{" "}
+            <span className="soft">
+              {t.queries.read(
+                f.size(read.read_bytes),
+                f.count(read.whitelisted),
+                f.count(Math.max(read.partitions.length, 1)),
+              )}
+            </span>{" "}
             {read.partitions.slice(0, PARTITIONS_SHOWN).map((partition) => (
               <Link key={partition} className="chip" href={hrefOf("value", { item: `${read.table}/${partition}` })}>
                 {partition}
               </Link>
             ))}
-            {read.partitions.length > PARTITIONS_SHOWN ? <span className="soft"> {t.parts.more(f.count(read.partitions.length - PARTITIONS_SHOWN))}</span> : null}
+            {read.partitions.length > PARTITIONS_SHOWN ? (
+              <span className="soft"> {t.parts.more(f.count(read.partitions.length - PARTITIONS_SHOWN))}</span>
+            ) : null}
           </li>
         ))}
       </ul>

@@ -17,7 +17,17 @@ export const SORTS = ["duration", "bytes", "missed", "cached"] as const;
 type By = (typeof SORTS)[number];
 const CHOSEN = text();
 
-export function QueryList({ data, sort, onSort, csv }: { data: Queries; sort: By; onSort(sort: By): void; csv: string }) {
+export function QueryList({
+  data,
+  sort,
+  onSort,
+  csv,
+}: {
+  data: Queries;
+  sort: By;
+  onSort(sort: By): void;
+  csv: string;
+}) {
   const { t, f } = useWords();
   const [chosen, choose] = useParam("query", CHOSEN);
   const first = (query: QueryRow) => adviceOf(query, t)[0];
@@ -26,7 +36,14 @@ export function QueryList({ data, sort, onSort, csv }: { data: Queries; sort: By
       title={t.queries.tabs.queries}
       note={t.queries.shown(f.count(data.queries.length), f.count(data.total))}
       csv={csv}
-      tools={<Segments label={t.queries.order} value={sort} options={SORTS.map((value) => ({ value, name: t.queries.sorts[value] }))} onChange={onSort} />}
+      tools={
+        <Segments
+          label={t.queries.order}
+          value={sort}
+          options={SORTS.map((value) => ({ value, name: t.queries.sorts[value] }))}
+          onChange={onSort}
+        />
+      }
     >
       {data.queries.length === 0 ? (
         <Empty height={240}>{t.queries.none}</Empty>
@@ -43,16 +60,38 @@ export function QueryList({ data, sort, onSort, csv }: { data: Queries; sort: By
               key: "created",
               name: t.words.when,
               render: (query) => (
-                <button type="button" className="link" aria-expanded={chosen === query.query_id} onClick={() => choose(chosen === query.query_id ? "" : query.query_id)}>
+                <button
+                  type="button"
+                  className="link"
+                  aria-expanded={chosen === query.query_id}
+                  onClick={() => choose(chosen === query.query_id ? "" : query.query_id)}
+                >
                   {f.moment(query.created)}
                 </button>
               ),
             },
             { key: "user", name: t.words.user, wide: true, render: (query) => query.user },
             { key: "engine", name: t.words.engine, wide: true, render: (query) => query.engine },
-            { key: "tables", name: t.words.tables, grows: true, wide: true, render: (query) => <TableNames query={query} /> },
-            { key: "seconds", name: t.words.took, number: true, render: (query) => <span className={query.succeeded ? "" : "bad"}>{f.duration(query.seconds)}</span> },
-            { key: "bytes", name: t.words.readBytes, number: true, wide: true, render: (query) => f.size(query.read_bytes) },
+            {
+              key: "tables",
+              name: t.words.tables,
+              grows: true,
+              wide: true,
+              render: (query) => <TableNames query={query} />,
+            },
+            {
+              key: "seconds",
+              name: t.words.took,
+              number: true,
+              render: (query) => <span className={query.succeeded ? "" : "bad"}>{f.duration(query.seconds)}</span>,
+            },
+            {
+              key: "bytes",
+              name: t.words.readBytes,
+              number: true,
+              wide: true,
+              render: (query) => f.size(query.read_bytes),
+            },
             { key: "cached", name: t.words.cached, number: true, render: (query) => f.percent(query.cached_share) },
             { key: "missed", name: t.words.missed, number: true, render: (query) => f.duration(query.missed_seconds) },
             {
@@ -61,7 +100,11 @@ export function QueryList({ data, sort, onSort, csv }: { data: Queries; sort: By
               wide: true,
               render: (query) => {
                 const advice = first(query);
-                return advice?.act ? <Link href={advice.act.href}>{advice.act.words}</Link> : <span className="soft">{advice?.words ?? ""}</span>;
+                return advice?.act ? (
+                  <Link href={advice.act.href}>{advice.act.words}</Link>
+                ) : (
+                  <span className="soft">{advice?.words ?? ""}</span>
+                );
               },
             },
           ]}

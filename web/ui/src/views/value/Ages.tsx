@@ -16,7 +16,11 @@ const HEIGHT = 220;
 export function Ages({ table, days }: { table: string; days: Known<TableDays> }) {
   const { t } = useWords();
   return (
-    <Section title={t.value.ages} note={t.value.agesNote} csv={csvPath(`tables/${encodeURIComponent(table)}/days`, { rows: "ages" })}>
+    <Section
+      title={t.value.ages}
+      note={t.value.agesNote}
+      csv={csvPath(`tables/${encodeURIComponent(table)}/days`, { rows: "ages" })}
+    >
       <Loaded of={days} height={HEIGHT}>
         {(data) => (data.ages.length > 0 ? <Bars ages={data.ages} /> : <Empty height={HEIGHT}>{t.value.noAges}</Empty>)}
       </Loaded>
@@ -42,9 +46,14 @@ function Bars({ ages }: { ages: TableDays["ages"] }) {
           ]);
         },
       },
-      xAxis: categoryAxis(colours, ages.map((age) => f.count(age.age_days))),
+      xAxis: categoryAxis(
+        colours,
+        ages.map((age) => f.count(age.age_days)),
+      ),
       yAxis: valueAxis(colours, f.count),
-      series: [{ type: "bar", barMaxWidth: 20, itemStyle: { color: colours.blue }, data: ages.map((age) => age.requests) }],
+      series: [
+        { type: "bar", barMaxWidth: 20, itemStyle: { color: colours.blue }, data: ages.map((age) => age.requests) },
+      ],
     }),
     [ages, t, f],
   );

@@ -17,7 +17,11 @@ const HEIGHT = 196;
 export function Forecast({ table, days }: { table: string; days: Known<TableDays> }) {
   const { t } = useWords();
   return (
-    <Section title={t.value.forecast} note={t.value.forecastNote} csv={csvPath(`tables/${encodeURIComponent(table)}/days`, { rows: "forecast" })}>
+    <Section
+      title={t.value.forecast}
+      note={t.value.forecastNote}
+      csv={csvPath(`tables/${encodeURIComponent(table)}/days`, { rows: "forecast" })}
+    >
       <Legend
         series={[
           { name: t.words.predicted, colour: "amber", line: true },
@@ -25,7 +29,13 @@ export function Forecast({ table, days }: { table: string; days: Known<TableDays
         ]}
       />
       <Loaded of={days} height={HEIGHT}>
-        {(data) => (data.forecast.length > 0 ? <Lines forecast={data.forecast} /> : <Empty height={HEIGHT}>{t.value.noForecast}</Empty>)}
+        {(data) =>
+          data.forecast.length > 0 ? (
+            <Lines forecast={data.forecast} />
+          ) : (
+            <Empty height={HEIGHT}>{t.value.noForecast}</Empty>
+          )
+        }
       </Loaded>
     </Section>
   );
@@ -60,16 +70,41 @@ function Lines({ forecast }: { forecast: TableDays["forecast"] }) {
             ]);
           },
         },
-        xAxis: { ...categoryAxis(colours, forecast.map((day) => f.day(day.day))), boundaryGap: forecast.length < 3 },
-        yAxis: stepAxis(colours, f.durationTicks(Math.max(...forecast.map((day) => Math.max(day.predicted_seconds, day.realised_seconds))))),
+        xAxis: {
+          ...categoryAxis(
+            colours,
+            forecast.map((day) => f.day(day.day)),
+          ),
+          boundaryGap: forecast.length < 3,
+        },
+        yAxis: stepAxis(
+          colours,
+          f.durationTicks(Math.max(...forecast.map((day) => Math.max(day.predicted_seconds, day.realised_seconds)))),
+        ),
         series: [
-          line(t.words.predicted, colours.amber, true, forecast.map((day) => day.predicted_seconds)),
-          line(t.words.realised, colours.accent, false, forecast.map((day) => day.realised_seconds)),
+          line(
+            t.words.predicted,
+            colours.amber,
+            true,
+            forecast.map((day) => day.predicted_seconds),
+          ),
+          line(
+            t.words.realised,
+            colours.accent,
+            false,
+            forecast.map((day) => day.realised_seconds),
+          ),
         ],
       };
     },
     [forecast, t, f],
   );
   const sum = (key: "predicted_seconds" | "realised_seconds") => forecast.reduce((all, day) => all + day[key], 0);
-  return <Chart option={option} height={HEIGHT} label={t.value.forecastWords(f.duration(sum("predicted_seconds")), f.duration(sum("realised_seconds")))} />;
+  return (
+    <Chart
+      option={option}
+      height={HEIGHT}
+      label={t.value.forecastWords(f.duration(sum("predicted_seconds")), f.duration(sum("realised_seconds")))}
+    />
+  );
 }

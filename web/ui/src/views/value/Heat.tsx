@@ -36,7 +36,9 @@ export function Heat({ table, days }: { table: string; days: Known<TableDays> })
       tools={
         days.state === "ready" && days.data.partitions.length > HEAT_ROWS ? (
           <button type="button" onClick={() => setShown(shown === "all" ? "newest" : "all")}>
-            {shown === "all" ? t.value.newestOnly(f.count(HEAT_ROWS)) : t.value.mostRead(f.count(days.data.partitions.length), f.count(days.data.partitions_total))}
+            {shown === "all"
+              ? t.value.newestOnly(f.count(HEAT_ROWS))
+              : t.value.mostRead(f.count(days.data.partitions.length), f.count(days.data.partitions_total))}
           </button>
         ) : null
       }
@@ -65,7 +67,14 @@ function Cells({ days, rows }: { days: TableDays; rows: HeatRow[] }) {
       const names = Math.min(longest * LETTER_PX + 16, NAMES_PX_MAX, narrow ? NAMES_NARROW_PX : NAMES_PX_MAX);
       const cells = drawn.flatMap((row, y) => row.requests.map((requests, x) => [x, y, requests]));
       const resident = drawn.flatMap((row, y) => (row.resident === null ? [] : [[now, y, row.resident]]));
-      const scale = (seriesIndex: number, max: number, top: string) => ({ show: false, type: "continuous", seriesIndex, min: 0, max, inRange: { color: [colours.raised, top] } });
+      const scale = (seriesIndex: number, max: number, top: string) => ({
+        show: false,
+        type: "continuous",
+        seriesIndex,
+        min: 0,
+        max,
+        inRange: { color: [colours.raised, top] },
+      });
       return {
         grid: { left: names, right: 8, top: 4, bottom: AXIS_PX - 4 },
         tooltip: {
@@ -79,7 +88,10 @@ function Cells({ days, rows }: { days: TableDays; rows: HeatRow[] }) {
         visualMap: [scale(0, heatTop(drawn), colours.amber), scale(1, 1, colours.accent)],
         xAxis: { ...categoryAxis(colours, columns), splitArea: { show: false } },
         yAxis: {
-          ...categoryAxis(colours, drawn.map((row) => (narrow ? valuesOf : readable)(row.partition) || t.value.wholeTable)),
+          ...categoryAxis(
+            colours,
+            drawn.map((row) => (narrow ? valuesOf : readable)(row.partition) || t.value.wholeTable),
+          ),
           axisLabel: { ...FONT, color: colours.soft, width: names - 12, overflow: "truncate", hideOverlap: true },
         },
         series: [

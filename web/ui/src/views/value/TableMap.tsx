@@ -27,7 +27,8 @@ export function TableMap({ table }: { table: string }) {
   const [measure, setMeasure] = useParam("by", MEASURE);
   const [downTo, setDownTo] = useParam("map", DOWN_TO);
   const known = dataOf(useApi("/api/v1/tables", TABLES))?.find((row) => row.table === table);
-  const csv = downTo === "columns" ? csvPath(`tables/${encodeURIComponent(table)}/columns`) : csvPath("items", { table });
+  const csv =
+    downTo === "columns" ? csvPath(`tables/${encodeURIComponent(table)}/columns`) : csvPath("items", { table });
   return (
     <Section
       title={downTo === "columns" ? t.value.columns : t.value.partitions}
@@ -47,7 +48,11 @@ export function TableMap({ table }: { table: string }) {
         </>
       }
     >
-      {downTo === "columns" ? <Columns table={table} known={known} measure={measure} /> : <Partitions table={table} known={known} measure={measure} />}
+      {downTo === "columns" ? (
+        <Columns table={table} known={known} measure={measure} />
+      ) : (
+        <Partitions table={table} known={known} measure={measure} />
+      )}
       <KeptScale />
     </Section>
   );
@@ -70,9 +75,19 @@ function Partitions({ table, known, measure }: MapProps) {
 
 function PartitionMap({ items, known, measure }: { items: Item[]; known: Table | undefined; measure: Measure }) {
   const { t, f } = useWords();
-  const nodes = useMemo(() => itemNodes(items, known, measure, (left) => t.value.others(f.count(left))), [items, known, measure, t, f]);
+  const nodes = useMemo(
+    () => itemNodes(items, known, measure, (left) => t.value.others(f.count(left))),
+    [items, known, measure, t, f],
+  );
   if (nodes.length === 0) return <Empty height={HEIGHT}>{t.value.nothingRead}</Empty>;
-  return <Treemap nodes={nodes} height={HEIGHT} label={t.value.partitionWords(f.count(items.length), nodes[0]?.name ?? "")} onChoose={(item) => setParams({ item })} />;
+  return (
+    <Treemap
+      nodes={nodes}
+      height={HEIGHT}
+      label={t.value.partitionWords(f.count(items.length), nodes[0]?.name ?? "")}
+      onChoose={(item) => setParams({ item })}
+    />
+  );
 }
 
 function Columns({ table, known, measure }: MapProps) {
@@ -85,7 +100,15 @@ function Columns({ table, known, measure }: MapProps) {
   );
 }
 
-function ColumnMap({ columns, known, measure }: { columns: Parameters<typeof columnNodes>[0]; known: Table | undefined; measure: Measure }) {
+function ColumnMap({
+  columns,
+  known,
+  measure,
+}: {
+  columns: Parameters<typeof columnNodes>[0];
+  known: Table | undefined;
+  measure: Measure;
+}) {
   const { t, f } = useWords();
   const nodes = useMemo(() => columnNodes(columns, known, measure), [columns, known, measure]);
   const held = columns.filter((column) => column.held).length;

@@ -31,13 +31,31 @@ export default function TableValue({ table }: { table: string }) {
         {(all) => {
           const known = all.find((row) => row.table === table);
           if (!known) return <p className="lead">{t.value.unknownTable}</p>;
-          const kept = known.value_seconds > 0 ? Math.min(known.whitelisted_value_seconds / known.value_seconds, 1) : null;
+          const kept =
+            known.value_seconds > 0 ? Math.min(known.whitelisted_value_seconds / known.value_seconds, 1) : null;
           return (
             <Figures label={table}>
-              <Figure name={t.words.value} value={f.duration(known.value_seconds)} note={t.value.ofAllValue(f.percent(known.value_share))} />
-              <Figure name={t.words.keptNear} value={f.percent(kept)} share={kept} note={t.value.itemsOf(f.count(known.whitelisted_items), f.count(known.items))} />
-              <Figure name={t.words.size} value={f.size(known.bytes)} note={t.value.listedBytes(f.size(known.whitelisted_bytes))} />
-              <Figure name={t.words.requests} value={f.compact(known.requests)} note={t.value.readBytes(f.size(known.read_bytes))} />
+              <Figure
+                name={t.words.value}
+                value={f.duration(known.value_seconds)}
+                note={t.value.ofAllValue(f.percent(known.value_share))}
+              />
+              <Figure
+                name={t.words.keptNear}
+                value={f.percent(kept)}
+                share={kept}
+                note={t.value.itemsOf(f.count(known.whitelisted_items), f.count(known.items))}
+              />
+              <Figure
+                name={t.words.size}
+                value={f.size(known.bytes)}
+                note={t.value.listedBytes(f.size(known.whitelisted_bytes))}
+              />
+              <Figure
+                name={t.words.requests}
+                value={f.compact(known.requests)}
+                note={t.value.readBytes(f.size(known.read_bytes))}
+              />
             </Figures>
           );
         }}

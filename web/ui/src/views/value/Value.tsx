@@ -12,6 +12,7 @@ import { oneOf } from "../../url/params";
 import { hrefOf } from "../../url/views";
 import { ItemList } from "../item/ItemList";
 import { KeptScale } from "./KeptScale";
+import { TableList } from "./TableList";
 import { Treemap } from "./Treemap";
 import { type Measure, tableNodes } from "./tree";
 
@@ -25,18 +26,40 @@ export default function Value() {
   const tables = useApi("/api/v1/tables", TABLES);
   return (
     <>
-      <Section title={t.value.tables} note={t.value.tablesNote} csv={csvPath("tables", { limit: 1000 })} tools={<MeasureChoice value={measure} onChange={setMeasure} />}>
+      <Section
+        title={t.value.tables}
+        note={t.value.tablesNote}
+        csv={csvPath("tables", { limit: 1000 })}
+        tools={<MeasureChoice value={measure} onChange={setMeasure} />}
+      >
         <Loaded of={tables} height={HEIGHT}>
-          {(all) => <Tables tables={all} measure={measure} words={(first, share) => t.value.treemapWords(f.count(all.length), first, f.percent(share))} />}
+          {(all) => (
+            <Tables
+              tables={all}
+              measure={measure}
+              words={(first, share) => t.value.treemapWords(f.count(all.length), first, f.percent(share))}
+            />
+          )}
         </Loaded>
         <KeptScale />
+        {tables.state === "ready" && tables.data.length > 0 ? (
+          <TableList tables={tables.data} measure={measure} />
+        ) : null}
       </Section>
       <ItemList title={t.value.items} />
     </>
   );
 }
 
-function Tables({ tables, measure, words }: { tables: Parameters<typeof tableNodes>[0]; measure: Measure; words(first: string, share: number): string }) {
+function Tables({
+  tables,
+  measure,
+  words,
+}: {
+  tables: Parameters<typeof tableNodes>[0];
+  measure: Measure;
+  words(first: string, share: number): string;
+}) {
   const { t } = useWords();
   const nodes = useMemo(() => tableNodes(tables, measure), [tables, measure]);
   const [first] = nodes;

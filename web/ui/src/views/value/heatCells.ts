@@ -13,7 +13,9 @@ export interface HeatRow {
 }
 
 export function heatRows(days: TableDays, residency: Residency | undefined, all: boolean): HeatRow[] {
-  const held = new Map(residency?.items.map((item) => [item.item, item.bytes > 0 ? item.resident_bytes / item.bytes : 1]));
+  const held = new Map(
+    residency?.items.map((item) => [item.item, item.bytes > 0 ? item.resident_bytes / item.bytes : 1]),
+  );
   const shown = all ? days.partitions : days.partitions.slice(-HEAT_ROWS);
   return shown.map(({ partition, requests }) => ({
     partition,
@@ -24,6 +26,9 @@ export function heatRows(days: TableDays, residency: Residency | undefined, all:
 
 /** Where colours end: nine tenths of the cells that were read lie below, so that one hot cell does not pale the rest. */
 export function heatTop(rows: HeatRow[]): number {
-  const read = rows.flatMap((row) => row.requests).filter((requests) => requests > 0).sort((a, b) => a - b);
+  const read = rows
+    .flatMap((row) => row.requests)
+    .filter((requests) => requests > 0)
+    .sort((a, b) => a - b);
   return Math.max(1, read[Math.floor((read.length - 1) * 0.9)] ?? 1);
 }

@@ -22,7 +22,10 @@ export function tableNodes(tables: Table[], measure: Measure): TreeNode[] {
     .map((table) => ({
       name: table.table,
       amount: measure === "value" ? table.value_seconds : table.bytes,
-      kept: share(measure === "value" ? table.whitelisted_value_seconds : table.whitelisted_bytes, measure === "value" ? table.value_seconds : table.bytes),
+      kept: share(
+        measure === "value" ? table.whitelisted_value_seconds : table.whitelisted_bytes,
+        measure === "value" ? table.value_seconds : table.bytes,
+      ),
       bytes: table.bytes,
       seconds: table.value_seconds,
       target: table.table,
@@ -32,7 +35,12 @@ export function tableNodes(tables: Table[], measure: Measure): TreeNode[] {
 }
 
 /** A table's items; those that are not among them stand together as one area, named by `rest`. */
-export function itemNodes(items: Item[], table: Table | undefined, measure: Measure, rest: (items: number) => string): TreeNode[] {
+export function itemNodes(
+  items: Item[],
+  table: Table | undefined,
+  measure: Measure,
+  rest: (items: number) => string,
+): TreeNode[] {
   const nodes: TreeNode[] = items.map((item) => ({
     name: splitItem(item.item).partition || item.item,
     amount: measure === "value" ? item.value_seconds : item.bytes,
@@ -45,7 +53,14 @@ export function itemNodes(items: Item[], table: Table | undefined, measure: Meas
   if (table && left > 0) {
     const bytes = Math.max(table.bytes - sum(nodes, "bytes"), 0);
     const seconds = Math.max(table.value_seconds - sum(nodes, "seconds"), 0);
-    nodes.push({ name: rest(left), amount: measure === "value" ? seconds : bytes, kept: 0, bytes, seconds, target: null });
+    nodes.push({
+      name: rest(left),
+      amount: measure === "value" ? seconds : bytes,
+      kept: 0,
+      bytes,
+      seconds,
+      target: null,
+    });
   }
   return nodes.filter((node) => node.amount > 0);
 }
@@ -62,7 +77,14 @@ export function columnNodes(columns: ColumnShare[], table: Table | undefined, me
     .map((column) => {
       const bytes = column.byte_share * (table?.bytes ?? 1);
       const seconds = column.value_share * (table?.value_seconds ?? 1);
-      return { name: column.column, amount: measure === "value" ? seconds : bytes, kept: column.held ? 1 : 0, bytes, seconds, target: null };
+      return {
+        name: column.column,
+        amount: measure === "value" ? seconds : bytes,
+        kept: column.held ? 1 : 0,
+        bytes,
+        seconds,
+        target: null,
+      };
     })
     .filter((node) => node.amount > 0)
     .sort((a, b) => b.amount - a.amount);

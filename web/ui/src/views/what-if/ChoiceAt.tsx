@@ -20,10 +20,27 @@ export function ChoiceAt({ capacity, moving }: { capacity: number; moving: boole
       <Loaded of={choice} height={240}>
         {(data) => (
           <>
-            <p>{t.whatIf.choiceWords(f.count(data.items), f.size(data.bytes), f.duration(data.value_seconds), f.density(data.cut_density))}</p>
+            <p>
+              {t.whatIf.choiceWords(
+                f.count(data.items),
+                f.size(data.bytes),
+                f.duration(data.value_seconds),
+                f.density(data.cut_density),
+              )}
+            </p>
             <div className="columns">
-              <Items csv={csvPath("choice", { ...asked, rows: "added" })} title={t.whatIf.come(f.count(data.added_count))} none={t.whatIf.noneCome} items={data.added} />
-              <Items csv={csvPath("choice", { ...asked, rows: "removed" })} title={t.whatIf.leave(f.count(data.removed_count))} none={t.whatIf.noneLeave} items={data.removed} />
+              <Items
+                csv={csvPath("choice", { ...asked, rows: "added" })}
+                title={t.whatIf.come(f.count(data.added_count))}
+                none={t.whatIf.noneCome}
+                items={data.added}
+              />
+              <Items
+                csv={csvPath("choice", { ...asked, rows: "removed" })}
+                title={t.whatIf.leave(f.count(data.removed_count))}
+                none={t.whatIf.noneLeave}
+                items={data.removed}
+              />
             </div>
           </>
         )}

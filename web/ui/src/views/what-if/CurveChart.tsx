@@ -69,6 +69,11 @@ export function CurveChart({ curve, capacity, height, onChoose }: CurveChartProp
     [onChoose],
   );
   const last = curve.points.at(-1);
-  const label = t.whatIf.curveWords(f.duration(hoursAt(curve, curve.budget_bytes) * 3600), f.size(curve.budget_bytes), f.duration((last?.hours_saved ?? 0) * 3600), f.size(last?.capacity_bytes ?? 0));
+  const label = t.whatIf.curveWords(
+    f.duration(hoursAt(curve, curve.budget_bytes) * 3600),
+    f.size(curve.budget_bytes),
+    f.duration((last?.hours_saved ?? 0) * 3600),
+    f.size(last?.capacity_bytes ?? 0),
+  );
   return <Chart option={option} label={label} height={height} onChoose={choose} />;
 }

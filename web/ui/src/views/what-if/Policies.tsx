@@ -28,11 +28,17 @@ export function Policies() {
   return (
     <Section
       title={t.whatIf.policies}
-      note={result ? t.whatIf.policiesNote(f.day(result.span.first), f.day(result.span.last), f.size(result.capacity_bytes)) : undefined}
+      note={
+        result
+          ? t.whatIf.policiesNote(f.day(result.span.first), f.day(result.span.last), f.size(result.capacity_bytes))
+          : undefined
+      }
       tools={
         <>
           {simulation.state === "ready" ? <Run simulation={simulation.data} /> : null}
-          {result ? <CsvLink href={csvOf(result.policies.map((policy) => ({ ...policy })))} name="policies.csv" /> : null}
+          {result ? (
+            <CsvLink href={csvOf(result.policies.map((policy) => ({ ...policy })))} name="policies.csv" />
+          ) : null}
         </>
       }
     >
@@ -44,7 +50,11 @@ export function Policies() {
                 {data.problem}
               </p>
             ) : null}
-            {data.result ? <Results policies={data.result.policies} /> : <Empty height={160}>{t.whatIf.noPolicies}</Empty>}
+            {data.result ? (
+              <Results policies={data.result.policies} />
+            ) : (
+              <Empty height={160}>{t.whatIf.noPolicies}</Empty>
+            )}
           </>
         )}
       </Loaded>
@@ -59,14 +69,17 @@ function Run({ simulation }: { simulation: Simulation }) {
   if (simulation.running) {
     return (
       <span>
-        <span className="pulse" aria-hidden="true" /> {t.whatIf.running(simulation.started ? f.hour(simulation.started) : "")}
+        <span className="pulse" aria-hidden="true" />{" "}
+        {t.whatIf.running(simulation.started ? f.hour(simulation.started) : "")}
       </span>
     );
   }
   if (!mayWrite) return null;
   const run = () => {
     setProblem(null);
-    writes.simulate().then(askAnew, (error: unknown) => setProblem(error instanceof Error ? error.message : String(error)));
+    writes
+      .simulate()
+      .then(askAnew, (error: unknown) => setProblem(error instanceof Error ? error.message : String(error)));
   };
   return (
     <>
@@ -93,12 +106,42 @@ function Results({ policies }: { policies: PolicyResult[] }) {
       selected={best.find((policy) => policy.name === "larder")?.name ?? null}
       columns={[
         { key: "name", name: t.words.policy, render: (policy) => policy.name },
-        { key: "bar", name: t.words.share, plain: true, wide: true, grows: true, render: (policy) => <Bar share={policy.io_time_saved} tone={policy.name === "larder" ? "accent" : "grey"} /> },
+        {
+          key: "bar",
+          name: t.words.share,
+          plain: true,
+          wide: true,
+          grows: true,
+          render: (policy) => <Bar share={policy.io_time_saved} tone={policy.name === "larder" ? "accent" : "grey"} />,
+        },
         { key: "saved", name: t.whatIf.ioSaved, number: true, render: (policy) => f.percent(policy.io_time_saved) },
-        { key: "regret", name: t.words.regret, number: true, render: (policy) => f.percent(Math.max(policy.regret_b0, 0)) },
-        { key: "bytes", name: t.whatIf.byteHits, number: true, wide: true, render: (policy) => f.percent(policy.byte_hit_ratio) },
-        { key: "origin", name: t.whatIf.originBytes, number: true, wide: true, render: (policy) => f.size(policy.origin_bytes) },
-        { key: "written", name: t.whatIf.written, number: true, wide: true, render: (policy) => f.size(policy.written_bytes) },
+        {
+          key: "regret",
+          name: t.words.regret,
+          number: true,
+          render: (policy) => f.percent(Math.max(policy.regret_b0, 0)),
+        },
+        {
+          key: "bytes",
+          name: t.whatIf.byteHits,
+          number: true,
+          wide: true,
+          render: (policy) => f.percent(policy.byte_hit_ratio),
+        },
+        {
+          key: "origin",
+          name: t.whatIf.originBytes,
+          number: true,
+          wide: true,
+          render: (policy) => f.size(policy.origin_bytes),
+        },
+        {
+          key: "written",
+          name: t.whatIf.written,
+          number: true,
+          wide: true,
+          render: (policy) => f.size(policy.written_bytes),
+        },
       ]}
     />
   );

@@ -26,7 +26,9 @@ export default function WhatIf() {
   return (
     <>
       <Loaded of={curve} height={HEIGHT + 280} absent={t.whatIf.none}>
-        {(data) => (data.points.length > 0 ? <AtCapacity curve={data} /> : <Empty height={HEIGHT}>{t.whatIf.none}</Empty>)}
+        {(data) =>
+          data.points.length > 0 ? <AtCapacity curve={data} /> : <Empty height={HEIGHT}>{t.whatIf.none}</Empty>
+        }
       </Loaded>
       <Policies />
     </>
@@ -54,10 +56,22 @@ function AtCapacity({ curve }: { curve: Curve }) {
   return (
     <>
       <Figures label={t.views["what-if"]}>
-        <Figure name={t.whatIf.capacity} value={f.size(capacity)} note={t.whatIf.ofBudget(f.percent(capacity / curve.budget_bytes), f.size(curve.budget_bytes))} />
+        <Figure
+          name={t.whatIf.capacity}
+          value={f.size(capacity)}
+          note={t.whatIf.ofBudget(f.percent(capacity / curve.budget_bytes), f.size(curve.budget_bytes))}
+        />
         <Figure name={t.whatIf.saved} value={f.duration(there * 3600)} note={t.whatIf.overHistory} />
-        <Figure name={t.whatIf.change} value={`${change >= 0 ? "+" : "−"}${f.duration(Math.abs(change) * 3600)}`} note={t.whatIf.besideToday(f.duration(today * 3600))} />
-        <Figure name={t.whatIf.next(f.size(nextStep(curve)))} value={`+${f.duration(next * 3600)}`} note={t.whatIf.nextNote} />
+        <Figure
+          name={t.whatIf.change}
+          value={`${change >= 0 ? "+" : "−"}${f.duration(Math.abs(change) * 3600)}`}
+          note={t.whatIf.besideToday(f.duration(today * 3600))}
+        />
+        <Figure
+          name={t.whatIf.next(f.size(nextStep(curve)))}
+          value={`+${f.duration(next * 3600)}`}
+          note={t.whatIf.nextNote}
+        />
       </Figures>
       <Section title={t.whatIf.curve} note={t.whatIf.curveNote} csv={csvPath("curve")}>
         <CurveChart curve={curve} capacity={capacity} height={HEIGHT} onChoose={rest} />
@@ -77,7 +91,13 @@ function AtCapacity({ curve }: { curve: Curve }) {
           </label>
           <span className="buttons">
             {[-1, 1].map((sign) => (
-              <button key={sign} type="button" onClick={() => rest(Math.max(sliderStep(curve), Math.min(capacity + sign * nextStep(curve), capacityMax(curve))))}>
+              <button
+                key={sign}
+                type="button"
+                onClick={() =>
+                  rest(Math.max(sliderStep(curve), Math.min(capacity + sign * nextStep(curve), capacityMax(curve))))
+                }
+              >
                 {sign < 0 ? "−" : "+"} {f.size(nextStep(curve))}
               </button>
             ))}

@@ -27,9 +27,27 @@ export function ActivityList() {
               columns={[
                 { key: "at", name: t.words.when, render: (entry) => f.moment(entry.at) },
                 { key: "who", name: t.words.who, render: (entry) => entry.who },
-                { key: "what", name: t.words.what, render: (entry) => t.whitelist.did[entry.what as keyof typeof t.whitelist.did] ?? entry.what },
-                { key: "target", name: t.words.target, grows: true, render: (entry) => <span className="clip" title={entry.target}>{entry.target}</span> },
-                { key: "because", name: t.words.why, wide: true, render: (entry) => <span className="soft">{entry.because}</span> },
+                {
+                  key: "what",
+                  name: t.words.what,
+                  render: (entry) => t.whitelist.did[entry.what as keyof typeof t.whitelist.did] ?? entry.what,
+                },
+                {
+                  key: "target",
+                  name: t.words.target,
+                  grows: true,
+                  render: (entry) => (
+                    <span className="clip" title={entry.target}>
+                      {entry.target}
+                    </span>
+                  ),
+                },
+                {
+                  key: "because",
+                  name: t.words.why,
+                  wide: true,
+                  render: (entry) => <span className="soft">{entry.because}</span>,
+                },
               ]}
             />
           )

@@ -36,7 +36,13 @@ export function Cut({ inForce, cutDensity }: CutProps) {
         ]}
       />
       <Loaded of={page} height={HEIGHT}>
-        {({ items }) => (items.length > 0 ? <Densities items={items} cut={cutDensity ?? 0} /> : <Empty height={HEIGHT}>{t.whitelist.none}</Empty>)}
+        {({ items }) =>
+          items.length > 0 ? (
+            <Densities items={items} cut={cutDensity ?? 0} />
+          ) : (
+            <Empty height={HEIGHT}>{t.whitelist.none}</Empty>
+          )
+        }
       </Loaded>
     </Section>
   );
@@ -74,18 +80,30 @@ function Densities({ items, cut }: { items: Item[]; cut: number }) {
             ]);
           },
         },
-        xAxis: categoryAxis(colours, items.map((item) => f.count(item.rank))),
+        xAxis: categoryAxis(
+          colours,
+          items.map((item) => f.count(item.rank)),
+        ),
         yAxis: stepAxis(colours, { ...ticks, format: (value) => (value === 0 ? "0" : `${ticks.format(value)}/GiB`) }),
         series: [
           {
             type: "bar",
             barCategoryGap: "20%",
             cursor: "pointer",
-            data: items.map((item) => ({ name: item.item, value: density(item) * GIB, itemStyle: { color: item.whitelisted ? colours.accent : colours.grey } })),
+            data: items.map((item) => ({
+              name: item.item,
+              value: density(item) * GIB,
+              itemStyle: { color: item.whitelisted ? colours.accent : colours.grey },
+            })),
             markLine: {
               symbol: "none",
               silent: true,
-              label: { ...FONT, color: colours.ink, formatter: `${t.words.cut}: ${f.density(cut)}`, position: "insideEndTop" },
+              label: {
+                ...FONT,
+                color: colours.ink,
+                formatter: `${t.words.cut}: ${f.density(cut)}`,
+                position: "insideEndTop",
+              },
               lineStyle: { color: colours.ink, type: "dashed" },
               data: cut > 0 ? [{ yAxis: cut * GIB }] : [],
             },
@@ -103,5 +121,12 @@ function Densities({ items, cut }: { items: Item[]; cut: number }) {
     [items],
   );
   const listed = items.filter((item) => item.whitelisted).length;
-  return <Chart option={option} height={HEIGHT} label={t.whitelist.cutWords(f.count(items.length), f.count(listed), f.density(cut))} onChoose={choose} />;
+  return (
+    <Chart
+      option={option}
+      height={HEIGHT}
+      label={t.whitelist.cutWords(f.count(items.length), f.count(listed), f.density(cut))}
+      onChoose={choose}
+    />
+  );
 }

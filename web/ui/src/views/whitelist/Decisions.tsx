@@ -32,7 +32,13 @@ export function Decisions() {
               rows={all}
               rowKey={(decision) => decision.target}
               columns={[
-                { key: "kind", name: t.words.decision, render: (decision) => <span className={decision.kind === "pin" ? "in" : "out"}>{t.items.rulings[decision.kind]}</span> },
+                {
+                  key: "kind",
+                  name: t.words.decision,
+                  render: (decision) => (
+                    <span className={decision.kind === "pin" ? "in" : "out"}>{t.items.rulings[decision.kind]}</span>
+                  ),
+                },
                 {
                   key: "target",
                   name: t.words.item,
@@ -45,14 +51,23 @@ export function Decisions() {
                 },
                 { key: "by", name: t.words.who, render: (decision) => decision.by },
                 { key: "at", name: t.words.when, wide: true, render: (decision) => f.moment(decision.decided) },
-                { key: "because", name: t.words.why, wide: true, render: (decision) => <span className="soft">{decision.because}</span> },
+                {
+                  key: "because",
+                  name: t.words.why,
+                  wide: true,
+                  render: (decision) => <span className="soft">{decision.because}</span>,
+                },
                 {
                   key: "action",
                   name: t.words.what,
                   plain: true,
                   render: (decision) =>
                     mayWrite ? (
-                      <button type="button" className="link" onClick={() => setDeciding({ kind: "undecide", target: decision.target })}>
+                      <button
+                        type="button"
+                        className="link"
+                        onClick={() => setDeciding({ kind: "undecide", target: decision.target })}
+                      >
                         {t.decide.undecide}
                       </button>
                     ) : null,

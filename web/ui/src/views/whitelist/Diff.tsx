@@ -38,28 +38,68 @@ function TwoVersions({ versions }: { versions: Version[] }) {
   const [to, setTo] = useParam("to", VERSION);
   const asked = compared(versions, from, to);
   const diff = useApi("/api/v1/whitelist/diff", { query: asked }, { keepLast: true });
-  const known = versions.some((version) => version.version === 0) ? versions : [...versions.map(({ version, created, status }) => ({ version, created, status })), { version: 0, created: "", status: "published" as const }];
+  const known = versions.some((version) => version.version === 0)
+    ? versions
+    : [
+        ...versions.map(({ version, created, status }) => ({ version, created, status })),
+        { version: 0, created: "", status: "published" as const },
+      ];
   const options = known.map(({ version, created, status }) => ({
     value: String(version),
-    name: version === 0 ? t.whitelist.nothing : `v${version} · ${f.moment(created)}${status === "proposed" ? ` · ${t.whitelist.proposed}` : ""}`,
+    name:
+      version === 0
+        ? t.whitelist.nothing
+        : `v${version} · ${f.moment(created)}${status === "proposed" ? ` · ${t.whitelist.proposed}` : ""}`,
   }));
   return (
     <Section
       title={t.whitelist.tabs.diff}
       tools={
         <>
-          <Select label={t.parts.from} value={String(asked.from)} options={options} onChange={(version) => setFrom(Number(version))} />
-          <Select label={t.parts.to} value={String(asked.to)} options={options} onChange={(version) => setTo(Number(version))} />
+          <Select
+            label={t.parts.from}
+            value={String(asked.from)}
+            options={options}
+            onChange={(version) => setFrom(Number(version))}
+          />
+          <Select
+            label={t.parts.to}
+            value={String(asked.to)}
+            options={options}
+            onChange={(version) => setTo(Number(version))}
+          />
         </>
       }
     >
       <Loaded of={diff} height={320}>
         {({ added, removed, changed, unchanged }) => (
           <>
-            <p>{t.whitelist.diffSum(f.count(added.length), f.count(removed.length), f.count(changed.length), f.count(unchanged))}</p>
-            <Items csv={csvPath("whitelist/diff", { ...asked, rows: "added" })} title={t.whitelist.added(f.count(added.length))} mark="+" items={added} />
-            <Items csv={csvPath("whitelist/diff", { ...asked, rows: "removed" })} title={t.whitelist.removed(f.count(removed.length))} mark="−" items={removed} />
-            <Items csv={csvPath("whitelist/diff", { ...asked, rows: "changed" })} title={t.whitelist.changed(f.count(changed.length))} mark="~" items={changed} />
+            <p>
+              {t.whitelist.diffSum(
+                f.count(added.length),
+                f.count(removed.length),
+                f.count(changed.length),
+                f.count(unchanged),
+              )}
+            </p>
+            <Items
+              csv={csvPath("whitelist/diff", { ...asked, rows: "added" })}
+              title={t.whitelist.added(f.count(added.length))}
+              mark="+"
+              items={added}
+            />
+            <Items
+              csv={csvPath("whitelist/diff", { ...asked, rows: "removed" })}
+              title={t.whitelist.removed(f.count(removed.length))}
+              mark="−"
+              items={removed}
+            />
+            <Items
+              csv={csvPath("whitelist/diff", { ...asked, rows: "changed" })}
+              title={t.whitelist.changed(f.count(changed.length))}
+              mark="~"
+              items={changed}
+            />
           </>
         )}
       </Loaded>
@@ -84,7 +124,12 @@ function Items({ title, mark, items, csv }: { csv: string; title: string; mark: 
         rows={items.slice(0, SHOWN)}
         rowKey={(item) => item.item}
         columns={[
-          { key: "mark", name: t.words.what, plain: true, render: () => <span className={mark === "+" ? "in" : mark === "−" ? "out" : ""}>{mark}</span> },
+          {
+            key: "mark",
+            name: t.words.what,
+            plain: true,
+            render: () => <span className={mark === "+" ? "in" : mark === "−" ? "out" : ""}>{mark}</span>,
+          },
           {
             key: "item",
             name: t.words.item,
@@ -97,7 +142,16 @@ function Items({ title, mark, items, csv }: { csv: string; title: string; mark: 
           },
           { key: "value", name: t.words.value, number: true, render: (item) => f.duration(item.value_seconds) },
           { key: "bytes", name: t.words.size, number: true, render: (item) => f.size(item.bytes) },
-          { key: "reason", name: t.words.why, wide: true, render: (item) => <span className="soft clip" title={item.reason}>{item.reason}</span> },
+          {
+            key: "reason",
+            name: t.words.why,
+            wide: true,
+            render: (item) => (
+              <span className="soft clip" title={item.reason}>
+                {item.reason}
+              </span>
+            ),
+          },
         ]}
       />
       {items.length > SHOWN ? <p className="soft">{t.parts.more(f.count(items.length - SHOWN))}</p> : null}

@@ -34,7 +34,10 @@ export function NightButtons() {
     <div className="actions" aria-live="polite">
       {running?.running ? (
         <p>
-          <span className="pulse" aria-hidden="true" /> {t.whitelist.nightRuns(running.step ? (t.nightSteps[running.step as keyof typeof t.nightSteps] ?? running.step) : null)}
+          <span className="pulse" aria-hidden="true" />{" "}
+          {t.whitelist.nightRuns(
+            running.step ? (t.nightSteps[running.step as keyof typeof t.nightSteps] ?? running.step) : null,
+          )}
         </p>
       ) : (
         <>

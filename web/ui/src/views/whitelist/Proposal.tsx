@@ -16,7 +16,12 @@ export function Proposal({ version }: { version: Version }) {
   return (
     <div className="banner">
       <p>
-        {t.whitelist.proposal(version.version, f.moment(version.created), f.count(version.items), f.size(version.bytes))}{" "}
+        {t.whitelist.proposal(
+          version.version,
+          f.moment(version.created),
+          f.count(version.items),
+          f.size(version.bytes),
+        )}{" "}
         <Link href={hrefOf("whitelist", { tab: "diff", to: version.version })}>{t.whitelist.seeDiff}</Link>
       </p>
       {mayWrite ? (

@@ -31,12 +31,34 @@ export function Versions({ versions }: { versions: Known<Version[]> }) {
               rows={all}
               rowKey={(version) => String(version.version)}
               columns={[
-                { key: "version", name: t.words.version, render: (version) => <Link href={hrefOf("whitelist", { tab: "diff", to: version.version })}>v{version.version}</Link> },
+                {
+                  key: "version",
+                  name: t.words.version,
+                  render: (version) => (
+                    <Link href={hrefOf("whitelist", { tab: "diff", to: version.version })}>v{version.version}</Link>
+                  ),
+                },
                 { key: "created", name: t.words.when, render: (version) => f.moment(version.created) },
                 { key: "items", name: t.words.items, number: true, render: (version) => f.count(version.items) },
                 { key: "bytes", name: t.words.size, number: true, render: (version) => f.size(version.bytes) },
-                { key: "value", name: t.words.value, number: true, wide: true, render: (version) => f.duration(version.value_seconds) },
-                { key: "reason", name: t.words.why, wide: true, grows: true, render: (version) => <span className="soft clip" title={version.reason}>{reasonWords(version, t, f)}</span> },
+                {
+                  key: "value",
+                  name: t.words.value,
+                  number: true,
+                  wide: true,
+                  render: (version) => f.duration(version.value_seconds),
+                },
+                {
+                  key: "reason",
+                  name: t.words.why,
+                  wide: true,
+                  grows: true,
+                  render: (version) => (
+                    <span className="soft clip" title={version.reason}>
+                      {reasonWords(version, t, f)}
+                    </span>
+                  ),
+                },
                 {
                   key: "action",
                   name: t.words.what,

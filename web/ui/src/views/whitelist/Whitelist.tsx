@@ -33,11 +33,18 @@ export default function Whitelist() {
   return (
     <>
       <Loaded of={versions} height={96}>
-        {() => <Version inForce={inForce ?? null} cut={dataOf(value)?.cut_density} budget={dataOf(value)?.budget_bytes} />}
+        {() => (
+          <Version inForce={inForce ?? null} cut={dataOf(value)?.cut_density} budget={dataOf(value)?.budget_bytes} />
+        )}
       </Loaded>
       {proposed ? <Proposal version={proposed} /> : null}
       <NightButtons />
-      <Tabs label={t.views.whitelist} value={tab} options={TABS.map((name) => ({ value: name, name: t.whitelist.tabs[name] }))} onChange={setTab} />
+      <Tabs
+        label={t.views.whitelist}
+        value={tab}
+        options={TABS.map((name) => ({ value: name, name: t.whitelist.tabs[name] }))}
+        onChange={setTab}
+      />
       {tab === "items" ? <ItemList title={t.whitelist.tabs.items} listedOnly /> : null}
       {tab === "cut" ? <Cut inForce={inForce ?? null} cutDensity={dataOf(value)?.cut_density} /> : null}
       {tab === "diff" ? <Diff versions={versions} /> : null}
@@ -56,15 +63,32 @@ export function proposal(versions: Version[] | undefined): Version | null {
   return newest?.status === "proposed" ? newest : null;
 }
 
-function Version({ inForce, cut, budget }: { inForce: Version | null; cut: number | undefined; budget: number | undefined }) {
+function Version({
+  inForce,
+  cut,
+  budget,
+}: {
+  inForce: Version | null;
+  cut: number | undefined;
+  budget: number | undefined;
+}) {
   const { t, f } = useWords();
   if (!inForce) return <Empty height={96}>{t.whitelist.none}</Empty>;
   const filled = budget ? inForce.bytes / budget : null;
   return (
     <Figures label={t.whitelist.inForce}>
-      <Figure name={t.whitelist.inForce} value={`v${inForce.version}`} note={`${f.moment(inForce.created)} · ${reasonWords(inForce, t, f)}`} />
+      <Figure
+        name={t.whitelist.inForce}
+        value={`v${inForce.version}`}
+        note={`${f.moment(inForce.created)} · ${reasonWords(inForce, t, f)}`}
+      />
       <Figure name={t.words.items} value={f.count(inForce.items)} />
-      <Figure name={t.words.size} value={f.size(inForce.bytes)} share={filled} note={budget ? t.whitelist.ofBudget(f.percent(filled), f.size(budget)) : null} />
+      <Figure
+        name={t.words.size}
+        value={f.size(inForce.bytes)}
+        share={filled}
+        note={budget ? t.whitelist.ofBudget(f.percent(filled), f.size(budget)) : null}
+      />
       <Figure name={t.words.value} value={f.duration(inForce.value_seconds)} note={t.whitelist.valueNote} />
       <Figure name={t.words.cut} value={cut === undefined ? "–" : f.density(cut)} note={t.whitelist.cutNote} />
     </Figures>

@@ -25,7 +25,12 @@ export function Config() {
       tools={
         <>
           <Search label={t.workers.searchConfig} value={search} onChange={setSearch} />
-          {config.state === "ready" ? <CsvLink href={csvOf(settingsOf(config.data.settings).map((setting) => ({ ...setting })))} name="settings.csv" /> : null}
+          {config.state === "ready" ? (
+            <CsvLink
+              href={csvOf(settingsOf(config.data.settings).map((setting) => ({ ...setting })))}
+              name="settings.csv"
+            />
+          ) : null}
         </>
       }
     >
@@ -40,7 +45,12 @@ export function Config() {
               rowKey={(row) => row.key}
               columns={[
                 { key: "key", name: t.workers.key, render: (row) => <code>{row.key}</code> },
-                { key: "value", name: t.workers.setting, grows: true, render: (row) => <code className="setting">{row.value}</code> },
+                {
+                  key: "value",
+                  name: t.workers.setting,
+                  grows: true,
+                  render: (row) => <code className="setting">{row.value}</code>,
+                },
               ]}
             />
           );

@@ -39,10 +39,27 @@ function Rows({ workers }: { workers: FleetWorker[] }) {
   return (
     <>
       <Figures label={t.views.workers}>
-        <Figure name={t.workers.well} value={`${f.count(well)} / ${f.count(workers.length)}`} {...(well < workers.length ? { tone: "warn" as const } : {})} />
-        <Figure name={t.workers.ssd} value={f.size(used)} share={room > 0 ? used / room : null} note={t.workers.ofRoom(f.size(room))} />
-        <Figure name={t.workers.errors} value={f.count(sum((worker) => worker.status?.errors ?? 0))} note={t.workers.ofRequests(f.compact(sum((worker) => worker.status?.requests ?? 0)))} />
-        <Figure name={t.workers.versions} value={versions.join(", ") || NOTHING} {...(versions.length > 1 ? { tone: "warn" as const, note: t.workers.mixed } : {})} />
+        <Figure
+          name={t.workers.well}
+          value={`${f.count(well)} / ${f.count(workers.length)}`}
+          {...(well < workers.length ? { tone: "warn" as const } : {})}
+        />
+        <Figure
+          name={t.workers.ssd}
+          value={f.size(used)}
+          share={room > 0 ? used / room : null}
+          note={t.workers.ofRoom(f.size(room))}
+        />
+        <Figure
+          name={t.workers.errors}
+          value={f.count(sum((worker) => worker.status?.errors ?? 0))}
+          note={t.workers.ofRequests(f.compact(sum((worker) => worker.status?.requests ?? 0)))}
+        />
+        <Figure
+          name={t.workers.versions}
+          value={versions.join(", ") || NOTHING}
+          {...(versions.length > 1 ? { tone: "warn" as const, note: t.workers.mixed } : {})}
+        />
       </Figures>
       <Section title={t.workers.tabs.fleet} csv={csvPath("workers")}>
         <Table
@@ -57,7 +74,12 @@ function Rows({ workers }: { workers: FleetWorker[] }) {
               name: t.words.worker,
               grows: true,
               render: (worker) => (
-                <button type="button" className="link" aria-expanded={chosen === worker.id} onClick={() => choose(chosen === worker.id ? "" : worker.id)}>
+                <button
+                  type="button"
+                  className="link"
+                  aria-expanded={chosen === worker.id}
+                  onClick={() => choose(chosen === worker.id ? "" : worker.id)}
+                >
                   {worker.id}
                 </button>
               ),
@@ -76,14 +98,51 @@ function Rows({ workers }: { workers: FleetWorker[] }) {
               number: true,
               render: (worker: FleetWorker) => {
                 const tier = worker.status?.tiers.find((known) => known.tier === name);
-                return tier ? f.percent(tier.capacity_bytes > 0 ? tier.used_bytes / tier.capacity_bytes : null) : NOTHING;
+                return tier
+                  ? f.percent(tier.capacity_bytes > 0 ? tier.used_bytes / tier.capacity_bytes : null)
+                  : NOTHING;
               },
             })),
-            { key: "requests", name: t.words.requests, number: true, wide: true, render: (worker) => (worker.status ? f.count(worker.status.requests) : NOTHING) },
-            { key: "errors", name: t.workers.errors, number: true, render: (worker) => (worker.status ? <span className={worker.status.errors > worker.status.requests / 1000 ? "bad" : ""}>{f.count(worker.status.errors)}</span> : NOTHING) },
-            { key: "whitelist", name: t.words.whitelist, number: true, wide: true, render: (worker) => (worker.status ? `v${worker.status.whitelist_version}` : NOTHING) },
-            { key: "version", name: t.words.version, wide: true, render: (worker) => worker.status?.version ?? NOTHING },
-            { key: "uptime", name: t.workers.uptime, number: true, wide: true, render: (worker) => (worker.status ? f.duration(worker.status.uptime_seconds) : NOTHING) },
+            {
+              key: "requests",
+              name: t.words.requests,
+              number: true,
+              wide: true,
+              render: (worker) => (worker.status ? f.count(worker.status.requests) : NOTHING),
+            },
+            {
+              key: "errors",
+              name: t.workers.errors,
+              number: true,
+              render: (worker) =>
+                worker.status ? (
+                  <span className={worker.status.errors > worker.status.requests / 1000 ? "bad" : ""}>
+                    {f.count(worker.status.errors)}
+                  </span>
+                ) : (
+                  NOTHING
+                ),
+            },
+            {
+              key: "whitelist",
+              name: t.words.whitelist,
+              number: true,
+              wide: true,
+              render: (worker) => (worker.status ? `v${worker.status.whitelist_version}` : NOTHING),
+            },
+            {
+              key: "version",
+              name: t.words.version,
+              wide: true,
+              render: (worker) => worker.status?.version ?? NOTHING,
+            },
+            {
+              key: "uptime",
+              name: t.workers.uptime,
+              number: true,
+              wide: true,
+              render: (worker) => (worker.status ? f.duration(worker.status.uptime_seconds) : NOTHING),
+            },
             { key: "seen", name: t.workers.seen, wide: true, render: (worker) => f.moment(worker.last_seen) },
           ]}
         />

@@ -21,7 +21,12 @@ export function WorkerDetail({ worker }: { worker: FleetWorker }) {
                 label={`${t.tiers[tier.tier]}: ${t.tierStates[tier.state]}`}
                 parts={[
                   { name: t.words.used, colour: "blue", amount: tier.used_bytes, text: f.size(tier.used_bytes) },
-                  { name: t.words.free, colour: "faint", amount: Math.max(tier.capacity_bytes - tier.used_bytes, 0), text: f.size(Math.max(tier.capacity_bytes - tier.used_bytes, 0)) },
+                  {
+                    name: t.words.free,
+                    colour: "faint",
+                    amount: Math.max(tier.capacity_bytes - tier.used_bytes, 0),
+                    text: f.size(Math.max(tier.capacity_bytes - tier.used_bytes, 0)),
+                  },
                 ]}
               />
             ))}

@@ -19,7 +19,12 @@ export default function Workers() {
   const workers = useApi("/api/v1/workers", NO_PARAMETERS, OFTEN);
   return (
     <>
-      <Tabs label={t.views.workers} value={tab} options={TABS.map((name) => ({ value: name, name: t.workers.tabs[name] }))} onChange={setTab} />
+      <Tabs
+        label={t.views.workers}
+        value={tab}
+        options={TABS.map((name) => ({ value: name, name: t.workers.tabs[name] }))}
+        onChange={setTab}
+      />
       {tab === "fleet" ? <Fleet workers={workers} /> : <Config />}
     </>
   );

@@ -13,6 +13,7 @@ export function healthOf(worker: FleetWorker, now: number): Health {
   const { status } = worker;
   if (!status) return "unknown";
   if (!status.ready) return "not_ready";
-  const impaired = status.problems.length > 0 || status.tiers.some((tier) => tier.state !== "in_use" && tier.state !== "opening");
+  const impaired =
+    status.problems.length > 0 || status.tiers.some((tier) => tier.state !== "in_use" && tier.state !== "opening");
   return impaired ? "impaired" : "well";
 }

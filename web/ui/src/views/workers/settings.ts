@@ -7,7 +7,8 @@ export interface Setting {
 
 export function settingsOf(value: unknown, key = ""): Setting[] {
   if (Array.isArray(value)) {
-    if (value.every((each) => typeof each !== "object" || each === null)) return [{ key, value: value.map(said).join(", ") }];
+    if (value.every((each) => typeof each !== "object" || each === null))
+      return [{ key, value: value.map(said).join(", ") }];
     return value.flatMap((each, i) => settingsOf(each, `${key}[${i}]`));
   }
   if (typeof value === "object" && value !== null) {
@@ -22,5 +23,7 @@ function said(value: unknown): string {
 
 export function found(settings: Setting[], search: string): Setting[] {
   const wanted = search.trim().toLowerCase();
-  return wanted ? settings.filter(({ key, value }) => key.toLowerCase().includes(wanted) || value.toLowerCase().includes(wanted)) : settings;
+  return wanted
+    ? settings.filter(({ key, value }) => key.toLowerCase().includes(wanted) || value.toLowerCase().includes(wanted))
+    : settings;
 }
