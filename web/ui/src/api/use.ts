@@ -125,13 +125,6 @@ export function useApi<Path extends ReadPath>(
   return cached.state === "loading" && keepLast && shown.known.state === "ready" ? shown.known : cached;
 }
 
-/** Two answers as one: both are needed to show anything. The first that is not ready decides. */
-export function both<A, B>(a: Known<A>, b: Known<B>): Known<[A, B]> {
-  if (a.state !== "ready") return a;
-  if (b.state !== "ready") return b;
-  return { state: "ready", data: [a.data, b.data], stale: a.stale ?? b.stale };
-}
-
 /** What is known of something that may be missing: null then. */
 export function orNone<Data>(asked: Known<Data>): Known<Data | null> {
   return asked.state === "absent" ? { state: "ready", data: null, stale: null } : asked;

@@ -39,10 +39,3 @@ export function addDays(day: string, days: number): string {
 export function daysOf(range: Range, today: string): { from: string; to: string } {
   return "from" in range ? range : { from: addDays(today, 1 - range.days), to: today };
 }
-
-/** The days from first to last, both included, at most 366. */
-export function eachDay(from: string, to: string): string[] {
-  const days = [];
-  for (let day = from; day <= to && days.length < 366; day = addDays(day, 1)) days.push(day);
-  return days;
-}

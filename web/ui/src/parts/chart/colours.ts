@@ -13,7 +13,6 @@ const NAMES = [
   "kept",
   "amber",
   "blue",
-  "plum",
   "grey",
   "warn",
   "bad",

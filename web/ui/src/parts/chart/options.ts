@@ -57,7 +57,7 @@ export function categoryAxis(colours: Colours, data: string[], format?: (value: 
 }
 
 /** Names in tooltips come from data: partition names may hold anything. */
-export function escaped(text: string): string {
+function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
