@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use larder_model::Whitelist;
 use larder_model::admin::{DropReport, DropRequest, PreloadRequest, PreloadStatus, ResidencyReport, StatReport};
+use larder_model::{QueryEvent, Whitelist};
 use reqwest::RequestBuilder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -31,15 +31,17 @@ struct Problem {
 #[derive(Debug, Clone)]
 pub(crate) struct Admin {
     base: String,
+    token: Option<String>,
     http: reqwest::Client,
 }
 
 impl Admin {
-    /// A client of the daemon whose admin API is at `base`, such as `http://127.0.0.1:9001`.
-    pub(crate) fn new(base: String) -> Result<Self> {
+    /// A client of the daemon whose admin API is at `base`, such as `http://127.0.0.1:9001`, and wants `token` where it
+    /// has a sign-in.
+    pub(crate) fn new(base: String, token: Option<String>) -> Result<Self> {
         // The daemon is on this machine: a proxy that the environment names has nothing to do with it.
         let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT);
-        Ok(Self { base, http: http.build()? })
+        Ok(Self { base, token, http: http.build()? })
     }
 
     /// Counters since the daemon started.
@@ -73,12 +75,24 @@ impl Admin {
         self.answer("preload", self.http.get(self.url("preload"))).await
     }
 
+    /// Sends query events, in the generic form.
+    pub(crate) async fn send_events(&self, events: &[QueryEvent]) -> Result<()> {
+        let body = serde_json::to_vec(events)?;
+        let _: serde_json::Value =
+            self.answer("events/generic", self.http.post(self.url("events/generic")).body(body)).await?;
+        Ok(())
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}/api/v1/{path}", self.base)
     }
 
     async fn answer<T: DeserializeOwned>(&self, path: &str, request: RequestBuilder) -> Result<T> {
         let asked = || format!("asking the daemon at {}", self.url(path));
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
         let answer = match request.send().await {
             Err(error) if error.is_connect() => {
                 let text =

@@ -169,11 +169,17 @@ pub(crate) enum WhitelistCommand {
     Approve {
         /// The proposed version.
         version: u64,
+        /// Why; it is kept with who and when.
+        #[arg(long, default_value = "")]
+        reason: String,
     },
     /// Put an earlier version's items in force again, as a new version.
     Rollback {
         /// The earlier version.
         version: u64,
+        /// Why; it is kept with who and when.
+        #[arg(long, default_value = "")]
+        reason: String,
     },
     /// What to paste into an engine's configuration so that it reads through Larder.
     Snippet {

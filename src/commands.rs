@@ -10,6 +10,7 @@ mod simulate;
 mod table;
 mod whitelist;
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -54,7 +55,13 @@ impl Context {
 
     /// The daemon of this configuration.
     fn daemon(&self) -> Result<Admin> {
-        Admin::new(format!("http://{}", self.config()?.admin.listen))
+        let admin = self.config()?.admin;
+        let mut address = admin.listen;
+        if address.ip().is_unspecified() {
+            // Who listens everywhere is reached on the same machine.
+            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        Admin::new(format!("http://{address}"), admin.own_token()?)
     }
 
     async fn store(&self) -> Result<(Config, Store)> {

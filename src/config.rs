@@ -2,10 +2,10 @@
 
 mod key_pair;
 mod lines;
+mod shown;
 mod validate;
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -13,11 +13,13 @@ use larder_cached::{BucketSettings, CacheSettings, S3Settings};
 use larder_planner_hook::HookSettings;
 use larder_planner_hook::iceberg::IcebergSettings;
 use larder_planner_hook::metastore::MetastoreSettings;
+use larder_web::AdminSettings;
 use larder_whitelist::{NightlySettings, StoreSettings};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::key_pair::load_or_make as load_or_make_key_pair;
 use self::lines::Lines;
+use crate::traces::TraceSettings;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -34,20 +36,7 @@ pub(crate) struct Config {
     pub(crate) logs: LogSettings,
     pub(crate) metastore: MetastoreSettings,
     pub(crate) iceberg: IcebergSettings,
-}
-
-/// `[admin]`: API, dashboard and metrics.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct AdminSettings {
-    /// Where to listen. It has no sign-in, so only loopback addresses are taken.
-    pub(crate) listen: SocketAddr,
-}
-
-impl Default for AdminSettings {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9001)) }
-    }
+    pub(crate) traces: TraceSettings,
 }
 
 /// `[logs]`: the access log and the query events.
@@ -162,6 +151,9 @@ mod tests {
         problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
     }
 
+    const TOKEN: &str = "[[admin.tokens]]\nname = \"ops\"\ntoken = \"0123456789abcdef\"\n";
+    const OPERATOR: &str = "[[admin.tokens]]\nname = \"ops\"\ntoken = \"0123456789abcdef\"\nrole = \"operator\"\n";
+    const PROXY: &str = "{ header = \"X-User\", from = [\"127.0.0.1\"] }";
     const BUCKET: &str = "[[bucket]]\nname = \"warehouse\"\norigin = \"s3://raw/hive\"\n";
 
     #[test]
@@ -254,7 +246,17 @@ rate = "200MiB/s"
             ("[s3]\nrequests_max = 0\n".to_owned(), "line 2:", "at least 1"),
             ("[s3]\nstall = \"10ms\"\n".to_owned(), "line 2:", "too short"),
             ("[s3]\nlisten = \"0.0.0.0:9000\"\n".to_owned(), "line 2:", "[[s3.keys]]"),
-            ("[admin]\nlisten = \"0.0.0.0:9001\"\n".to_owned(), "line 2:", "loopback"),
+            ("[admin]\nlisten = \"0.0.0.0:9001\"\n".to_owned(), "line 2:", "[[admin.tokens]]"),
+            ("[admin]\nurl = \"worker:9001\"\n".to_owned(), "line 2:", "http://worker-1:9001"),
+            ("[[admin.tokens]]\nname = \"ops\"\n".to_owned(), "line 1:", "token_file"),
+            ("[[admin.tokens]]\nname = \"ops\"\ntoken = \"short\"\n".to_owned(), "line 3:", "at least 16"),
+            (format!("{TOKEN}role = \"admin\"\n"), "line 4:", "`operator`"),
+            (TOKEN.to_owned(), "line 1:", "role = \"operator\""),
+            (format!("{OPERATOR}{TOKEN}"), "line 6:", "stands twice"),
+            (format!("[admin]\nproxy = {PROXY}\n"), "line 2:", "role = \"operator\""),
+            (format!("{OPERATOR}[admin.proxy]\nheader = \"no good\"\nfrom = [\"::1\"]\n"), "line 6:", "`no good`"),
+            (format!("{OPERATOR}[admin.proxy]\nheader = \"X-User\"\nfrom = []\n"), "line 7:", "at least one"),
+            (format!("{OPERATOR}[admin.proxy]\nheader = \"X-User\"\nfrom = [\"lb\"]\n"), "line 7:", "IP address"),
             ("[[s3.keys]]\nid = \"a\"\nsecret = \"s\"\nbuckets = [\"nope\"]\n".to_owned(), "line 4:", "`nope`"),
             ("[[s3.keys]]\nid = \"a\"\n".to_owned(), "line 1:", "secret_file"),
             ("[store]\nurl = \"mysql://x\"\n".to_owned(), "line 2:", "postgres://"),
@@ -268,6 +270,8 @@ rate = "200MiB/s"
             ("[metastore]\nstall = \"1ms\"\n".to_owned(), "line 2:", "too short"),
             ("[iceberg]\nlisten = \"127.0.0.1:8181\"\n".to_owned(), "line 1:", "http://catalog:8181"),
             ("[iceberg]\nupstream = \"catalog:8181\"\n".to_owned(), "line 2:", "`catalog:8181`"),
+            ("[traces]\nendpoint = \"collector:4318\"\n".to_owned(), "line 2:", "http://127.0.0.1:4318"),
+            ("[traces]\none_in = 0\n".to_owned(), "line 2:", "at least 1"),
             ("[iceberg]\nrequests_max = 0\n".to_owned(), "line 2:", "at least 1"),
             (
                 "[iceberg]\nlisten = \"127.0.0.1:8181\"\nupstream = \"http://c:1\"\n".to_owned(),
@@ -279,6 +283,18 @@ rate = "200MiB/s"
             let problem = problems(&text);
             assert!(problem.starts_with(line) && problem.contains(names), "{text}\n{problem}");
         }
+    }
+
+    #[test]
+    fn with_a_sign_in_the_admin_api_listens_anywhere() {
+        let loaded = Config::parse(&format!(
+            "{OPERATOR}[admin.proxy]\nheader = \"X-User\"\nfrom = [\"10.0.0.7\"]\n\
+                                             operators = [\"ann\"]\n"
+        ))
+        .expect("a sign-in");
+        assert!(loaded.unknown.is_empty() && loaded.config.admin.has_sign_in(), "{loaded:?}");
+        let text = format!("[admin]\nlisten = \"0.0.0.0:9001\"\n{OPERATOR}");
+        assert!(Config::parse(&text).expect("allowed").config.admin.listen.ip().is_unspecified());
     }
 
     #[test]
@@ -298,10 +314,16 @@ rate = "200MiB/s"
     fn files_that_cannot_be_read_are_named_and_no_error_for_every_command() {
         let key = "[[s3.keys]]\nid = \"a\"\nsecret_file = \"no/such/secret\"\n";
         let tls = "[s3.tls]\ncert = \"no/such/cert\"\nkey = \"no/such/key\"\n";
-        let loaded = Config::parse(&format!("{key}{tls}")).expect("a configuration");
+        let token = "[[admin.tokens]]\nname = \"ops\"\ntoken_file = \"no/such/token\"\nrole = \"operator\"\n";
+        let loaded = Config::parse(&format!("{key}{tls}{token}")).expect("a configuration");
         let unreadable: Vec<String> = loaded.unreadable.iter().map(Problem::to_string).collect();
-        assert_eq!(unreadable.len(), 3, "{unreadable:?}");
-        for (line, file) in [("line 3:", "no/such/secret"), ("line 5:", "no/such/cert"), ("line 6:", "no/such/key")] {
+        assert_eq!(unreadable.len(), 4, "{unreadable:?}");
+        for (line, file) in [
+            ("line 3:", "no/such/secret"),
+            ("line 5:", "no/such/cert"),
+            ("line 6:", "no/such/key"),
+            ("line 9:", "no/such/token"),
+        ] {
             assert!(unreadable.iter().any(|p| p.starts_with(line) && p.contains(file)), "{line} {file} {unreadable:?}");
         }
     }

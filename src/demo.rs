@@ -8,6 +8,7 @@
 mod daemon;
 mod days;
 mod engine;
+mod events;
 mod figures;
 mod lake;
 mod measure;
@@ -92,7 +93,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     let budget = ByteSize(lake.bytes / 100 * BUDGET_PERCENT);
     let state = args.dir.join("state");
     let daemon = Daemon::start(&lake, settings, &state, budget, Arc::clone(&clock) as _).await?;
-    let admin = Admin::new(daemon.admin_url())?;
+    let admin = Admin::new(daemon.admin_url(), None)?;
     screen.say(introduction(&lake, &direct, &daemon, month, budget, args.rounds));
 
     let threads = std::thread::available_parallelism().map_or(2, usize::from);

@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod hook;
 mod serve;
+mod traces;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -3,9 +3,13 @@
 //! [`start`] is given everything from outside, bound sockets and clock included, so that the demo runs the very daemon
 //! that `larder serve` does.
 
+mod gauges;
 mod health;
+mod heart;
+mod settings;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,26 +19,30 @@ use larder_cached::{Engine, EngineParts, Origins};
 use larder_model::Clock;
 use larder_planner_hook::metastore::MetastoreProxy;
 use larder_planner_hook::{ResolveBucket, ResolveState};
+use larder_web::Access;
 use larder_whitelist::night::Demand;
-use larder_whitelist::store::Worker;
-use larder_whitelist::{ApiState, CatalogBucket, EventBucket, Landing, Night, Spool, Store, TouchedItems};
+use larder_whitelist::{
+    ApiState, BeforeNight, CatalogBucket, EventBucket, Landing, Night, NightRunner, Simulation, Spool, Store,
+    TouchedItems,
+};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
 use self::health::Health;
+use self::heart::Heart;
 use crate::config::Config;
 use crate::hook;
-
-/// How often a worker says that it lives.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
+use crate::traces::Traces;
 
 /// What each part has to end and to write after the grace period, which belongs to the requests under way.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
 
 /// What a daemon is made of.
 pub(crate) struct Parts {
+    /// The file that the configuration was read from; `None` for one that was made otherwise.
+    pub(crate) file: Option<PathBuf>,
     /// As from `larder.toml`; the listen addresses are those of the sockets below.
     pub(crate) config: Config,
     pub(crate) origins: Origins,
@@ -57,6 +65,7 @@ pub(crate) struct Parts {
 pub(crate) struct Daemon {
     pub(crate) engine: Arc<Engine>,
     pub(crate) store: Store,
+    heart: Arc<Heart>,
     pub(crate) s3: SocketAddr,
     pub(crate) admin: SocketAddr,
     spool: Spool,
@@ -67,9 +76,10 @@ pub(crate) struct Daemon {
 
 /// Starts a daemon. What it needs and cannot have is an error that names it; nothing is left running then.
 pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
-    let Parts { config, origins, clock, s3, admin, metastore, iceberg, follow_every, runs_nights, grace } = parts;
+    let Parts { file, config, origins, clock, s3, admin, metastore, iceberg, follow_every, runs_nights, grace } = parts;
     let (s3_address, admin_address) = (s3.local_addr()?, admin.local_addr()?);
-    let admin_url = format!("http://{admin_address}");
+    let admin_url = admin_url(&config, admin_address);
+    let access = Access::new(&config.admin, config.hook.token.is_some(), Arc::clone(&clock))?;
     let stop = CancellationToken::new();
     let store = Store::open(&config.store).await?;
     let whitelist = larder_whitelist::follow(store.clone(), follow_every, stop.clone()).await;
@@ -108,17 +118,22 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         None => None,
     };
     let touched = TouchedItems::new(event_buckets(&origins));
+    let nights = nights(night(&config, &store, &origins, &clock, None)?, &engine, &spool, &stop);
     let state = ApiState {
         store: store.clone(),
         whitelist: whitelist.clone(),
         spool: spool.clone(),
         touched: touched.clone(),
         clock: Arc::clone(&clock),
+        nights: nights.clone(),
+        simulation: Simulation::default(),
     };
-    let api = larder_cached::router(Arc::clone(&engine))
+    let api = larder_cached::router(Arc::clone(&engine), stop.clone())
         .merge(larder_whitelist::router(state))
         .merge(larder_planner_hook::router(resolve))
-        .merge(larder_planner_hook::mappings_router(mappings.clone()));
+        .merge(larder_planner_hook::mappings_router(mappings.clone()))
+        .merge(larder_web::session_router(access.clone()))
+        .merge(settings::router(file.as_deref(), &config));
     let (api, openapi) = OpenApiRouter::with_openapi(description()).nest("/api/v1", api).split_for_parts();
     let health = Health {
         engine: Arc::clone(&engine),
@@ -160,12 +175,19 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     tasks.push((
         "the admin api",
         tokio::spawn(async move {
-            let served = axum::serve(admin, pages).with_graceful_shutdown(stopping.cancelled_owned());
+            let served = axum::serve(admin, larder_web::guarded(pages, access))
+                .with_graceful_shutdown(stopping.cancelled_owned());
             if let Err(error) = served.await {
                 tracing::error!(%error, "the admin api does not serve");
             }
         }),
     ));
+    if let Some(endpoint) = config.traces.endpoint.as_deref()
+        && let Some(reads) = engine.watch_reads(config.traces.one_in)
+    {
+        let traces = Traces::new(endpoint, &worker)?;
+        tasks.push(("the traces", tokio::spawn(traces.send(reads, stop.clone()))));
+    }
     if let Some((listener, proxy)) = metastore {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tasks.push(("the metastore proxy", tokio::spawn(proxy.serve(listener, grace))));
@@ -174,20 +196,14 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tasks.push(("the iceberg proxy", tokio::spawn(proxy.serve(listener, grace))));
     }
-    tasks.push((
-        "the heartbeat",
-        tokio::spawn(heartbeat(
-            store.clone(),
-            Worker { id: worker, admin_url: admin_url.clone(), last_seen: clock.now() },
-            Arc::clone(&clock),
-            stop.clone(),
-        )),
-    ));
+    let heart = Heart::new(store.clone(), Arc::clone(&engine), Arc::clone(&clock), worker, admin_url.clone());
+    let heart = Arc::new(heart);
+    tasks.push(("the heartbeat", tokio::spawn(Arc::clone(&heart).beat_on(stop.clone()))));
     if runs_nights {
-        let landing = Landing::new(night(&config, &store, &origins, &clock, None), touched);
+        let landing = Landing::new(night(&config, &store, &origins, &clock, None)?, touched);
         tasks.push(("the look for landings", tokio::spawn(landing.run(stop.clone()))));
         let (night, stopping, worker) =
-            (night(&config, &store, &origins, &clock, None), stop.clone(), admin_url.clone());
+            (night(&config, &store, &origins, &clock, None)?, stop.clone(), admin_url.clone());
         tasks.push((
             "the preload to resume",
             tokio::spawn(async move {
@@ -201,19 +217,28 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     }
     if runs_nights && !config.nightly.schedule.is_empty() {
         let schedule = larder_whitelist::schedule::parse(&config.nightly.schedule)?;
-        let night = night(&config, &store, &origins, &clock, None);
-        let (engine, stopping) = (Arc::clone(&engine), stop.clone());
         tasks.push((
             "the nightly schedule",
             tokio::spawn(larder_whitelist::schedule::run(schedule, Arc::clone(&clock), stop.clone(), move || {
-                run_night(night.clone(), Arc::clone(&engine), stopping.clone())
+                // One that somebody asked for stands for the one that is due.
+                nights.begin(None).unwrap_or_else(|| Box::pin(std::future::ready(())))
             })),
         ));
     }
-    Ok(Daemon { engine, store, s3: s3_address, admin: admin_address, spool, stop, tasks, grace })
+    Ok(Daemon { engine, store, heart, s3: s3_address, admin: admin_address, spool, stop, tasks, grace })
 }
 
 impl Daemon {
+    /// Waits until what was read and asked so far can be read from the logs.
+    pub(crate) async fn flush_logs(&self) {
+        flush_logs(&self.engine, &self.spool).await;
+    }
+
+    /// Tells the store now what was done, which it is told every half minute else.
+    pub(crate) async fn beat(&self) -> Result<()> {
+        Ok(self.heart.beat().await?)
+    }
+
     /// Resolves when the daemon cannot go on.
     pub(crate) async fn failed(&self) {
         self.stop.cancelled().await;
@@ -233,6 +258,12 @@ impl Daemon {
             tracing::error!(%error, "query events that waited to be written are lost");
         }
         self.engine.close(deadline.saturating_duration_since(Instant::now())).await;
+        // What was done since the last beat.
+        match tokio::time::timeout(FLUSH_TIME, self.heart.beat()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the store does not take the last heartbeat"),
+            Err(_) => tracing::warn!("the store does not take the last heartbeat in time"),
+        }
         if tokio::time::timeout(FLUSH_TIME, self.store.close()).await.is_err() {
             tracing::warn!("the store's connections are still in use; what was committed is safe");
         }
@@ -256,14 +287,14 @@ pub(crate) fn night(
     origins: &Origins,
     clock: &Arc<dyn Clock>,
     workers: Option<Vec<String>>,
-) -> Night {
+) -> Result<Night> {
     let catalog = origins.iter().map(|origin| CatalogBucket {
         name: origin.name().to_owned(),
         store: Arc::clone(origin.store()),
         prefix: origin.prefix().clone(),
         rules: origin.rules().clone(),
     });
-    Night {
+    Ok(Night {
         store: store.clone(),
         clock: Arc::clone(clock),
         logs: config.logs.path.clone(),
@@ -275,37 +306,24 @@ pub(crate) fn night(
             ssd_bytes: config.cache.ssd.capacity.as_u64(),
         },
         workers,
-    }
+        worker_token: config.admin.own_token()?,
+    })
 }
 
-/// Runs a night, and leaves it at its next wait when the daemon stops: a night may be killed anywhere and run again.
-async fn run_night(night: Night, engine: Arc<Engine>, stop: CancellationToken) {
-    // Yesterday's last reads may still wait to be written.
-    engine.flush_access_log().await;
-    // On a thread of its own: what a night computes must not hold up reads.
-    let runtime = tokio::runtime::Handle::current();
-    let night = tokio::task::spawn_blocking(move || {
-        runtime.block_on(stop.run_until_cancelled_owned(async move { night.run(None, &|_| {}).await }))
+/// The nights of this daemon. What was read and asked until one begins, it finds in the logs.
+fn nights(night: Night, engine: &Arc<Engine>, spool: &Spool, stop: &CancellationToken) -> NightRunner {
+    let (engine, spool) = (Arc::clone(engine), spool.clone());
+    let before: BeforeNight = Arc::new(move || {
+        let (engine, spool) = (Arc::clone(&engine), spool.clone());
+        Box::pin(async move { flush_logs(&engine, &spool).await })
     });
-    match night.await.map_err(anyhow::Error::from).and_then(|night| Ok(night.transpose()?)) {
-        Ok(Some(report)) => tracing::info!(night = %report.night, outcome = report.outcome, "the night is over"),
-        Ok(None) => tracing::info!("the night was left, because the daemon stops"),
-        Err(error) => tracing::error!(error = format!("{error:#}"), "the night failed"),
-    }
+    NightRunner::new(night, before, stop.clone())
 }
 
-async fn heartbeat(store: Store, mut worker: Worker, clock: Arc<dyn Clock>, stop: CancellationToken) {
-    loop {
-        worker.last_seen = clock.now();
-        // A store that hangs must not hold up the end.
-        match stop.run_until_cancelled(store.heartbeat(&worker)).await {
-            Some(Ok(())) => {}
-            Some(Err(error)) => tracing::warn!(%error, "the store does not take the heartbeat; reads go on"),
-            None => return,
-        }
-        if stop.run_until_cancelled(tokio::time::sleep(HEARTBEAT_EVERY)).await.is_none() {
-            return;
-        }
+async fn flush_logs(engine: &Engine, spool: &Spool) {
+    engine.flush_access_log().await;
+    if let Err(error) = spool.flush().await {
+        tracing::warn!(%error, "query events still wait to be written");
     }
 }
 
@@ -316,6 +334,14 @@ fn description() -> utoipa::openapi::OpenApi {
         .description(Some("Whitelist, tables, residency, preload, resolve and live figures of one worker."))
         .build();
     utoipa::openapi::OpenApiBuilder::new().info(info).build()
+}
+
+/// Where nights on other workers reach this one.
+fn admin_url(config: &Config, admin: SocketAddr) -> String {
+    config.admin.url.clone().unwrap_or_else(|| match admin.ip().is_unspecified() {
+        true => format!("http://{}:{}", host_name(), admin.port()),
+        false => format!("http://{admin}"),
+    })
 }
 
 fn host_name() -> String {

@@ -1,5 +1,7 @@
 //! The data path's part of the admin API: residency, preload, drop, live figures.
 
+mod preload_events;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -12,6 +14,7 @@ use larder_model::admin::{
     DropReport, DropRequest, PreloadRequest, PreloadStatus, ResidencyReport, ResizeRequest, StatReport, TierUse,
 };
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -41,8 +44,9 @@ struct Started {
     run: u64,
 }
 
-/// The routes, to be nested under `/api/v1`.
-pub fn router(engine: Arc<Engine>) -> OpenApiRouter {
+/// The routes, to be nested under `/api/v1`. Answers that have no end of their own end with `stop`.
+pub fn router(engine: Arc<Engine>, stop: CancellationToken) -> OpenApiRouter {
+    let events = preload_events::router(Arc::clone(&engine), stop);
     OpenApiRouter::new()
         .routes(routes!(stat))
         .routes(routes!(residency))
@@ -50,6 +54,7 @@ pub fn router(engine: Arc<Engine>) -> OpenApiRouter {
         .routes(routes!(drop_locations))
         .routes(routes!(resize))
         .with_state(engine)
+        .merge(events)
 }
 
 /// Live counters since the daemon started.

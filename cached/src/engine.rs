@@ -1,12 +1,14 @@
 //! The engine: the parts of the data path, wired together once.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use larder_model::admin::{StatReport, TierState, TierUse};
-use larder_model::{ByteSize, Clock, IoSpeed, ObjectName, Route, Tier, Whitelist};
+use chrono::{DateTime, Utc};
+use larder_model::admin::{StatReport, TierState, TierUse, WorkerStatus};
+use larder_model::io_time::{ASSUMED_ORIGIN, ASSUMED_SSD};
+use larder_model::{ByteSize, Clock, ObjectName, Route, Tier, Usage, Whitelist};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -27,9 +29,7 @@ use crate::settings::CacheSettings;
 use crate::ssd::Disk;
 use crate::tiers::{Tiers, TiersError};
 use crate::upload::Uploads;
-
-/// What a read from the origin is taken to cost until a whitelist brings the measured figures.
-const ORIGIN_SPEED_UNMEASURED: IoSpeed = IoSpeed { overhead_seconds: 0.03, bytes_per_second: 80e6 };
+use crate::watch::Watch;
 
 /// What the engine is made of.
 #[derive(Debug)]
@@ -103,6 +103,8 @@ pub struct Engine {
     adapts: bool,
     cold_reads: ColdReads,
     follower: JoinHandle<()>,
+    /// Who follows reads one by one, if somebody does.
+    pub(crate) watch: OnceLock<Watch>,
     started: Instant,
 }
 
@@ -159,6 +161,7 @@ impl Engine {
             adapts: cache.ssd.adaptive_percent > 0,
             cold_reads: ColdReads::new(),
             follower,
+            watch: OnceLock::new(),
             started: Instant::now(),
         }))
     }
@@ -248,12 +251,23 @@ impl Engine {
             }
         };
         metrics.observe_get(slowest, access.seconds);
+        let routes = self.routes.load();
+        let (origin, ssd) =
+            routes.whitelist().map_or((ASSUMED_ORIGIN, ASSUMED_SSD), |whitelist| (whitelist.origin, whitelist.ssd));
         let hit = access.bytes_memory + access.bytes_ssd;
         if slowest != Tier::Origin && hit > 0 {
-            let origin = self.routes.load().whitelist().map_or(ORIGIN_SPEED_UNMEASURED, |whitelist| whitelist.origin);
             // A slow client does not make the origin look better: what is saved is never negative.
             metrics.saved_io_seconds.inc_by((origin.seconds(1, hit) - access.seconds).max(0.0));
         }
+        if access.bytes_origin > 0 {
+            let missed = origin.seconds(1, access.bytes_origin) - ssd.seconds(1, access.bytes_origin);
+            metrics.missed_io_seconds.inc_by(missed.max(0.0));
+        }
+    }
+
+    /// What was done since the start.
+    pub fn usage(&self) -> Usage {
+        self.metrics.usage()
     }
 
     /// Live counters.
@@ -278,6 +292,20 @@ impl Engine {
         }
     }
 
+    /// How this worker fares, for its heartbeat. `version` is the program's, `started` when it began to serve.
+    pub fn worker_status(&self, version: &str, started: DateTime<Utc>) -> WorkerStatus {
+        WorkerStatus {
+            version: version.to_owned(),
+            started,
+            whitelist_version: self.whitelist().map_or(0, |whitelist| whitelist.version),
+            requests: self.metrics.gets.get(),
+            errors: self.metrics.get_errors.get(),
+            tiers: self.tier_use(),
+            access_records_dropped: self.metrics.access_records_dropped.get(),
+            preloading: self.preload_status().running,
+        }
+    }
+
     /// Changes the SSD tier's capacity while it serves, and returns when the tier takes no more than that.
     pub async fn resize_ssd(&self, capacity: ByteSize) -> Result<TierUse, TiersError> {
         self.tiers.resize_ssd(capacity).await?;
@@ -285,7 +313,7 @@ impl Engine {
     }
 
     /// How full each tier is.
-    pub(crate) fn tier_use(&self) -> Vec<TierUse> {
+    pub fn tier_use(&self) -> Vec<TierUse> {
         let memory = TierUse {
             tier: Tier::Memory,
             used_bytes: self.tiers.memory_used_bytes(),

@@ -27,6 +27,7 @@ mod s3;
 mod ssd;
 mod tiers;
 mod upload;
+mod watch;
 mod write;
 
 pub use api::router;
@@ -38,3 +39,4 @@ pub use settings::{
     TlsSettings,
 };
 pub use tiers::TiersError;
+pub use watch::WatchedRead;

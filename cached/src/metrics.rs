@@ -1,14 +1,17 @@
 //! The data path's metrics: names, units and labels in one place. Label values are enums, so their number is bounded.
 
+mod latency;
+
 use std::sync::atomic::AtomicU64;
 
-use larder_model::{Route, Tier};
+use larder_model::{Route, Tier, Usage};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use self::latency::LatencyHistogram;
 
 /// Why the origin was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,16 +53,6 @@ struct TierKind {
     kind: &'static str,
 }
 
-/// Seconds from half a millisecond to half a minute.
-#[derive(Debug, Clone)]
-struct SecondsBuckets;
-
-impl MetricConstructor<Histogram> for SecondsBuckets {
-    fn new_metric(&self) -> Histogram {
-        Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
-    }
-}
-
 /// Counters and gauges of the data path. The hot ones are held here one by one: counting takes no lock and no lookup.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -71,7 +64,7 @@ pub(crate) struct Metrics {
     pub(crate) bytes_ssd: Counter,
     pub(crate) bytes_origin: Counter,
     pub(crate) bytes_direct: Counter,
-    get_seconds: [Histogram; 3],
+    get_seconds: [LatencyHistogram; 3],
     pub(crate) origin_demand: Counter,
     pub(crate) origin_preload: Counter,
     pub(crate) origin_direct: Counter,
@@ -79,6 +72,7 @@ pub(crate) struct Metrics {
     pub(crate) fill_retries: Counter,
     pub(crate) fill_hedges: Counter,
     pub(crate) saved_io_seconds: Counter<f64, AtomicU64>,
+    pub(crate) missed_io_seconds: Counter<f64, AtomicU64>,
     tier_errors: Family<TierKind, Counter>,
     pub(crate) fills_in_flight: Gauge,
     pub(crate) access_records_dropped: Counter,
@@ -90,7 +84,7 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("larder");
         let get_bytes = Family::<TierRoute, Counter>::default();
-        let get_seconds = Family::<TierLabel, Histogram, SecondsBuckets>::new_with_constructor(SecondsBuckets);
+        let get_seconds = Family::<TierLabel, LatencyHistogram>::default();
         let origin_bytes = Family::<CauseLabel, Counter>::default();
         let bytes = |tier: Tier, route: Route| {
             get_bytes.get_or_create_owned(&TierRoute { tier: tier.as_str(), route: route.as_str() })
@@ -113,6 +107,7 @@ impl Metrics {
             fill_retries: Counter::default(),
             fill_hedges: Counter::default(),
             saved_io_seconds: Counter::default(),
+            missed_io_seconds: Counter::default(),
             tier_errors: Family::default(),
             fills_in_flight: Gauge::default(),
             access_records_dropped: Counter::default(),
@@ -120,6 +115,10 @@ impl Metrics {
             whitelist_version: Gauge::default(),
             registry: Registry::default(),
         };
+        // A failure that is the first of its kind must be seen as one: a counter that begins with it never rises.
+        for kind in ["read", "write", "checksum"] {
+            metrics.tier_errors.get_or_create_owned(&TierKind { tier: Tier::Ssd.as_str(), kind });
+        }
         registry.register("get_requests", "GET requests served", metrics.gets.clone());
         registry.register("get_errors", "GET requests that failed", metrics.get_errors.clone());
         registry.register(
@@ -138,6 +137,12 @@ impl Metrics {
             "IO time saved by reads from memory and SSD",
             Unit::Seconds,
             metrics.saved_io_seconds.clone(),
+        );
+        registry.register_with_unit(
+            "missed_io",
+            "IO time that reads from the origin would have saved on the SSD",
+            Unit::Seconds,
+            metrics.missed_io_seconds.clone(),
         );
         registry.register("tier_errors", "Tier failures, each served as a miss", metrics.tier_errors.clone());
         registry.register("fills_in_flight", "Fills under way", metrics.fills_in_flight.clone());
@@ -162,6 +167,26 @@ impl Metrics {
             Tier::Peer | Tier::Origin => 2,
         };
         self.get_seconds[at].observe(seconds);
+    }
+
+    /// What was done since the start.
+    pub(crate) fn usage(&self) -> Usage {
+        let [memory, ssd, origin] = self.get_seconds.each_ref().map(LatencyHistogram::counts);
+        Usage {
+            requests: self.gets.get(),
+            errors: self.get_errors.get(),
+            bytes_memory: self.bytes_memory.get(),
+            bytes_ssd: self.bytes_ssd.get(),
+            bytes_origin: self.bytes_origin.get(),
+            bytes_direct: self.bytes_direct.get(),
+            origin_bytes_demand: self.origin_demand.get(),
+            origin_bytes_preload: self.origin_preload.get(),
+            saved_seconds: self.saved_io_seconds.get(),
+            missed_seconds: self.missed_io_seconds.get(),
+            memory,
+            ssd,
+            origin,
+        }
     }
 
     pub(crate) fn origin_bytes(&self, cause: Cause) -> &Counter {

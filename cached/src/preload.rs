@@ -3,6 +3,7 @@
 //! resident are left alone, so a run that was cut short resumes when it is asked for again. An item is done when every
 //! block of it is found resident, whatever was read.
 
+pub(crate) mod progress;
 pub(crate) mod restraint;
 pub(crate) mod written;
 
@@ -13,7 +14,9 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::stream;
 use larder_model::ByteRange;
-use larder_model::admin::{PreloadItem, PreloadItemStatus, PreloadRequest, PreloadState, PreloadStatus};
+use larder_model::admin::{
+    PreloadItem, PreloadItemStatus, PreloadProgress, PreloadRequest, PreloadState, PreloadStatus,
+};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +25,7 @@ use crate::engine::Engine;
 use crate::metadata::note_key;
 use crate::metrics::Cause;
 use crate::origin::{Origin, OriginError};
+use crate::preload::progress::Watcher;
 use crate::preload::restraint::Restraint;
 use crate::residency::{Held, LocatedObject};
 use crate::route::Columns;
@@ -112,19 +116,33 @@ impl Engine {
     /// How far the run under way is, or how the last one ended.
     pub fn preload_status(&self) -> PreloadStatus {
         let run = self.preloads.current.lock().clone();
-        run.map(|run| run.status.lock().clone()).unwrap_or(PreloadStatus {
-            run: 0,
-            version: 0,
-            running: false,
-            stopped: None,
-            started: None,
-            finished: None,
-            bytes_total: 0,
-            bytes_loaded: 0,
-            bytes_resident: 0,
-            held_back_seconds: 0.0,
-            items: Vec::new(),
-        })
+        run.map(|run| run.status.lock().clone()).unwrap_or_else(no_run)
+    }
+
+    /// What a watcher of the run under way, or of the last one, was not told yet.
+    pub(crate) fn preload_news(&self, watcher: &mut Watcher) -> Option<PreloadProgress> {
+        let run = self.preloads.current.lock().clone();
+        match run {
+            Some(run) => watcher.news(&run.status.lock()),
+            None => watcher.news(&no_run()),
+        }
+    }
+}
+
+/// How it is before the first run.
+fn no_run() -> PreloadStatus {
+    PreloadStatus {
+        run: 0,
+        version: 0,
+        running: false,
+        stopped: None,
+        started: None,
+        finished: None,
+        bytes_total: 0,
+        bytes_loaded: 0,
+        bytes_resident: 0,
+        held_back_seconds: 0.0,
+        items: Vec::new(),
     }
 }
 

@@ -309,6 +309,9 @@ impl Drop for Served {
         let Some(mut access) = self.access.take() else { return };
         access.seconds = self.begun.elapsed().as_secs_f64();
         self.engine.count_served(&access);
+        if let Some(watch) = self.engine.watch.get() {
+            watch.saw(&access);
+        }
         self.engine.log.record(access);
     }
 }

@@ -1,11 +1,14 @@
-//! What the crates say to each other over the admin API: preload, drop, residency, live figures.
+//! What the crates say to each other over the admin API: preload, drop, residency, live figures, and who asks.
 //!
 //! `cached` serves these; the night (`whitelist`), the command line and the dashboard ask for them.
+
+mod person;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::person::{Person, Role};
 use crate::table::{ItemName, TableName};
 use crate::whitelist::Location;
 
@@ -67,6 +70,37 @@ pub struct PreloadStatus {
     pub held_back_seconds: f64,
     /// Each item, in the order of the request.
     pub items: Vec<PreloadItemStatus>,
+}
+
+/// `GET /api/v1/preload/events`: the same without the items, but for those that changed since the event before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PreloadProgress {
+    /// Counts up with every request since the daemon started; zero when there was none.
+    pub run: u64,
+    /// The whitelist version the run fulfils.
+    pub version: u64,
+    /// Whether the run goes on.
+    pub running: bool,
+    /// Why it ended before its last item, in words.
+    pub stopped: Option<String>,
+    /// When it began.
+    pub started: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished: Option<DateTime<Utc>>,
+    /// Bytes of all items whose objects are listed so far.
+    pub bytes_total: u64,
+    /// Bytes read from the origin by this run.
+    pub bytes_loaded: u64,
+    /// Bytes that were resident before this run came to them.
+    pub bytes_resident: u64,
+    /// How long the run held back because those who read had to wait longer than they do without it, in seconds.
+    pub held_back_seconds: f64,
+    /// Items that are done, failed or left out.
+    pub items_done: u64,
+    /// All items.
+    pub items_total: u64,
+    /// Items that changed; all of them in the first event, and in the first one of another run.
+    pub changed: Vec<PreloadItemStatus>,
 }
 
 /// How far one item is.
@@ -226,4 +260,25 @@ pub struct TableStat {
     pub bytes_hit: u64,
     /// Seconds spent on them, summed over requests.
     pub seconds: f64,
+}
+
+/// How a worker fares, as it says with every heartbeat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct WorkerStatus {
+    /// Larder's version.
+    pub version: String,
+    /// When it started.
+    pub started: DateTime<Utc>,
+    /// The version of the whitelist that it follows; zero for none.
+    pub whitelist_version: u64,
+    /// GET requests served since the start.
+    pub requests: u64,
+    /// Those that failed.
+    pub errors: u64,
+    /// Each tier's fill and state.
+    pub tiers: Vec<TierUse>,
+    /// Access records lost because the log could not keep up.
+    pub access_records_dropped: u64,
+    /// Whether a preload runs.
+    pub preloading: bool,
 }

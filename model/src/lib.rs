@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`object`] and [`table`] name things, [`attribution`] maps the one to the other, [`io_time`] gives
 //! the unit of value, [`access`] and [`event`] are the two log streams, [`whitelist`] is the document the
-//! night publishes, [`admin`] what the crates say to each other over HTTP.
+//! night publishes, [`admin`] what the crates say to each other over HTTP, [`usage`] what workers did.
 
 pub mod access;
 pub mod admin;
@@ -18,6 +18,7 @@ pub mod io_time;
 pub mod object;
 pub mod size;
 pub mod table;
+pub mod usage;
 pub mod whitelist;
 
 pub use access::AccessKind;
@@ -28,4 +29,5 @@ pub use io_time::IoSpeed;
 pub use object::{ByteRange, ObjectName, Route, Tier, Version};
 pub use size::{ByteRate, ByteSize};
 pub use table::{ItemName, NameError, TableName};
+pub use usage::{Latency, Usage};
 pub use whitelist::{HeldColumns, Location, LocationIndex, Whitelist, WhitelistError, WhitelistItem};

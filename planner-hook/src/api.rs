@@ -87,6 +87,7 @@ pub fn router(state: ResolveState) -> OpenApiRouter {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Asked {
     /// `s3://bucket/key`, or a URL below a bucket's origin.
     path: String,

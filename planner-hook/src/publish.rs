@@ -83,6 +83,7 @@ pub fn router(mappings: Mappings) -> OpenApiRouter {
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Asked {
     /// `token` of `[hook]`, where one is configured.
     token: Option<String>,

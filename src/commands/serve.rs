@@ -51,6 +51,7 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     }
     let origins = Context::origins(&config)?;
     let parts = Parts {
+        file: context.path.clone(),
         config,
         origins,
         clock: Context::clock(),

@@ -4,9 +4,10 @@ use anyhow::{Context as _, Result, bail};
 use larder_model::{ItemName, Whitelist};
 use larder_planner_hook::{SnippetEngine, SnippetParts};
 use larder_whitelist::explain::{Explanation, ItemExplanation};
+use larder_whitelist::people::{self, Actor};
 use larder_whitelist::publish;
-use larder_whitelist::store::{Decision, VersionRow, VersionStatus};
-use larder_whitelist::{Ruling, RulingKind, Store};
+use larder_whitelist::store::{VersionRow, VersionStatus};
+use larder_whitelist::{RulingKind, Store};
 
 use super::nightly::{self, Shown};
 use super::{Context, table, user};
@@ -34,7 +35,7 @@ pub(super) async fn run(context: &Context, command: WhitelistCommand) -> Result<
         WhitelistCommand::Explain { item, json } => explain(&store, &item, json).await?,
         WhitelistCommand::Plan { date, json } => {
             let origins = Context::origins(&config)?;
-            let night = crate::serve::night(&config, &store, &origins, &clock, None);
+            let night = crate::serve::night(&config, &store, &origins, &clock, None)?;
             let shown = Shown::new();
             let planned = night.plan(date, &user(), &|progress| shown.show(progress)).await;
             shown.clear();
@@ -46,12 +47,13 @@ pub(super) async fn run(context: &Context, command: WhitelistCommand) -> Result<
             let (from, to) = (store.version_in_force().await?.unwrap_or(0), proposal.version);
             table::say(format!("\n  larder whitelist diff {from} {to}\n  larder whitelist approve {to}"));
         }
-        WhitelistCommand::Approve { version } => {
-            let published = publish::approve(&store, &*clock, version, &user()).await?;
+        WhitelistCommand::Approve { version, reason } => {
+            let published = people::approve(&store, &*clock, Actor { who: &user(), because: &reason }, version).await?;
             in_force(&published);
         }
-        WhitelistCommand::Rollback { version } => {
-            let published = publish::rollback(&store, &*clock, version, &user()).await?;
+        WhitelistCommand::Rollback { version, reason } => {
+            let published =
+                people::rollback(&store, &*clock, Actor { who: &user(), because: &reason }, version).await?;
             in_force(&published);
         }
         WhitelistCommand::Snippet { engine } => {
@@ -279,16 +281,17 @@ async fn decide(store: &Store, kind: RulingKind, args: DecideArgs) -> Result<()>
         RulingKind::Pin => "pinned",
         RulingKind::Deny => "denied",
     };
+    let (clock, who) = (Context::clock(), user());
+    let actor = Actor { who: &who, because: &args.reason };
     let item = args.item;
     if args.remove {
-        if !store.undecide(&item).await? {
+        if !people::undecide(store, &*clock, actor, &item).await? {
             bail!("nothing was decided about `{item}`");
         }
         table::say(format!("`{item}` is no longer {word}; the next night decides by value"));
         return Ok(());
     }
-    let ruling = Ruling { kind, by: user(), because: args.reason };
-    store.decide(&Decision { target: item.clone(), ruling, decided: Context::clock().now() }).await?;
+    people::decide(store, &*clock, actor, item.clone(), kind).await?;
     table::say(format!("`{item}` is {word} from the next night on"));
     Ok(())
 }

@@ -133,6 +133,18 @@ pub(super) fn everything() -> Config {
         buckets: vec!["*".to_owned()],
         access: larder_cached::Access::Read,
     }];
+    config.admin.url = Some("http://worker-1:9001".to_owned());
+    config.admin.tokens = vec![larder_web::TokenSettings {
+        name: "ops".to_owned(),
+        token: Some("a-long-random-text".to_owned()),
+        token_file: Some("token".into()),
+        role: larder_model::admin::Role::Operator,
+    }];
+    config.admin.proxy = Some(larder_web::ProxySettings {
+        header: "X-Forwarded-User".to_owned(),
+        from: vec![std::net::Ipv4Addr::LOCALHOST.into()],
+        operators: vec!["ann".to_owned()],
+    });
     config.buckets[0].catalog = Some("hive".to_owned());
     config.buckets[0].tables = vec![larder_model::TablePrefix {
         prefix: "raw/clicks/".to_owned(),
@@ -144,6 +156,7 @@ pub(super) fn everything() -> Config {
     config.hook.mapping_file = Some("/etc/trino/larder-mapping.json".into());
     config.metastore.listen = Some(std::net::SocketAddr::from(([127, 0, 0, 1], 9083)));
     config.metastore.upstream = vec!["thrift://hms:9083".to_owned()];
+    config.traces.endpoint = Some("http://127.0.0.1:4318".to_owned());
     config.nightly.caps = vec![larder_whitelist::TableCap {
         table: "hive.web.clicks".parse().expect("a table"),
         bytes: larder_model::ByteSize::gib(10),

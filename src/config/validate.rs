@@ -4,8 +4,11 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use larder_cached::{Access, CacheSettings, OpenError, Origins, SsdSettings};
 use larder_model::ByteSize;
+use larder_model::admin::Role;
+use larder_web::{AdminSettings, TokenError};
 
 use super::Config;
 
@@ -27,6 +30,7 @@ pub(super) fn errors(config: &Config) -> Problems {
     let mut say = |path: &str, text: String| errors.push((path.to_owned(), text));
     listeners(config, &mut say);
     keys(config, &mut say);
+    sign_in(&config.admin, &mut say);
     cache(&config.cache, &mut say);
     buckets(config, &mut say);
     hook(config, &mut say);
@@ -46,6 +50,12 @@ pub(super) fn errors(config: &Config) -> Problems {
     for (key, text) in config.iceberg.problems() {
         say(&format!("iceberg.{key}"), text);
     }
+    if let Some(endpoint) = config.traces.endpoint.as_deref().filter(|endpoint| !is_url(endpoint)) {
+        say("traces.endpoint", format!("`{endpoint}` is no URL: write for example http://127.0.0.1:4318"));
+    }
+    if config.traces.one_in == 0 {
+        say("traces.one_in", "must be at least 1".to_owned());
+    }
     if config.iceberg.listen.is_some() && config.hook.key.is_none() {
         let text = "engines are told how to sign: name one of [[s3.keys]] as `key` of [hook]";
         say("iceberg.listen", text.to_owned());
@@ -58,8 +68,8 @@ fn listeners(config: &Config, say: &mut impl FnMut(&str, String)) {
         let text = format!("{} is not a loopback address: configure [[s3.keys]] first", config.s3.listen);
         say("s3.listen", text);
     }
-    if !config.admin.listen.ip().is_loopback() {
-        let text = format!("{}: the admin API has no sign-in and takes loopback addresses only", config.admin.listen);
+    if !config.admin.listen.ip().is_loopback() && !config.admin.has_sign_in() {
+        let text = format!("{} is not a loopback address: configure [[admin.tokens]] first", config.admin.listen);
         say("admin.listen", text);
     }
     if config.s3.connections_max == 0 {
@@ -90,6 +100,11 @@ pub(super) fn unreadable_files(config: &Config) -> Problems {
             check(format!("s3.keys.{i}.secret_file"), path);
         }
     }
+    for (i, token) in config.admin.tokens.iter().enumerate() {
+        if let Some(path) = &token.token_file {
+            check(format!("admin.tokens.{i}.token_file"), path);
+        }
+    }
     problems
 }
 
@@ -115,6 +130,49 @@ fn keys(config: &Config, say: &mut impl FnMut(&str, String)) {
                 say(&at(".buckets"), format!("there is no bucket `{bucket}` (there are: *, {})", known.join(", ")));
             }
         }
+    }
+}
+
+fn is_url(url: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
+}
+
+fn sign_in(admin: &AdminSettings, say: &mut impl FnMut(&str, String)) {
+    if let Some(url) = admin.url.as_deref().filter(|url| !is_url(url)) {
+        say("admin.url", format!("`{url}` is no URL: write for example http://worker-1:9001"));
+    }
+    let mut names = HashSet::new();
+    for (i, token) in admin.tokens.iter().enumerate() {
+        let at = |field: &str| format!("admin.tokens.{i}{field}");
+        if token.name.is_empty() {
+            say(&at(".name"), "a name is at least one character".to_owned());
+        }
+        if !names.insert(&token.name) {
+            say(&at(".name"), format!("token `{}` stands twice", token.name));
+        }
+        match token.read_token() {
+            // Files may be unreadable for who runs a command.
+            Ok(_) | Err(TokenError::File { .. }) => {}
+            Err(error @ TokenError::Token { .. }) => say(&at(""), error.to_string()),
+            Err(error) if token.token.is_some() => say(&at(".token"), error.to_string()),
+            Err(error) => say(&at(".token_file"), error.to_string()),
+        }
+    }
+    if let Some(proxy) = &admin.proxy {
+        if proxy.header.parse::<HeaderName>().is_err() {
+            say("admin.proxy.header", format!("`{}` is no name of a header", proxy.header));
+        }
+        if proxy.from.is_empty() {
+            say(
+                "admin.proxy.from",
+                "at least one address is needed: the header is believed from there only".to_owned(),
+            );
+        }
+    }
+    if admin.has_sign_in() && !admin.tokens.iter().any(|token| token.role == Role::Operator) {
+        let key = if admin.tokens.is_empty() { "admin.proxy" } else { "admin.tokens" };
+        let text = "nights and commands sign in with the first operator's token: add one with role = \"operator\"";
+        say(key, text.to_owned());
     }
 }
 
@@ -180,7 +238,7 @@ fn buckets(config: &Config, say: &mut impl FnMut(&str, String)) {
 fn hook(config: &Config, say: &mut impl FnMut(&str, String)) {
     let hook = &config.hook;
     if let Some(endpoint) = hook.endpoint.as_deref()
-        && !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme))
+        && !is_url(endpoint)
     {
         say("hook.endpoint", format!("`{endpoint}` is no URL: write for example http://127.0.0.1:9000"));
     }

@@ -10,12 +10,12 @@ use larder_cached::origin::simulated::{SimulatedRemote, SimulatedRemoteSettings}
 use larder_cached::{
     Access, BucketSettings, CacheSettings, Consistency, Engine, KeySettings, Origins, S3Settings, SsdSettings,
 };
-use larder_model::{ByteSize, Clock};
-use larder_whitelist::{Night, NightlySettings, StoreSettings};
+use larder_model::{AttributionRules, ByteSize, Clock};
+use larder_whitelist::{Night, NightlySettings, Owner, StoreSettings};
 use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
 
-use super::lake::Lake;
+use super::lake::{Lake, SCHEMA};
 use crate::config::{Config, LogSettings};
 use crate::serve;
 
@@ -41,6 +41,7 @@ pub(crate) struct Daemon {
     config: Config,
     serving: serve::Daemon,
     night: Night,
+    rules: AttributionRules,
 }
 
 impl Daemon {
@@ -62,6 +63,7 @@ impl Daemon {
         let near = Arc::clone(origins.get(BUCKET).context("the lake's bucket is configured")?.store());
         origins.replace_store(BUCKET, Arc::new(SimulatedRemote::new(near, remote)));
         let serving = serve::start(serve::Parts {
+            file: None,
             config: config.clone(),
             origins: origins.clone(),
             clock: Arc::clone(&clock),
@@ -76,8 +78,9 @@ impl Daemon {
         })
         .await?;
         let workers = Some(vec![format!("http://{}", serving.admin)]);
-        let night = serve::night(&config, &serving.store, &origins, &clock, workers);
-        Ok(Self { config, serving, night })
+        let night = serve::night(&config, &serving.store, &origins, &clock, workers)?;
+        let rules = origins.get(BUCKET).context("the lake's bucket is configured")?.rules().clone();
+        Ok(Self { config, serving, night, rules })
     }
 
     /// The data path.
@@ -88,6 +91,21 @@ impl Daemon {
     /// The control path.
     pub(crate) fn night(&self) -> &Night {
         &self.night
+    }
+
+    /// Waits until what was read and asked so far can be read from the logs.
+    pub(crate) async fn flush_logs(&self) {
+        self.serving.flush_logs().await;
+    }
+
+    /// Tells the store what was done until now, on the simulated day.
+    pub(crate) async fn beat(&self) -> Result<()> {
+        self.serving.beat().await
+    }
+
+    /// What names the tables of the lake's objects.
+    pub(crate) fn rules(&self) -> &AttributionRules {
+        &self.rules
     }
 
     /// The tiers as they were configured.
@@ -165,10 +183,23 @@ fn config(lake: &Lake, folder: &Path, budget: ByteSize) -> Result<Config> {
         store: StoreSettings { url: format!("sqlite://{}", folder.join("larder.db").display()) },
         cache: cache(folder, budget),
         buckets: vec![bucket],
-        nightly: NightlySettings { budget, ..NightlySettings::default() },
+        nightly: NightlySettings { budget, owners: owners(budget), ..NightlySettings::default() },
         logs: LogSettings { path: folder.join("logs"), ..LogSettings::default() },
         ..Config::default()
     })
+}
+
+/// Two teams share the lake, so that there is a bill to look at. Neither may hold more than there is.
+fn owners(budget: ByteSize) -> Vec<Owner> {
+    let owner = |name: &str, tables: &[&str]| Owner {
+        name: name.to_owned(),
+        tables: tables
+            .iter()
+            .map(|table| format!("{BUCKET}.{SCHEMA}.{table}").parse().expect("a table written here"))
+            .collect(),
+        cap: budget,
+    };
+    vec![owner("sales", &["lineitem", "orders", "customer"]), owner("supply", &["part", "partsupp", "supplier"])]
 }
 
 /// Memory for a quarter of the budget, so that the SSD has its part in what is measured; but no less than the data path

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use chrono::{Days, NaiveDate, NaiveTime, TimeDelta};
-use futures::{StreamExt, TryStreamExt};
+use chrono::{Days, NaiveDate, NaiveTime, TimeDelta, Timelike};
 use larder_model::admin::StatReport;
-use larder_model::{ByteSize, ManualClock};
+use larder_model::{ByteSize, Clock, ManualClock};
 use larder_whitelist::{Night, NightReport};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::daemon::Daemon;
 use super::engine::Engine;
+use super::events;
 use super::figures::{hit_ratio, median};
 use super::screen::Screen;
 use super::workload::{Asked, Workload};
@@ -72,7 +72,7 @@ pub(crate) async fn live(
     let mut before = report.half.clone();
     for (i, date) in month.first.iter_days().take(month.days).enumerate() {
         bar.set_message(date.to_string());
-        let times = run_day(engine, clock, workload.day(date, month.queries)).await?;
+        let times = run_day(engine, daemon, admin, clock, workload.day(date, month.queries)).await?;
         let stat = admin.stat().await?;
         let night = run_night(daemon, clock, date).await?;
         screen.say(format!(
@@ -93,25 +93,45 @@ pub(crate) async fn live(
     Ok(report)
 }
 
-/// Runs a day's queries, a few at a time, and tells how many seconds each took.
-async fn run_day(engine: &Engine, clock: &ManualClock, asked: Vec<Asked>) -> Result<Vec<f64>> {
-    futures::stream::iter(asked)
-        .map(|Asked { at, sql }| async move {
-            clock.set(at);
+/// Runs a day's queries, as many at a time as there are analysts, and tells how many seconds each took. What the engine says
+/// of them goes into the query log, as engines in the field send it.
+async fn run_day(
+    engine: &Engine,
+    daemon: &Daemon,
+    admin: &Admin,
+    clock: &ManualClock,
+    asked: Vec<Asked>,
+) -> Result<Vec<f64>> {
+    let (mut times, mut events) = (Vec::with_capacity(asked.len()), Vec::with_capacity(asked.len()));
+    // Those that run together share one moment of the simulated day, because there is one clock.
+    for together in asked.chunks(ANALYSTS) {
+        let at = together[0].at;
+        if at.hour() != clock.now().hour() {
+            daemon.beat().await?;
+        }
+        clock.set(at);
+        let run = async |asked: &Asked| {
             let begun = Instant::now();
-            engine.query(&sql).await?;
-            Ok::<_, anyhow::Error>(begun.elapsed().as_secs_f64())
-        })
-        .buffer_unordered(ANALYSTS)
-        .try_collect()
-        .await
+            let answer = engine.query(&asked.sql).await?;
+            Ok::<_, anyhow::Error>((begun.elapsed().as_secs_f64(), answer))
+        };
+        let answers = futures::future::try_join_all(together.iter().map(run)).await?;
+        for (asked, (seconds, answer)) in together.iter().zip(answers) {
+            let reads = events::reads_of(answer.plan(), daemon.rules());
+            events.push(events::event(events.len(), asked, at, seconds, reads));
+            times.push(seconds);
+        }
+    }
+    admin.send_events(&events).await?;
+    daemon.beat().await?;
+    Ok(times)
 }
 
 /// Runs the night after `date` and waits until what it published is in force.
 async fn run_night(daemon: &Daemon, clock: &Arc<ManualClock>, date: NaiveDate) -> Result<NightReport> {
     let midnight = (date + Days::new(1)).and_time(NaiveTime::MIN).and_utc();
     clock.set(midnight + TimeDelta::hours(NIGHT_HOUR));
-    daemon.engine().flush_access_log().await;
+    daemon.flush_logs().await;
     let night: &Night = daemon.night();
     let report = night.run(Some(date), &|_| {}).await.with_context(|| format!("the night after {date} failed"))?;
     for worker in &report.workers {

@@ -13,6 +13,7 @@ use arrow::util::pretty::pretty_format_batches;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use url::Url;
@@ -58,9 +59,11 @@ impl Engine {
 
     /// Runs one query in a session of [`session`](Self::session): making one is not part of what a query takes.
     pub(crate) async fn query_in(&self, session: &SessionContext, sql: &str) -> Result<Answer> {
-        let plan = session.sql(sql).await.with_context(|| format!("cannot plan: {sql}"))?;
-        let batches = plan.collect().await.with_context(|| format!("cannot run: {sql}"))?;
-        Ok(Answer { batches })
+        let frame = session.sql(sql).await.with_context(|| format!("cannot plan: {sql}"))?;
+        let plan = frame.create_physical_plan().await.with_context(|| format!("cannot plan: {sql}"))?;
+        let running = collect(Arc::clone(&plan), session.task_ctx());
+        let batches = running.await.with_context(|| format!("cannot run: {sql}"))?;
+        Ok(Answer { batches, plan })
     }
 }
 
@@ -68,9 +71,15 @@ impl Engine {
 #[derive(Debug)]
 pub(crate) struct Answer {
     batches: Vec<RecordBatch>,
+    plan: Arc<dyn ExecutionPlan>,
 }
 
 impl Answer {
+    /// The plan that ran, with what it measured.
+    pub(crate) fn plan(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.plan
+    }
+
     /// The rows as text. Every template orders its rows and adds decimals only, so equal data gives equal text.
     pub(crate) fn text(&self) -> Result<String> {
         Ok(pretty_format_batches(&self.batches)?.to_string())

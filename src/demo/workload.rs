@@ -7,6 +7,7 @@ use rand::distr::weighted::WeightedIndex;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::days::ANALYSTS;
 use super::month::Month;
 use super::templates::{Period, TEMPLATES};
 
@@ -30,6 +31,8 @@ pub(crate) struct Asked {
     pub(crate) at: DateTime<Utc>,
     /// The query's text.
     pub(crate) sql: String,
+    /// Which analyst asks, from 0.
+    pub(crate) analyst: usize,
 }
 
 /// Draws days of queries.
@@ -53,13 +56,16 @@ impl Workload {
     /// The queries of one day between eight and eight, in the order of their times.
     pub(crate) fn day(&mut self, date: NaiveDate, queries: usize) -> Vec<Asked> {
         let mut asked = Vec::with_capacity(queries);
+        let mut sessions = 0;
         while asked.len() < queries {
+            let analyst = sessions % ANALYSTS;
+            sessions += 1;
             let length = *SESSION_LENGTHS.choose(&mut self.rng).expect("the lengths are not empty");
             let seconds = self.rng.random_range(8 * 3600..20 * 3600);
             let mut at = date.and_time(NaiveTime::MIN).and_utc() + TimeDelta::seconds(seconds);
             let mut sql = self.query(date);
             for _ in 0..length.min(queries - asked.len()) {
-                asked.push(Asked { at, sql: sql.clone() });
+                asked.push(Asked { at, sql: sql.clone(), analyst });
                 at += TimeDelta::seconds(self.rng.random_range(20..90));
                 if !self.rng.random_bool(REPEAT_CHANCE) {
                     sql = self.query(date);

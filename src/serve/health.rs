@@ -15,6 +15,8 @@ use larder_planner_hook::metastore::MetastoreMetrics;
 use larder_whitelist::Store;
 use serde::Serialize;
 
+use super::gauges;
+
 /// A store that does not answer within this is down.
 const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -87,8 +89,9 @@ async fn metrics(State(health): State<Health>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let metastore = health.metastore.map(|metrics| metrics.text()).unwrap_or_default();
     let iceberg = health.iceberg.map(|metrics| metrics.text()).unwrap_or_default();
+    let gauges = gauges::text(&health.engine);
     // The data path's text has the line that ends all.
-    ([(header::CONTENT_TYPE, kind)], metastore + &iceberg + &health.engine.metrics_text()).into_response()
+    ([(header::CONTENT_TYPE, kind)], gauges + &metastore + &iceberg + &health.engine.metrics_text()).into_response()
 }
 
 #[cfg(test)]

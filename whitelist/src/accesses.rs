@@ -6,6 +6,7 @@
 //! A file that cannot be read costs its own rows and nothing else: it is found, named, and left out.
 
 mod files;
+mod queries;
 mod statements;
 mod streams;
 
@@ -23,6 +24,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::future::BoxFuture;
+use larder_model::io_time::{ASSUMED_ORIGIN, ASSUMED_SSD};
 use larder_model::{ByteRange, ObjectName, TableName};
 use thiserror::Error;
 
@@ -31,7 +33,7 @@ pub(crate) use self::streams::WHOLE_TABLE;
 use self::streams::{AccessRow, EventRow, join};
 use crate::logs::split_columns;
 use crate::speed::{Measured, SizeBin, fit};
-use crate::store::{DayItem, DaySummary, SkippedFile};
+use crate::store::{DayItem, DayQuery, DaySummary, QueryGroup, SkippedFile};
 
 /// Memory that aggregating a day may take; beyond it, DataFusion spills to the disk.
 const MEMORY_BYTES_MAX: usize = 512 << 20;
@@ -79,6 +81,10 @@ pub struct Day {
     pub ranges: Vec<RangeRead>,
     /// How many queries named each column of a table, by its path's first part in small letters.
     pub named: BTreeMap<(TableName, String), u64>,
+    /// The longest and the largest queries.
+    pub queries: Vec<DayQuery>,
+    /// Who ran how many.
+    pub query_groups: Vec<QueryGroup>,
 }
 
 /// How often one range of an object was read.
@@ -112,7 +118,15 @@ pub async fn aggregate(files: &DayFiles) -> Result<Day, AccessError> {
         tracing::warn!(?error, "the columns that were read are not known");
         Default::default()
     });
-    let (_, named) = events.run(&event_files, statements::NAMED_COLUMNS, &mut skipped).await?;
+    let (event_files, named) = events.run(&event_files, statements::NAMED_COLUMNS, &mut skipped).await?;
+    let (origin, ssd) = (fit(&bins_of(&origin_bins)), fit(&bins_of(&ssd_bins)));
+    let speed = |measured: Option<Measured>, assumed| measured.map_or(assumed, |measured| measured.speed);
+    let queries = kept_queries(&access, &access_files, &events, &event_files, &mut skipped).await;
+    // Nothing is decided by who asked for what. A night can do without that.
+    let (kept, users, tables, minutes) = queries.unwrap_or_else(|error| {
+        tracing::warn!(?error, "the day's queries are not known");
+        Default::default()
+    });
 
     let access_rows: Vec<AccessRow> = access_rows.iter().flat_map(access_rows_of).collect();
     let event_rows: Vec<EventRow> = event_rows.iter().flat_map(event_rows_of).collect();
@@ -128,11 +142,38 @@ pub async fn aggregate(files: &DayFiles) -> Result<Day, AccessError> {
             skipped_files: skipped,
         },
         items: joined.items,
-        origin: fit(&bins_of(&origin_bins)),
-        ssd: fit(&bins_of(&ssd_bins)),
+        queries: queries::queries_of(
+            &kept,
+            &queries::Minutes::of(&minutes),
+            speed(origin, ASSUMED_ORIGIN),
+            speed(ssd, ASSUMED_SSD),
+        ),
+        query_groups: queries::groups_of(&users, &tables),
+        origin,
+        ssd,
         ranges: ranges.iter().flat_map(ranges_of).collect(),
         named: named_of(&named),
     })
+}
+
+/// The answers to what is asked of a day's queries: those kept, by user, by table, and the reads by minute.
+type QueryBatches = (Vec<RecordBatch>, Vec<RecordBatch>, Vec<RecordBatch>, Vec<RecordBatch>);
+
+async fn kept_queries(
+    access: &Stream,
+    access_files: &[LogFile],
+    events: &Stream,
+    event_files: &[LogFile],
+    skipped: &mut Vec<SkippedFile>,
+) -> Result<QueryBatches, AccessError> {
+    if event_files.is_empty() {
+        return Ok(QueryBatches::default());
+    }
+    let (_, kept) = events.run(event_files, &queries::kept(), skipped).await?;
+    let (_, users) = events.run(event_files, &queries::by_user(), skipped).await?;
+    let (_, tables) = events.run(event_files, &queries::by_table(), skipped).await?;
+    let (_, minutes) = access.run(access_files, queries::MINUTES, skipped).await?;
+    Ok((kept, users, tables, minutes))
 }
 
 /// One of the two logs of a day.

@@ -3,7 +3,14 @@
 //! The whitelist itself is served from memory, so workers and the dashboard have it while the store is down.
 
 mod answers;
+mod bill;
+mod days;
 mod events;
+mod items;
+mod people;
+mod queries;
+mod usage;
+mod what_if;
 
 use std::sync::Arc;
 
@@ -20,13 +27,14 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use self::answers::{ColumnAnswer, Curve, CurvePoint, ItemAnswer, Problem, TableAnswer, ValueAnswer};
-use crate::choice::{Caps, Ranking};
+pub use self::answers::{ColumnAnswer, ItemAnswer, Problem, TableAnswer, ValueAnswer};
+pub use self::what_if::Simulation;
 use crate::explain::{Explanation, explain};
 use crate::landing::TouchedItems;
 use crate::logs::Spool;
+use crate::night::NightRunner;
 use crate::publish::{WhitelistDiff, diff};
-use crate::store::{Decision, PreloadRun, Store, StoredNight, VersionRow, Worker};
+use crate::store::{PreloadRun, Store, StoredNight, VersionRow, Worker};
 
 /// What the routes need.
 #[derive(Debug, Clone)]
@@ -41,6 +49,10 @@ pub struct ApiState {
     pub touched: TouchedItems,
     /// Tells which workers are recent.
     pub clock: Arc<dyn Clock>,
+    /// Runs nights out of turn.
+    pub nights: NightRunner,
+    /// Replays the history.
+    pub simulation: Simulation,
 }
 
 impl ApiState {
@@ -55,12 +67,6 @@ const ROWS_MAX: u32 = 10_000;
 /// Reports that a listing gives unless fewer are asked for: each is a page or more.
 const REPORTS_MAX: u32 = 100;
 
-/// Shares of the budget, in percent, that the capacity curve is computed at.
-const CURVE_PERCENTS: [u32; 30] = [
-    1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100, 110, 120, 140, 160,
-    180, 200,
-];
-
 /// The routes, to be nested under `/api/v1`.
 pub fn router(state: ApiState) -> OpenApiRouter {
     OpenApiRouter::new()
@@ -68,21 +74,27 @@ pub fn router(state: ApiState) -> OpenApiRouter {
         .routes(routes!(history))
         .routes(routes!(version_diff))
         .routes(routes!(explain_item))
-        .routes(routes!(decisions))
         .routes(routes!(tables))
         .routes(routes!(partitions))
         .routes(routes!(columns))
         .routes(routes!(value))
-        .routes(routes!(curve))
         .routes(routes!(workers))
         .routes(routes!(nights))
         .routes(routes!(preload_runs))
+        .merge(usage::router())
+        .merge(items::router())
+        .merge(days::router())
+        .merge(bill::router())
+        .merge(queries::router())
+        .merge(what_if::router())
+        .merge(people::router())
         .merge(events::router())
         .with_state(state)
 }
 
 /// How many rows are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Limit {
     /// At most 10000 rows or 100 reports, which are the defaults.
@@ -125,6 +137,7 @@ async fn history(
 
 /// Two versions.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct FromTo {
     /// The version to compare from; the one published before `to` when absent.
@@ -161,6 +174,7 @@ async fn version_diff(
 
 /// An item or a table.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Asked {
     /// `catalog.schema.table/key=value`, or `catalog.schema.table` for all its partitions.
@@ -182,14 +196,6 @@ async fn explain_item(
         return Err(Problem::not_found(format!("no log, bucket or decision names `{asked}`")));
     }
     Ok(Json(explanation))
-}
-
-/// What people decided.
-#[utoipa::path(get, path = "/whitelist/decisions", tag = "whitelist", responses(
-    (status = 200, body = Vec<Decision>), (status = 503, body = Problem),
-))]
-async fn decisions(State(state): State<ApiState>) -> Result<Json<Vec<Decision>>, Problem> {
-    Ok(Json(state.store.decisions().await?))
 }
 
 /// The tables, the most valuable first: what was read of each, what it is worth, how much of it is whitelisted.
@@ -250,36 +256,6 @@ async fn value(
     let rows = limit?.rows() as usize;
     let candidates = state.store.candidates().await?;
     Ok(Json(answers::value(candidates, rows, state.in_force().as_deref())))
-}
-
-/// Hours saved against capacity: what the last night would have chosen under other budgets.
-#[utoipa::path(get, path = "/curve", tag = "whitelist", responses(
-    (status = 200, body = Curve), (status = 404, body = Problem), (status = 503, body = Problem),
-))]
-async fn curve(State(state): State<ApiState>) -> Result<Json<Curve>, Problem> {
-    let whitelist = state.in_force().ok_or_else(|| Problem::not_found("no whitelist is in force yet"))?;
-    let candidates = state.store.weighed().await?;
-    let caps = state.store.last_choice().await?.map_or_else(Caps::default, |choice| choice.caps);
-    let budget_bytes = whitelist.budget_bytes;
-    // A million candidates under thirty budgets take a second: not on the threads that serve reads.
-    let points = tokio::task::spawn_blocking(move || {
-        let ranking = Ranking::with_caps(&candidates, &caps);
-        let point = |percent: u32| {
-            let capacity = u128::from(budget_bytes) * u128::from(percent) / 100;
-            let capacity_bytes = u64::try_from(capacity).unwrap_or(u64::MAX);
-            let choice = ranking.choose(capacity_bytes);
-            CurvePoint {
-                budget_percent: percent,
-                capacity_bytes,
-                items: choice.taken.len() as u64,
-                bytes: choice.taken_bytes,
-                hours_saved: choice.taken_value_seconds / 3600.0,
-            }
-        };
-        CURVE_PERCENTS.into_iter().map(point).collect()
-    });
-    let points = points.await.map_err(|error| Problem::internal(error.to_string()))?;
-    Ok(Json(Curve { version: whitelist.version, budget_bytes, points }))
 }
 
 /// The workers that were seen within a day.

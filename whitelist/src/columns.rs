@@ -11,12 +11,11 @@
 
 use std::collections::BTreeMap;
 
+use larder_model::io_time::ASSUMED_ORIGIN;
 use larder_model::{ByteRange, HeldColumns, TableName};
 use parquet::file::metadata::ParquetMetaData;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-use crate::speed::ASSUMED_ORIGIN;
 
 /// A column that is held already stays while it earns so much of the price: what swings around the price is not loaded
 /// again and again.

@@ -18,6 +18,7 @@ pub mod landing;
 pub mod logs;
 pub mod night;
 mod partition_time;
+pub mod people;
 pub mod publish;
 pub mod realised;
 pub mod schedule;
@@ -29,14 +30,14 @@ pub mod store;
 mod test_support;
 pub mod value;
 
-pub use api::{ApiState, router};
+pub use api::{ApiState, Simulation, router};
 pub use catalog::CatalogBucket;
 pub use choice::{
     Candidate, Caps, Change, Choice, Factor, Outcome, Ranking, Reason, Ruling, RulingKind, Verdict, choose,
 };
 pub use landing::{EventBucket, Landing, LandingReport, TouchedItems};
 pub use logs::{Format, Spool};
-pub use night::{Night, NightError, NightReport, Progress};
+pub use night::{BeforeNight, Night, NightError, NightReport, NightRunner, Progress};
 pub use publish::follow;
 pub use settings::{NightlySettings, Owner, StoreSettings, TableCap};
 pub use store::{Store, StoreError};

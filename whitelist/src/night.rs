@@ -15,6 +15,7 @@ mod earned;
 mod foresee;
 mod narrow;
 mod report;
+mod runner;
 mod weigh;
 mod workers;
 
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
+use larder_model::io_time::{ASSUMED_ORIGIN, ASSUMED_SSD};
 use larder_model::{ByteSize, Clock, IoSpeed, ItemName, Location, Whitelist, WhitelistItem};
 use thiserror::Error;
 
@@ -32,6 +34,7 @@ use self::decide::{Decided, Limits, without_denied};
 pub use self::foresee::Demand;
 use self::foresee::Foresight;
 pub use self::report::{NightReport, NotLoaded, PreloadSummary, WorkerReport};
+pub use self::runner::{BeforeNight, NightNow, NightRunner};
 use self::weigh::weigh;
 use crate::accesses::{AccessError, DayFiles, aggregate};
 use crate::catalog::{BucketReport, CatalogBucket, list, rewritten};
@@ -39,7 +42,7 @@ use crate::footers::Footers;
 use crate::publish::diff;
 use crate::realised::saved_seconds;
 use crate::settings::NightlySettings;
-use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD, SpeedReport};
+use crate::speed::SpeedReport;
 use crate::store::decisions::Rulings;
 use crate::store::{CatalogItem, Lease, Store, StoreError, StoredNight, Verdicts, VersionStatus};
 
@@ -62,6 +65,8 @@ pub struct Night {
     pub demand: Demand,
     /// Admin URLs of the workers to preload; `None` for those that the store has seen within a day.
     pub workers: Option<Vec<String>>,
+    /// What the workers' admin APIs want to be told, where they have a sign-in.
+    pub worker_token: Option<String>,
 }
 
 /// How far a night is, for whoever watches.
@@ -298,11 +303,14 @@ impl Night {
                 .into_iter()
                 .filter_map(|(tier, measured)| measured.map(|measured| (tier, measured)))
                 .collect();
+            let kept = self.store.replace_queries(files.day, &day.queries, &day.query_groups).await;
+            kept.map_err(at("keep a day's queries"))?;
             self.store.replace_day(&day.summary, &day.items, &speeds).await.map_err(at("keep a day's reads"))?;
             report.days_ingested.push(files.day);
             report.rows_ingested += day.summary.log_rows;
         }
         self.store.forget_days_before(first).await.map_err(at("forget old days"))?;
+        self.store.forget_old_usage(self.clock.now()).await.map_err(at("forget old days"))?;
         for day in self.store.days(first, last).await.map_err(at("read the days"))? {
             report.history_days += 1;
             report.unattributed_requests += day.unattributed_requests;

@@ -25,6 +25,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 pub use self::bounds::Bounds;
 pub use self::curve::{CurvePoint, CurvePolicy, CurveReport, CurveSettings, curve};
@@ -84,7 +85,7 @@ pub struct SimulateSettings {
 }
 
 /// What each policy came to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct SimulationReport {
     /// Of a history from the store: what it spans.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,12 +11,6 @@ use larder_model::IoSpeed;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What is assumed of an origin until it is measured: object storage within one region.
-pub const ASSUMED_ORIGIN: IoSpeed = IoSpeed { overhead_seconds: 0.03, bytes_per_second: 80e6 };
-
-/// What is assumed of the SSD until it is measured: a modest NVMe drive, checksums and HTTP included.
-pub const ASSUMED_SSD: IoSpeed = IoSpeed { overhead_seconds: 0.0003, bytes_per_second: 1e9 };
-
 /// Reads of about one size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SizeBin {

@@ -3,15 +3,20 @@
 //! SQLite in a file by default, PostgreSQL by URL for a fleet. One set of statements serves both, so they are written
 //! in what the two have in common: `$1` parameters, `ON CONFLICT`, text, integers and doubles.
 
+mod activity;
 pub(crate) mod candidates;
 mod catalog;
 mod columns;
 mod days;
 pub(crate) mod decisions;
+mod items;
 mod lease;
 mod nights;
+mod queries;
+mod reads;
 mod realised;
 mod rewrites;
+mod usage;
 pub(crate) mod versions;
 mod workers;
 
@@ -23,13 +28,17 @@ use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::{Any, AnyPool, Row, Transaction};
 use thiserror::Error;
 
+pub use self::activity::{Activity, Deed};
 pub use self::candidates::{CandidateRow, LastChoice, TableRow, Verdicts};
 pub use self::catalog::CatalogItem;
 pub use self::columns::DayColumn;
 pub use self::days::{DayItem, DaySummary, ItemHistory, SkippedFile};
 pub use self::decisions::Decision;
+pub use self::items::{ItemOrder, ItemPage, ItemQuery};
 pub use self::lease::Lease;
 pub use self::nights::{PreloadRun, StoredNight};
+pub use self::queries::{DayQuery, GroupKind, QueryGroup, QueryRead};
+pub use self::reads::{ItemReads, ReadsAndHits, TableDay};
 pub use self::versions::{VersionRow, VersionStatus};
 pub use self::workers::Worker;
 use crate::settings::StoreSettings;

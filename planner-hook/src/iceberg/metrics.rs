@@ -40,6 +40,10 @@ impl IcebergMetrics {
             tables: Family::default(),
             registry: Registry::default(),
         };
+        // A counter that begins with what it counts first never rises.
+        for verdict in ["cached", "unlisted"] {
+            metrics.tables.get_or_create_owned(&VerdictLabel { verdict });
+        }
         registry.register("requests", "Requests that clients made of the catalog", metrics.requests.clone());
         registry.register("refused", "Requests answered 503 because there were too many", metrics.refused.clone());
         registry.register("tables", "Tables answered, by what was decided of them", metrics.tables.clone());

@@ -76,6 +76,8 @@ class Larder:
             self.settings[table] = self.settings.get(table, {}) | values
         self.process: Process | None = None
         self.scheme = "http"
+        # What requests to the admin API carry, such as a token.
+        self.admin_headers: dict[str, str] = {}
 
     @property
     def endpoint(self) -> str:
@@ -135,12 +137,12 @@ class Larder:
 
     def get(self, path: str, /, **query):
         """A JSON answer of the admin API."""
-        answer = requests.get(f"{self.admin}/api/v1/{path}", params=query, timeout=30)
+        answer = requests.get(f"{self.admin}/api/v1/{path}", params=query, headers=self.admin_headers, timeout=30)
         assert answer.ok, f"GET {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
     def post(self, path: str, body, seconds: float = 30) -> requests.Response:
-        return requests.post(f"{self.admin}/api/v1/{path}", json=body, timeout=seconds)
+        return requests.post(f"{self.admin}/api/v1/{path}", json=body, headers=self.admin_headers, timeout=seconds)
 
     def stat(self) -> dict:
         return self.get("stat")

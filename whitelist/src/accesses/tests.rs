@@ -148,3 +148,44 @@ async fn a_million_rows_in_many_files_are_all_counted() {
     assert_eq!((day.summary.log_rows, day.items.len()), (1_000_000, 20_000));
     assert!(day.origin.is_some());
 }
+
+#[tokio::test]
+async fn queries_are_kept_with_what_their_tables_had_from_the_cache_meanwhile() {
+    let logs = tempfile::tempdir().unwrap();
+    let line = |id: &str, user: &str, at: &str, table: &str, bytes: u64| {
+        format!(
+            r#"{{"query_id": "{id}", "engine": "spark", "user": "{user}", "created": "{DAY}T{at}:10Z", "ended": "{DAY}T{at}:12Z",
+            "query": "SELECT '{id}'", "reads": [{{"table": "{table}", "partitions": ["d=1", "d=2"], "bytes": {bytes}}}]}}"#
+        )
+        .replace('\n', "")
+    };
+    let lines = [
+        line("warm", "ana", "09:00", "a.b.t", 300),
+        line("cold", "ana", "09:30", "a.b.t", 100),
+        line("elsewhere", "ben", "09:00", "a.b.u", 50),
+    ];
+    let mut reader = LogReader::new(Format::Generic, Places::default(), time("2026-11-20T00:00:00Z")).unwrap();
+    let events = reader.parse(lines.join("\n").as_bytes()).events;
+    write_events(logs.path(), &events).unwrap();
+    write_events(logs.path(), &events).unwrap();
+    let at = |record: AccessRecord, at: &str| AccessRecord { time: time(&format!("{DAY}T{at}:11Z")), ..record };
+    let records = [
+        at(hit("a.b.t", "d=1", 300), "09:00"),
+        at(hit("a.b.t", "d=1", 25), "09:30"),
+        at(get("a.b.t", "d=2", 75), "09:30"),
+        at(fill(AccessKind::Fill, 5000), "09:00"),
+    ];
+    write_access(logs.path(), day(DAY), "a.parquet", &records);
+    let day = day_of(logs.path()).await;
+    let ids: Vec<&str> = day.queries.iter().map(|query| query.query_id.as_str()).collect();
+    assert_eq!(ids, ["cold", "elsewhere", "warm"]);
+    let shares: Vec<Option<f64>> = day.queries.iter().map(|query| query.cached_share).collect();
+    assert_eq!(shares, [Some(0.25), None, Some(1.0)]);
+    let cold = &day.queries[0];
+    assert_eq!((cold.seconds, cold.user.as_str(), cold.query.as_deref()), (2.0, "ana", Some("SELECT 'cold'")));
+    assert_eq!((cold.reads[0].partitions.len(), cold.reads[0].read_bytes, cold.read_bytes), (2, 100, 100));
+    assert!(cold.missed_seconds > 0.0 && day.queries[2].missed_seconds == 0.0, "{:?}", day.queries);
+    let groups: Vec<(&str, u64, u64)> =
+        day.query_groups.iter().map(|group| (group.name.as_str(), group.queries, group.read_bytes)).collect();
+    assert_eq!(groups, [("spark", 3, 450), ("a.b.t", 2, 400), ("a.b.u", 1, 50), ("ana", 2, 400), ("ben", 1, 50)]);
+}

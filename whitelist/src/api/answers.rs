@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use larder_model::{ItemName, TableName, Whitelist};
@@ -39,6 +39,10 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error)
     }
 
+    pub(super) fn conflict(error: impl ToString) -> Self {
+        Self::new(StatusCode::CONFLICT, error)
+    }
+
     pub(super) fn internal(error: impl ToString) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, error)
     }
@@ -61,6 +65,12 @@ impl From<StoreError> for Problem {
             // What the database said may name hosts and users; it is in the log.
             StoreError::Open { .. } | StoreError::Statement { .. } => Self::unavailable(error),
         }
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::bad_request(rejection.body_text())
     }
 }
 
@@ -131,32 +141,6 @@ pub struct ValueAnswer {
     pub items: Vec<ItemAnswer>,
 }
 
-/// Hours saved against capacity.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Curve {
-    /// The version in force.
-    pub version: u64,
-    /// Its budget: 100 percent.
-    pub budget_bytes: u64,
-    /// The points, by capacity.
-    pub points: Vec<CurvePoint>,
-}
-
-/// What one capacity would save.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct CurvePoint {
-    /// The capacity as a share of the budget.
-    pub budget_percent: u32,
-    /// The capacity.
-    pub capacity_bytes: u64,
-    /// Items that would be held.
-    pub items: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// IO time that they would have saved over the history, in hours.
-    pub hours_saved: f64,
-}
-
 pub(super) fn tables(rows: Vec<TableRow>, in_force: Option<&Whitelist>) -> Vec<TableAnswer> {
     let mut held: HashMap<&TableName, (u64, u64, f64)> = HashMap::new();
     for item in in_force.iter().flat_map(|whitelist| &whitelist.items) {
@@ -181,9 +165,14 @@ pub(super) fn tables(rows: Vec<TableRow>, in_force: Option<&Whitelist>) -> Vec<T
 }
 
 pub(super) fn items(rows: Vec<CandidateRow>, in_force: Option<&Whitelist>) -> Vec<ItemAnswer> {
+    let all: f64 = rows.iter().map(|row| row.value_seconds).sum();
+    items_of_all(rows, all, in_force)
+}
+
+/// Some of the items, beside the value of all.
+pub(super) fn items_of_all(rows: Vec<CandidateRow>, all: f64, in_force: Option<&Whitelist>) -> Vec<ItemAnswer> {
     let held: HashSet<&ItemName> =
         in_force.iter().flat_map(|whitelist| &whitelist.items).map(|item| &item.item).collect();
-    let all: f64 = rows.iter().map(|row| row.value_seconds).sum();
     rows.into_iter()
         .map(|row| ItemAnswer {
             whitelisted: held.contains(&row.item),

@@ -1,15 +1,21 @@
 //! The routes, asked without a socket.
 
+mod people;
+mod views;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use larder_model::ManualClock;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::*;
-use crate::choice::Factor;
+use crate::choice::{Caps, Factor};
 use crate::landing::objects_tests;
+use crate::night::{Demand, Night};
+use crate::settings::NightlySettings;
 use crate::store::tests::{document, scratch};
 use crate::store::{CandidateRow, Verdicts, VersionStatus};
 use crate::test_support::time;
@@ -31,7 +37,20 @@ impl Asked {
         let spool = Spool::start(logs.path().to_owned());
         let clock = Arc::new(ManualClock::new(time("2026-11-20T02:30:00Z")));
         let touched = objects_tests::touched();
-        let state = ApiState { store, whitelist, spool, touched, clock };
+        let night = Night {
+            store: store.clone(),
+            clock: Arc::clone(&clock) as _,
+            logs: logs.path().to_owned(),
+            catalog: Vec::new(),
+            settings: NightlySettings::default(),
+            write_bytes_max: u64::MAX,
+            demand: Demand { fills: false, ssd_bytes: 1 },
+            workers: Some(Vec::new()),
+            worker_token: None,
+        };
+        let nights = NightRunner::new(night, Arc::new(|| Box::pin(std::future::ready(()))), CancellationToken::new());
+        let simulation = Simulation::default();
+        let state = ApiState { store, whitelist, spool, touched, clock, nights, simulation };
         let router = router(state.clone()).split_for_parts().0;
         Self { _folder: folder, logs, state, router, sender }
     }

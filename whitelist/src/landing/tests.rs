@@ -62,6 +62,7 @@ impl World {
             write_bytes_max: u64::MAX,
             demand: crate::night::Demand { fills: false, ssd_bytes: 100_000_000 },
             workers: Some(vec![worker.listen().await]),
+            worker_token: None,
         };
         let landing = Landing::new(night, TouchedItems::new([events]));
         Self { _folder: folder, origin, worker, landing }

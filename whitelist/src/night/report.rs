@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use larder_model::admin::{DropReport, PreloadItemStatus, PreloadState, PreloadStatus};
+use larder_model::io_time::{ASSUMED_ORIGIN, ASSUMED_SSD};
 use larder_model::{HeldColumns, ItemName, TableName, Whitelist};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,7 +17,7 @@ use crate::choice::Outcome;
 use crate::columns::TableColumns;
 use crate::publish::diff;
 use crate::realised::Realised;
-use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD, SpeedReport};
+use crate::speed::SpeedReport;
 use crate::store::SkippedFile;
 
 /// What a night did.

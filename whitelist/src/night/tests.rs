@@ -54,6 +54,7 @@ impl World {
             write_bytes_max: u64::MAX,
             demand: Demand { fills: false, ssd_bytes: 100_000_000 },
             workers: Some(vec![worker.listen().await]),
+            worker_token: None,
         };
         Self { _folder: folder, logs, origin, worker, night }
     }

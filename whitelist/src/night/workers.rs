@@ -282,11 +282,18 @@ impl WorkerCall<'_> {
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, String> {
-        answer(self.client.post(self.at(path)).json(body)).await
+        answer(self.signed_in(self.client.post(self.at(path)).json(body))).await
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, String> {
-        answer(self.client.get(self.at(path))).await
+        answer(self.signed_in(self.client.get(self.at(path)))).await
+    }
+
+    fn signed_in(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.night.worker_token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     fn at(&self, path: &str) -> String {

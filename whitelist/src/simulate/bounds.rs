@@ -11,13 +11,14 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::policy::{Answer, Policy};
 use super::replay::{Replay, reads_of, whole};
 use super::trace::{DAY_SECONDS, Read, day_of};
 
 /// IO time that no policy can save more than, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct Bounds {
     /// None that fills on demand.
     pub b1: f64,

@@ -11,16 +11,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{Datelike, NaiveDate};
+use larder_model::io_time::{ASSUMED_ORIGIN, ASSUMED_SSD};
 use larder_model::{IoSpeed, ItemName, TableName};
 use serde::Serialize;
 use twox_hash::XxHash3_64;
+use utoipa::ToSchema;
 
 use super::SimulateError;
 use super::replay::Prices;
 use super::trace::{DAY_SECONDS, Item, Read, Trace};
 use crate::accesses::WHOLE_TABLE;
 use crate::partition_time::PartitionTime;
-use crate::speed::{ASSUMED_ORIGIN, ASSUMED_SSD};
 use crate::store::{DayItem, Store};
 use crate::value::Reads;
 
@@ -44,7 +45,7 @@ pub struct History {
 }
 
 /// What a history spans, and what it does not know.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct HistorySpan {
     /// Its first day, in UTC.
     pub first: NaiveDate,
@@ -89,6 +90,12 @@ impl History {
             ssd: ssd.map_or(ASSUMED_SSD, |(_, measured)| measured.speed),
         };
         Self::of(&days, &sizes, prices, measured)
+    }
+
+    /// Bytes of room as a share of those that were read in the last 30 days, held to what can be replayed.
+    pub fn fraction_of(&self, bytes: u64) -> f64 {
+        let touched = self.trace.touched_bytes().max(1);
+        (bytes as f64 / touched as f64).clamp(0.001, 10.0)
     }
 
     /// A history of days in order.

@@ -7,6 +7,7 @@
 
 use larder_model::IoSpeed;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::policy::{Answer, Policy};
 use super::trace::{DAY_SECONDS, Item, Read, Trace, day_of};
@@ -14,7 +15,7 @@ use crate::choice::load::OFF_PEAK;
 use crate::value::{Reads, value_seconds};
 
 /// What one policy came to over the measured days.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct PolicyReport {
     /// See [`super::SimulationReport::policies`].
     pub name: String,

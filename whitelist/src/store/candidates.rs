@@ -252,7 +252,7 @@ pub(super) async fn replace_verdicts(
     Ok(())
 }
 
-fn candidate_row(row: &AnyRow) -> Result<CandidateRow, StoreError> {
+pub(super) fn candidate_row(row: &AnyRow) -> Result<CandidateRow, StoreError> {
     let read = failed_to("read a verdict");
     Ok(CandidateRow {
         item: super::catalog::item_of(row)?,

@@ -164,6 +164,8 @@ impl Store {
             "DELETE FROM realised WHERE day < $1",
             "DELETE FROM day_column WHERE day < $1",
             "DELETE FROM rewrite WHERE day < $1",
+            "DELETE FROM day_query WHERE day < $1",
+            "DELETE FROM day_query_group WHERE day < $1",
         ] {
             sqlx::query(statement).bind(first.to_string()).execute(&mut *transaction).await.map_err(&failed)?;
         }

@@ -226,7 +226,7 @@ async fn decisions_workers_and_deliveries_are_kept_once_each() {
     assert!(store.undecide(&"a.b.t".parse().unwrap()).await.unwrap());
     assert!(!store.undecide(&"a.b.t".parse().unwrap()).await.unwrap());
 
-    let worker = Worker { id: "w1".into(), admin_url: "http://w1:9001".into(), last_seen: now };
+    let worker = Worker { id: "w1".into(), admin_url: "http://w1:9001".into(), last_seen: now, status: None };
     store.heartbeat(&worker).await.unwrap();
     store.heartbeat(&worker).await.unwrap();
     assert_eq!(store.workers(now).await.unwrap(), [worker]);

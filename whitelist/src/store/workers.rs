@@ -1,14 +1,15 @@
 //! The workers of the fleet, as they report themselves, and what each has been told.
 
 use chrono::{DateTime, Utc};
+use larder_model::admin::WorkerStatus;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use utoipa::ToSchema;
 
-use super::{Store, StoreError, count_of, failed_to, time_of, time_text, to_sql};
+use super::{Store, StoreError, bad_data, count_of, failed_to, time_of, time_text, to_sql};
 
 /// A worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Worker {
     /// Its name, unique in the fleet.
     pub id: String,
@@ -16,18 +17,23 @@ pub struct Worker {
     pub admin_url: String,
     /// When it last said that it lives.
     pub last_seen: DateTime<Utc>,
+    /// How it fared then.
+    #[serde(default)]
+    pub status: Option<WorkerStatus>,
 }
 
 impl Store {
     /// Notes that a worker lives.
     pub async fn heartbeat(&self, worker: &Worker) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO worker (id, admin_url, last_seen) VALUES ($1, $2, $3) \
-             ON CONFLICT (id) DO UPDATE SET admin_url = excluded.admin_url, last_seen = excluded.last_seen",
+            "INSERT INTO worker (id, admin_url, last_seen, status) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (id) DO UPDATE SET admin_url = excluded.admin_url, last_seen = excluded.last_seen, \
+             status = excluded.status",
         )
         .bind(&worker.id)
         .bind(&worker.admin_url)
         .bind(time_text(worker.last_seen))
+        .bind(worker.status.as_ref().map(|status| serde_json::to_string(status).expect("plain data always serialises")))
         .execute(&self.pool)
         .await
         .map_err(failed_to("note a worker"))?;
@@ -37,14 +43,17 @@ impl Store {
     /// The workers that were seen at `since` or later, by id.
     pub async fn workers(&self, since: DateTime<Utc>) -> Result<Vec<Worker>, StoreError> {
         let read = failed_to("read the workers");
-        let rows = sqlx::query("SELECT id, admin_url, last_seen FROM worker WHERE last_seen >= $1 ORDER BY id")
+        let rows = sqlx::query("SELECT id, admin_url, last_seen, status FROM worker WHERE last_seen >= $1 ORDER BY id")
             .bind(time_text(since))
             .fetch_all(&self.pool)
             .await
             .map_err(&read)?;
         rows.iter()
             .map(|row| {
+                let status: Option<String> = row.try_get(3).map_err(&read)?;
+                let status = status.map(|text| serde_json::from_str(&text)).transpose();
                 Ok(Worker {
+                    status: status.map_err(|error| bad_data("a worker's status", error))?,
                     id: row.try_get(0).map_err(&read)?,
                     admin_url: row.try_get(1).map_err(&read)?,
                     last_seen: time_of(&row.try_get::<String, _>(2).map_err(&read)?, "a worker")?,

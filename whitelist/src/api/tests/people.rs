@@ -1,0 +1,96 @@
+//! What people do over the API.
+
+use larder_model::admin::{Person, Role};
+
+use super::*;
+
+impl Asked {
+    pub(super) async fn change(&self, method: &str, path: &str, body: &str) -> (StatusCode, Value) {
+        let person = Person { name: "ops".into(), role: Role::Operator };
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = request.extension(person).body(body.to_owned().into()).unwrap();
+        let (status, _, body) = self.send(request).await;
+        (status, body)
+    }
+
+    /// Waits until no night is under way.
+    async fn night(&self) -> Value {
+        loop {
+            let (_, now) = self.get("/nights/now").await;
+            if now["running"] == false {
+                return now;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn decisions_are_made_taken_back_and_recorded_with_who_asked() {
+    let asked = Asked::with_a_whitelist().await;
+    let body = r#"{"target": "a.b.t/d=2", "kind": "pin", "because": " the Monday report "}"#;
+    let (status, decision) = asked.change("PUT", "/whitelist/decisions", body).await;
+    assert_eq!(
+        (status, &decision["by"], &decision["because"]),
+        (StatusCode::OK, &"ops".into(), &"the Monday report".into())
+    );
+    let (_, decisions) = asked.get("/whitelist/decisions").await;
+    assert_eq!((&decisions[0]["target"], &decisions[0]["kind"]), (&"a.b.t/d=2".into(), &"pin".into()));
+    let gone = "/whitelist/decisions?target=a.b.t/d%3D2&because=over";
+    assert_eq!(asked.change("DELETE", gone, "").await.0, StatusCode::NO_CONTENT);
+    assert_eq!(asked.change("DELETE", gone, "").await.0, StatusCode::NOT_FOUND);
+    let (_, activity) = asked.get("/activity").await;
+    let whats: Vec<&str> = activity.as_array().unwrap().iter().map(|deed| deed["what"].as_str().unwrap()).collect();
+    // Both at one moment of the clock that stands still.
+    assert!(whats.len() == 2 && whats.contains(&"pin") && whats.contains(&"undecide"), "{activity}");
+    for (method, path, body) in [
+        ("PUT", "/whitelist/decisions", r#"{"target": "nonsense", "kind": "pin"}"#),
+        ("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "hold"}"#),
+        ("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "pin", "reason": "x"}"#),
+        ("DELETE", "/whitelist/decisions?target=nonsense", ""),
+        ("POST", "/whitelist/approve", r#"{"version": "one"}"#),
+    ] {
+        let (status, body) = asked.change(method, path, body).await;
+        assert!(status.is_client_error() && body["error"].is_string(), "{method} {path}: {status} {body}");
+    }
+    let long = format!(r#"{{"target": "a.b.t", "kind": "pin", "because": "{}"}}"#, "x".repeat(1001));
+    assert_eq!(asked.change("PUT", "/whitelist/decisions", &long).await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn proposals_are_approved_and_versions_rolled_back_to() {
+    let asked = Asked::with_a_whitelist().await;
+    asked.state.store.add_version(document(&["a.b.u"]), VersionStatus::Proposed, None).await.unwrap();
+    let (status, row) = asked.change("POST", "/whitelist/approve", r#"{"version": 2, "because": "fine"}"#).await;
+    assert_eq!((status, &row["version"], &row["status"]), (StatusCode::OK, &2.into(), &"published".into()));
+    let (status, body) = asked.change("POST", "/whitelist/approve", r#"{"version": 2}"#).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(body["error"].as_str().unwrap().contains("it was published before"), "{body}");
+    let (status, row) = asked.change("POST", "/whitelist/rollback", r#"{"version": 1}"#).await;
+    assert_eq!((status, &row["version"]), (StatusCode::OK, &3.into()));
+    assert!(row["reason"].as_str().unwrap().contains("rolled back to version 1 by ops"), "{row}");
+    let (_, activity) = asked.get("/activity").await;
+    let approved = activity.as_array().unwrap().iter().find(|deed| deed["what"] == "approve").unwrap();
+    assert_eq!(
+        (&approved["who"], &approved["target"], &approved["because"]),
+        (&"ops".into(), &"2".into(), &"fine".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_is_run_on_request_one_at_a_time_and_its_outcome_told() {
+    let asked = Asked::new().await;
+    let (status, now) = asked.change("POST", "/nights", r#"{"plan": true}"#).await;
+    assert_eq!((status, &now["plan"]), (StatusCode::ACCEPTED, &true.into()));
+    let now = asked.night().await;
+    assert_eq!((&now["failed"], &now["plan"]), (&false.into(), &true.into()), "{now}");
+    assert!(now["outcome"].as_str().unwrap().starts_with("proposed version 1"), "{now}");
+    assert_eq!(asked.get("/whitelist/history").await.1[0]["reason"], "planned by ops");
+    // While somebody else's night holds the lease, this one says who.
+    let lease = asked.state.store.lease("whitelist", "somebody").await.unwrap();
+    assert_eq!(asked.change("POST", "/nights", "{}").await.0, StatusCode::ACCEPTED);
+    let now = asked.night().await;
+    assert_eq!(now["failed"], true);
+    assert!(now["outcome"].as_str().unwrap().contains("somebody is at work"), "{now}");
+    lease.release().await.unwrap();
+}

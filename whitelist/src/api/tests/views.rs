@@ -1,0 +1,194 @@
+//! What the dashboard's views ask for.
+
+use larder_model::Usage;
+use larder_model::usage::LATENCY_BUCKETS;
+
+use super::*;
+use crate::store::tests::day;
+use crate::store::{DayItem, DaySummary};
+
+fn summary(date: &str) -> DaySummary {
+    DaySummary {
+        day: day(date),
+        fingerprint: "f".into(),
+        log_rows: 1,
+        unattributed_requests: 0,
+        unattributed_bytes: 0,
+        skipped_files: Vec::new(),
+    }
+}
+
+fn read(partition: &str, requests: u64, bytes: u64, hit_bytes: u64) -> DayItem {
+    DayItem {
+        item: format!("a.b.t/{partition}").parse().unwrap(),
+        reads: Reads { requests, bytes },
+        queries: 1,
+        hit_requests: u64::from(hit_bytes > 0),
+        hit_bytes,
+        hit_seconds: 0.0,
+        bursts: 1,
+    }
+}
+
+#[tokio::test]
+async fn usage_is_told_by_hour_and_by_day_over_all_workers() {
+    let asked = Asked::new().await;
+    let mut latency = [0; LATENCY_BUCKETS];
+    latency[3] = 10;
+    let done = Usage {
+        requests: 10,
+        bytes_ssd: 100,
+        saved_seconds: 2.0,
+        ssd: larder_model::Latency(latency),
+        ..Usage::default()
+    };
+    for (worker, at) in [("w1", "2026-11-20T01:10:00Z"), ("w1", "2026-11-20T01:50:00Z"), ("w2", "2026-11-20T01:20:00Z")]
+    {
+        asked.state.store.add_usage(worker, time(at), &done).await.unwrap();
+    }
+    asked.state.store.add_usage("w1", time("2026-11-18T23:59:00Z"), &done).await.unwrap();
+    let (_, hours) = asked.get("/usage").await;
+    assert_eq!((&hours["now"], &hours["step"]), (&"2026-11-20T02:30:00Z".into(), &"hour".into()));
+    let points = hours["points"].as_array().unwrap();
+    assert_eq!((points.len(), &points[23]["start"]), (24, &"2026-11-20T02:00:00Z".into()));
+    assert_eq!((&points[22]["requests"], &points[23]["requests"]), (&30.into(), &0.into()));
+    assert_eq!((&hours["total"]["saved_seconds"], &hours["total"]["bytes_ssd"]), (&6.0.into(), &300.into()));
+    let quantiles = &hours["total"]["latency"]["ssd"];
+    assert_eq!((&quantiles["requests"], &quantiles["p50_seconds"]), (&30.into(), &0.00075.into()));
+    assert_eq!(hours["total"]["latency"]["memory"], Value::Null);
+    let (_, days) = asked.get("/usage?from=2026-11-18&to=2026-11-20&step=day").await;
+    let requests: Vec<u64> =
+        days["points"].as_array().unwrap().iter().map(|day| day["requests"].as_u64().unwrap()).collect();
+    assert_eq!(requests, [10, 0, 30]);
+    for wrong in ["/usage?from=2026-11-20&to=2026-11-18", "/usage?from=0001-01-01", "/usage?step=week"] {
+        assert_eq!(asked.get(wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn items_come_in_pages() {
+    let asked = Asked::with_a_whitelist().await;
+    let (_, page) = asked.get("/items?sort=value&limit=1").await;
+    assert_eq!((&page["total"], &page["items"][0]["item"]), (&2.into(), &"a.b.t/d=2".into()));
+    assert_eq!(
+        (&page["items"][0]["whitelisted"], &page["items"][0]["factors"]),
+        (&false.into(), &Value::Array(vec![]))
+    );
+    let (_, page) = asked.get("/items?taken=true").await;
+    assert_eq!((&page["total"], &page["items"][0]["item"]), (&1.into(), &"a.b.t/d=1".into()));
+    let share = page["items"][0]["value_share"].as_f64().unwrap();
+    assert!((share - 2.0 / 3.0).abs() < 1e-12, "of all, not of the page: {share}");
+    assert_eq!(asked.get("/items?sort=colour").await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_tables_days_are_told_by_partition_and_age() {
+    let asked = Asked::with_a_whitelist().await;
+    let store = &asked.state.store;
+    let (old, new) = (read("dt=2026-11-17", 5, 50, 0), read("dt=2026-11-18", 7, 70, 70));
+    store.replace_day(&summary("2026-11-18"), &[old.clone(), new.clone()], &[]).await.unwrap();
+    store.replace_day(&summary("2026-11-19"), &[new], &[]).await.unwrap();
+    let (_, days) = asked.get("/tables/a.b.t/days?days=2").await;
+    assert_eq!(days["days"], serde_json::json!(["2026-11-18", "2026-11-19"]));
+    assert_eq!((&days["partitions_total"], &days["partitions"][0]["partition"]), (&2.into(), &"dt=2026-11-17".into()));
+    assert_eq!(days["partitions"][0]["requests"], serde_json::json!([5, 0]));
+    assert_eq!(days["partitions"][1]["hit_bytes"], serde_json::json!([70, 70]));
+    let ages: Vec<_> = days["ages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|age| (age["age_days"].as_i64(), age["requests"].as_i64()))
+        .collect();
+    assert_eq!(ages, [(Some(0), Some(7)), (Some(1), Some(12))]);
+    assert_eq!(asked.get("/tables/a.b.none/days").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn another_budget_says_what_would_come_and_leave() {
+    let asked = Asked::with_a_whitelist().await;
+    let (_, more) = asked.get("/choice?capacity_bytes=120").await;
+    assert_eq!(
+        (&more["items"], &more["added_count"], &more["added"][0]["item"]),
+        (&2.into(), &1.into(), &"a.b.t/d=2".into())
+    );
+    let (_, less) = asked.get("/choice?capacity_bytes=10").await;
+    assert_eq!(
+        (&less["items"], &less["removed"][0]["item"], &less["removed"][0]["bytes"]),
+        (&0.into(), &"a.b.t/d=1".into(), &60.into())
+    );
+    assert_eq!(asked.get("/choice").await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_that_cannot_be_says_why() {
+    let asked = Asked::new().await;
+    assert_eq!(asked.post("/simulation", "").await.0, StatusCode::NOT_FOUND, "there is no budget to replay with");
+    let asked = Asked::with_a_whitelist().await;
+    assert_eq!(asked.post("/simulation", "").await.0, StatusCode::ACCEPTED);
+    let told = loop {
+        let (_, told) = asked.get("/simulation").await;
+        if told["running"] == false {
+            break told;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(told["problem"].as_str().unwrap().contains("needs 5 at least"), "{told}");
+    assert_eq!(told["result"], Value::Null);
+}
+
+#[tokio::test]
+async fn queries_are_filtered_sorted_and_advised() {
+    let asked = Asked::with_a_whitelist().await;
+    let query = |id: &str, partition: &str, seconds: f64, cached_share: Option<f64>| crate::store::DayQuery {
+        engine: "trino".into(),
+        query_id: id.into(),
+        user: id.split('-').next().unwrap().into(),
+        created: time("2026-11-19T09:00:00Z"),
+        seconds,
+        succeeded: true,
+        query: None,
+        read_bytes: 10,
+        cached_share,
+        missed_seconds: 0.0,
+        reads: vec![crate::store::QueryRead {
+            table: "a.b.t".parse().unwrap(),
+            partitions: vec![partition.into()],
+            partitions_total: 1,
+            read_bytes: 10,
+        }],
+    };
+    let queries = [
+        query("ana-1", "d=1", 3.0, Some(0.2)),
+        query("ana-2", "d=2", 2.0, Some(0.1)),
+        query("ben-3", "d=2", 1.0, Some(0.95)),
+        query("ben-4", "d=2", 9.0, None),
+    ];
+    asked.state.store.replace_queries(day("2026-11-19"), &queries, &[]).await.unwrap();
+    let told = async |path: &str| -> Vec<(String, String)> {
+        let (status, answer) = asked.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        let text = |query: &Value, name: &str| query[name].as_str().unwrap().to_owned();
+        answer["queries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|query| (text(query, "query_id"), text(query, "advice")))
+            .collect()
+    };
+    let of = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect::<Vec<_>>();
+    let span = "from=2026-11-19&to=2026-11-19";
+    assert_eq!(
+        told(&format!("/queries?{span}")).await,
+        of(&[
+            ("ben-4", "not_through_larder"),
+            ("ana-1", "whitelisted_now"),
+            ("ana-2", "not_whitelisted"),
+            ("ben-3", "well_served")
+        ])
+    );
+    assert_eq!(told(&format!("/queries?{span}&sort=cached&limit=1")).await, of(&[("ana-2", "not_whitelisted")]));
+    assert_eq!(told(&format!("/queries?{span}&user=ana&table=a.b.t&engine=trino")).await.len(), 2);
+    assert_eq!(told(&format!("/queries?{span}&table=a.b.u")).await.len(), 0);
+    asked.change("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "deny"}"#).await;
+    assert_eq!(told(&format!("/queries?{span}&user=ana&limit=1")).await, of(&[("ana-1", "denied")]));
+}

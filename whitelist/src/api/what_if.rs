@@ -1,0 +1,233 @@
+//! What if: the whitelist under another budget, and other policies on the same history.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use larder_model::ItemName;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{ApiState, Problem};
+use crate::choice::{Caps, Ranking};
+use crate::simulate::{History, SimulateError, SimulateSettings, SimulationReport, Source, run};
+use crate::store::Store;
+
+/// Shares of the budget, in percent, that the capacity curve is computed at.
+const CURVE_PERCENTS: [u32; 30] = [
+    1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100, 110, 120, 140, 160,
+    180, 200,
+];
+
+/// Items that a choice names of those that come, and of those that leave.
+const NAMED_MAX: usize = 50;
+
+pub(super) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(curve)).routes(routes!(choice)).routes(routes!(simulation, simulate))
+}
+
+/// Hours saved against capacity.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(super) struct Curve {
+    /// The version in force.
+    pub version: u64,
+    /// Its budget: 100 percent.
+    pub budget_bytes: u64,
+    /// The points, by capacity.
+    pub points: Vec<CurvePoint>,
+}
+
+/// What one capacity would save.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(super) struct CurvePoint {
+    /// The capacity as a share of the budget.
+    pub budget_percent: u32,
+    /// The capacity.
+    pub capacity_bytes: u64,
+    /// Items that would be held.
+    pub items: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// IO time that they are expected to save over the whitelist's horizon, in hours.
+    pub hours_saved: f64,
+}
+
+/// Hours saved against capacity: what the last night would have chosen under other budgets.
+#[utoipa::path(get, path = "/curve", tag = "whitelist", responses(
+    (status = 200, body = Curve), (status = 404, body = Problem), (status = 503, body = Problem),
+))]
+async fn curve(State(state): State<ApiState>) -> Result<Json<Curve>, Problem> {
+    let whitelist = state.in_force().ok_or_else(|| Problem::not_found("no whitelist is in force yet"))?;
+    let candidates = state.store.weighed().await?;
+    let caps = state.store.last_choice().await?.map_or_else(Caps::default, |choice| choice.caps);
+    let budget_bytes = whitelist.budget_bytes;
+    // A million candidates under thirty budgets take a second: not on the threads that serve reads.
+    let points = tokio::task::spawn_blocking(move || {
+        let ranking = Ranking::with_caps(&candidates, &caps);
+        let point = |percent: u32| {
+            let capacity = u128::from(budget_bytes) * u128::from(percent) / 100;
+            let capacity_bytes = u64::try_from(capacity).unwrap_or(u64::MAX);
+            let choice = ranking.choose(capacity_bytes);
+            CurvePoint {
+                budget_percent: percent,
+                capacity_bytes,
+                items: choice.taken.len() as u64,
+                bytes: choice.taken_bytes,
+                hours_saved: choice.taken_value_seconds / 3600.0,
+            }
+        };
+        CURVE_PERCENTS.into_iter().map(point).collect()
+    });
+    let points = points.await.map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(Json(Curve { version: whitelist.version, budget_bytes, points }))
+}
+
+/// Under which budget.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Budget {
+    /// The bytes that items may take together.
+    capacity_bytes: u64,
+}
+
+/// The whitelist under another budget, beside the one in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(super) struct ChoiceAnswer {
+    /// The budget.
+    pub capacity_bytes: u64,
+    /// Items that would be held.
+    pub items: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What they are expected to save over the whitelist's horizon, in seconds.
+    pub value_seconds: f64,
+    /// The price of space then, in seconds per byte.
+    pub cut_density: f64,
+    /// How many would come.
+    pub added_count: u64,
+    /// How many would leave.
+    pub removed_count: u64,
+    /// Those that would come, the most valuable first, at most 50.
+    pub added: Vec<ChoiceItem>,
+    /// Those that would leave, the most valuable first, at most 50.
+    pub removed: Vec<ChoiceItem>,
+}
+
+/// An item that would come or leave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub(super) struct ChoiceItem {
+    /// The table and partition.
+    pub item: ItemName,
+    /// What holding it takes.
+    pub bytes: u64,
+    /// What holding it saves, in seconds.
+    pub value_seconds: f64,
+}
+
+/// What the last night would have chosen under another budget, and what would come and leave.
+#[utoipa::path(get, path = "/choice", tag = "whitelist", params(Budget), responses(
+    (status = 200, body = ChoiceAnswer), (status = 400, body = Problem), (status = 503, body = Problem),
+))]
+async fn choice(
+    State(state): State<ApiState>,
+    budget: Result<Query<Budget>, QueryRejection>,
+) -> Result<Json<ChoiceAnswer>, Problem> {
+    let Query(Budget { capacity_bytes }) = budget?;
+    let candidates = state.store.weighed().await?;
+    let caps = state.store.last_choice().await?.map_or_else(Caps::default, |choice| choice.caps);
+    let in_force = state.in_force();
+    let answer = tokio::task::spawn_blocking(move || {
+        let choice = Ranking::with_caps(&candidates, &caps).choose(capacity_bytes);
+        let held: HashSet<&ItemName> = in_force.iter().flat_map(|list| &list.items).map(|item| &item.item).collect();
+        let named = |at: usize| ChoiceItem {
+            item: candidates[at].item.clone(),
+            bytes: candidates[at].bytes,
+            value_seconds: candidates[at].value_seconds,
+        };
+        let differing = |taken: bool| {
+            let differs =
+                |at: &usize| choice.verdicts[*at].is_taken() == taken && held.contains(&candidates[*at].item) != taken;
+            let mut at: Vec<usize> = (0..candidates.len()).filter(differs).collect();
+            at.sort_by(|a, b| candidates[*b].value_seconds.total_cmp(&candidates[*a].value_seconds));
+            at
+        };
+        let (added, removed) = (differing(true), differing(false));
+        ChoiceAnswer {
+            capacity_bytes,
+            items: choice.taken.len() as u64,
+            bytes: choice.taken_bytes,
+            value_seconds: choice.taken_value_seconds,
+            cut_density: choice.cut_density,
+            added_count: added.len() as u64,
+            removed_count: removed.len() as u64,
+            added: added.into_iter().take(NAMED_MAX).map(named).collect(),
+            removed: removed.into_iter().take(NAMED_MAX).map(named).collect(),
+        }
+    });
+    Ok(Json(answer.await.map_err(|error| Problem::internal(error.to_string()))?))
+}
+
+/// The replay of the history with each policy: one at a time, its last result kept until the daemon ends.
+#[derive(Debug, Clone, Default)]
+pub struct Simulation(Arc<Mutex<SimulationAnswer>>);
+
+/// How far the replay is, and what the last one came to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+pub(super) struct SimulationAnswer {
+    /// Whether one runs now.
+    pub running: bool,
+    /// When the last one began.
+    pub started: Option<DateTime<Utc>>,
+    /// Why the last one came to nothing.
+    pub problem: Option<String>,
+    /// What the last one that was done came to.
+    pub result: Option<SimulationReport>,
+}
+
+/// The replay of the history with each policy, as it is: none runs unless it is asked for.
+#[utoipa::path(get, path = "/simulation", tag = "whitelist", responses((status = 200, body = SimulationAnswer)))]
+async fn simulation(State(state): State<ApiState>) -> Json<SimulationAnswer> {
+    Json(state.simulation.0.lock().clone())
+}
+
+/// Replays the history that the store knows with each policy, each in as much room as the budget is.
+#[utoipa::path(post, path = "/simulation", tag = "whitelist", responses(
+    (status = 202, body = SimulationAnswer), (status = 404, body = Problem), (status = 409, body = Problem),
+))]
+async fn simulate(State(state): State<ApiState>) -> Result<(StatusCode, Json<SimulationAnswer>), Problem> {
+    let whitelist = state.in_force().ok_or_else(|| Problem::not_found("no whitelist is in force yet"))?;
+    let begun = {
+        let mut now = state.simulation.0.lock();
+        if now.running {
+            return Err(Problem::conflict("a replay is under way"));
+        }
+        *now = SimulationAnswer { running: true, started: Some(state.clock.now()), problem: None, ..now.clone() };
+        now.clone()
+    };
+    tokio::spawn(async move {
+        let done = replay(&state.store, whitelist.budget_bytes).await;
+        let mut now = state.simulation.0.lock();
+        now.running = false;
+        match done {
+            Ok(report) => now.result = Some(report),
+            Err(error) => now.problem = Some(error.to_string()),
+        }
+    });
+    Ok((StatusCode::ACCEPTED, Json(begun)))
+}
+
+async fn replay(store: &Store, budget_bytes: u64) -> Result<SimulationReport, SimulateError> {
+    let history = History::load(store).await?;
+    let capacity_fraction = history.fraction_of(budget_bytes);
+    let settings = SimulateSettings { source: Source::History(Box::new(history)), capacity_fraction, ablations: false };
+    let replayed = tokio::task::spawn_blocking(move || run(&settings)).await;
+    replayed.expect("a replay does not panic, and is not cancelled")
+}

@@ -1,0 +1,124 @@
+//! Nights of a daemon: one at a time, by the schedule or because somebody asked, each left when the daemon stops.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+use super::{Night, Progress};
+
+/// Done before each night: yesterday's last reads may still wait to be written to the log.
+pub type BeforeNight = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Runs nights. Clones run the same ones.
+#[derive(Clone)]
+pub struct NightRunner {
+    night: Night,
+    before: BeforeNight,
+    stop: CancellationToken,
+    now: Arc<Mutex<NightNow>>,
+}
+
+impl std::fmt::Debug for NightRunner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NightRunner").field("night", &self.night).field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+/// How far this daemon's night is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NightNow {
+    /// Whether one runs.
+    pub running: bool,
+    /// Whether it is a plan, which publishes nothing.
+    pub plan: bool,
+    /// When the one that runs, or the last one, began.
+    pub started: Option<DateTime<Utc>>,
+    /// What it is about, in words.
+    pub step: Option<String>,
+    /// What the last one came to: a sentence, also where it failed.
+    pub outcome: Option<String>,
+    /// Whether it failed.
+    pub failed: bool,
+}
+
+impl NightRunner {
+    /// A runner of `night`, until `stop`.
+    pub fn new(night: Night, before: BeforeNight, stop: CancellationToken) -> Self {
+        Self { night, before, stop, now: Arc::default() }
+    }
+
+    /// How far it is.
+    pub fn now(&self) -> NightNow {
+        self.now.lock().clone()
+    }
+
+    /// Begins a night, or, with `by`, a plan of theirs. Its end is waited for by whoever wants to; `None` while another
+    /// is under way here.
+    pub fn begin(&self, by: Option<String>) -> Option<BoxFuture<'static, ()>> {
+        {
+            let mut now = self.now.lock();
+            if now.running {
+                return None;
+            }
+            let started = Some(self.night.clock.now());
+            *now = NightNow { running: true, plan: by.is_some(), started, ..NightNow::default() };
+        }
+        let runner = self.clone();
+        // On a thread of its own: what a night computes must not hold up reads.
+        let runtime = tokio::runtime::Handle::current();
+        let night = tokio::task::spawn_blocking(move || runtime.block_on(runner.run(by)));
+        Some(Box::pin(async move {
+            if let Err(error) = night.await {
+                tracing::error!(%error, "the night ended badly");
+            }
+        }))
+    }
+
+    async fn run(self, by: Option<String>) {
+        let done = self.stop.run_until_cancelled(self.run_or_plan(by)).await;
+        let (outcome, failed) = match done {
+            Some(Ok(outcome)) => {
+                tracing::info!(outcome, "the night is over");
+                (outcome, false)
+            }
+            Some(Err(problem)) => {
+                tracing::error!(error = problem, "the night failed");
+                (problem, true)
+            }
+            None => {
+                let left = "the night was left, because the daemon stops";
+                tracing::info!("{left}");
+                (left.to_owned(), true)
+            }
+        };
+        let mut now = self.now.lock();
+        *now = NightNow { running: false, step: None, outcome: Some(outcome), failed, ..now.clone() };
+    }
+
+    async fn run_or_plan(&self, by: Option<String>) -> Result<String, String> {
+        (self.before)().await;
+        let shown = |progress: Progress| {
+            let step = match progress {
+                Progress::Step(step) => step.to_owned(),
+                Progress::Day { day, done, total } => format!("ingest {day}, {} of {total}", done + 1),
+                Progress::Preload { items_done, items_total, .. } => {
+                    format!("preload, {items_done} of {items_total} items")
+                }
+            };
+            self.now.lock().step = Some(step);
+        };
+        let done = match by {
+            Some(by) => self.night.plan(None, &by, &shown).await.map(|(_, report)| report),
+            None => self.night.run(None, &shown).await,
+        };
+        done.map(|report| report.outcome).map_err(|error| {
+            let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            format!("{error}{source}")
+        })
+    }
+}
