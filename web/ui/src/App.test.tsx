@@ -29,6 +29,7 @@ describe("the overview", () => {
     daemon({
       ...fleet(),
       usage: {
+        now: "2026-11-22T00:00:00Z",
         step: "hour",
         points: [],
         total: { ...(fleet()["usage"] as { total: object }).total, saved_seconds: 0, missed_seconds: 0, requests: 0 },

@@ -1,10 +1,7 @@
-// The one client of the daemon's API: typed by its OpenAPI document, and by what is still to come into it.
+// The one client of the daemon's API, typed by its OpenAPI document.
 
 import createClient from "openapi-fetch";
-import type { ComingPaths } from "./coming";
-import type { paths as SchemaPaths } from "./schema";
-
-type Paths = ComingPaths & Omit<SchemaPaths, keyof ComingPaths>;
+import type { paths as Paths } from "./schema";
 
 /** Paths that can be read. */
 export type ReadPath = {
@@ -99,8 +96,11 @@ export const writes = {
 };
 
 /** The same rows as a file for spreadsheets. */
-export function csvPath(path: string, query: Record<string, string | number | boolean | undefined> = {}): string {
-  const said = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
+export function csvPath(
+  path: string,
+  query: Record<string, string | number | boolean | null | undefined> = {},
+): string {
+  const said = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
   const text = new URLSearchParams(said.map(([key, value]) => [key, String(value)])).toString();
   return `/api/v1/${path}.csv${text ? `?${text}` : ""}`;
 }

@@ -4,6 +4,74 @@
  */
 
 export interface paths {
+    "/api/v1/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What people did, the newest first: decisions, approvals, going back, nights out of turn. */
+        get: operations["activity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each owner's tables hold of the SSD, and what they earned with it. */
+        get: operations["bill"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/choice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the last night would have chosen under another budget, and what would come and leave. */
+        get: operations["choice"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The configuration in force on this worker, without its secrets. */
+        get: operations["config_in_force"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/curve": {
         parameters: {
             query?: never;
@@ -78,6 +146,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Items that the last night weighed, a page of them. */
+        get: operations["items"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/mappings/trino": {
         parameters: {
             query?: never;
@@ -107,6 +192,24 @@ export interface paths {
         };
         /** The reports of the newest nights, the newest first. */
         get: operations["nights"];
+        put?: never;
+        /** Runs a night now, or plans one, in the daemon that is asked. */
+        post: operations["run_night"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nights/now": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far the night of this daemon is, or what the last one came to since it started. */
+        get: operations["night_now"];
         put?: never;
         post?: never;
         delete?: never;
@@ -150,6 +253,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/preload/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Server-sent events of the preload under way, or the last one: `status`, once a second while it runs, and when
+         *     something changed. The first one, and the first one of another run, has all items in `changed`.
+         */
+        get: operations["preload_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The longest and the largest queries of some days, and who ran how many. */
+        get: operations["queries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/residency": {
         parameters: {
             query?: never;
@@ -178,6 +318,43 @@ export interface paths {
         get: operations["resolve"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who asks. */
+        get: operations["session"];
+        put?: never;
+        /** Begins a session of 12 hours: its cookie stands for the token from there on. */
+        post: operations["sign_in"];
+        /** Ends the session. */
+        delete: operations["sign_out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/simulation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The replay of the history with each policy, as it is: none runs unless it is asked for. */
+        get: operations["simulation"];
+        put?: never;
+        /** Replays the history that the store knows with each policy, each in as much room as the budget is. */
+        post: operations["simulate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -258,6 +435,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tables/{table}/days": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One table's days: reads by partition, by age, and forecast beside what came. */
+        get: operations["table_days"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tables/{table}/partitions": {
         parameters: {
             query?: never;
@@ -267,6 +461,23 @@ export interface paths {
         };
         /** A table's partitions, the densest first. */
         get: operations["partitions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What all workers did over time, by their heartbeats: half a minute behind at most. */
+        get: operations["usage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -309,6 +520,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/whitelist/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts a proposed version in force. The next night drops what left and preloads what came. */
+        post: operations["approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/whitelist/decisions": {
         parameters: {
             query?: never;
@@ -318,9 +546,11 @@ export interface paths {
         };
         /** What people decided. */
         get: operations["decisions"];
-        put?: never;
+        /** Pins or denies an item or a table, from the next night on. An earlier decision about the same is replaced. */
+        put: operations["decide"];
         post?: never;
-        delete?: never;
+        /** Takes a decision back: from the next night on value decides. */
+        delete: operations["undecide"];
         options?: never;
         head?: never;
         patch?: never;
@@ -377,6 +607,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/whitelist/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Publishes the items of an earlier version again, as a new version. */
+        post: operations["rollback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workers": {
         parameters: {
             query?: never;
@@ -398,6 +645,73 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What somebody did. */
+        Activity: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Why, in their own words; may be empty. */
+            because: string;
+            /** @description The item, or the version. */
+            target: string;
+            /** @description What. */
+            what: components["schemas"]["Deed"];
+            /** @description Who. */
+            who: string;
+        };
+        /**
+         * @description What would have helped a query.
+         * @enum {string}
+         */
+        Advice: "well_served" | "not_through_larder" | "denied" | "not_whitelisted" | "whitelisted_now";
+        /** @description Reads by age. */
+        AgeReads: {
+            /**
+             * Format: int32
+             * @description Days from the partition's date to the day it was read on; below zero for what is dated ahead.
+             */
+            age_days: number;
+            /**
+             * Format: int64
+             * @description Bytes read.
+             */
+            read_bytes: number;
+            /**
+             * Format: int64
+             * @description Requests.
+             */
+            requests: number;
+        };
+        /** @description What each owner's tables hold and earn. */
+        Bill: {
+            /**
+             * Format: date
+             * @description The first day.
+             */
+            from: string;
+            /** @description The owners of `[[nightly.owners]]`, who saved most first, and what is nobody's. */
+            owners: components["schemas"]["OwnerBill"][];
+            /**
+             * Format: date
+             * @description The last.
+             */
+            to: string;
+        };
+        /** @description IO time that no policy can save more than, in seconds. */
+        Bounds: {
+            /**
+             * Format: double
+             * @description None that fills on demand.
+             */
+            b1: number;
+            /**
+             * Format: double
+             * @description None that loads ahead either.
+             */
+            b2: number;
+        };
         /** @description An entry of a log that could not be read. */
         BrokenEntry: {
             /**
@@ -569,6 +883,48 @@ export interface components {
             /** @description Whether it would be taken. */
             taken: boolean;
         };
+        /** @description The whitelist under another budget, beside the one in force. */
+        ChoiceAnswer: {
+            /** @description Those that would come, the most valuable first, at most 50. */
+            added: components["schemas"]["ChoiceItem"][];
+            /**
+             * Format: int64
+             * @description How many would come.
+             */
+            added_count: number;
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description The budget.
+             */
+            capacity_bytes: number;
+            /**
+             * Format: double
+             * @description The price of space then, in seconds per byte.
+             */
+            cut_density: number;
+            /**
+             * Format: int64
+             * @description Items that would be held.
+             */
+            items: number;
+            /** @description Those that would leave, the most valuable first, at most 50. */
+            removed: components["schemas"]["ChoiceItem"][];
+            /**
+             * Format: int64
+             * @description How many would leave.
+             */
+            removed_count: number;
+            /**
+             * Format: double
+             * @description What they are expected to save over the whitelist's horizon, in seconds.
+             */
+            value_seconds: number;
+        };
         /** @description What the last choice came to. */
         ChoiceFigures: {
             /**
@@ -601,6 +957,21 @@ export interface components {
              * @description The version that came of it, or that it left in force.
              */
             version: number;
+        };
+        /** @description An item that would come or leave. */
+        ChoiceItem: {
+            /**
+             * Format: int64
+             * @description What holding it takes.
+             */
+            bytes: number;
+            /** @description The table and partition. */
+            item: components["schemas"]["ItemName"];
+            /**
+             * Format: double
+             * @description What holding it saves, in seconds.
+             */
+            value_seconds: number;
         };
         /** @description A column of a table. */
         ColumnAnswer: components["schemas"]["ColumnShare"] & {
@@ -647,6 +1018,13 @@ export interface components {
              */
             value_share: number;
         };
+        /** @description What this worker runs by. */
+        ConfigAnswer: {
+            /** @description The file that it was read from; null for the embedded defaults. */
+            file?: string | null;
+            /** @description All settings, also those that the file does not name. Secrets are left out. */
+            settings: Record<string, never>;
+        };
         /** @description Hours saved against capacity. */
         Curve: {
             /**
@@ -681,7 +1059,7 @@ export interface components {
             capacity_bytes: number;
             /**
              * Format: double
-             * @description IO time that they would have saved over the history, in hours.
+             * @description IO time that they are expected to save over the whitelist's horizon, in hours.
              */
             hours_saved: number;
             /**
@@ -689,6 +1067,47 @@ export interface components {
              * @description Items that would be held.
              */
             items: number;
+        };
+        /** @description One query. */
+        DayQuery: {
+            /**
+             * Format: double
+             * @description The share from memory and SSD of all bytes that were read of its tables while it ran; absent where none were read
+             *     through Larder.
+             */
+            cached_share?: number | null;
+            /**
+             * Format: date-time
+             * @description When it was submitted.
+             */
+            created: string;
+            /** @description What ran it. */
+            engine: string;
+            /**
+             * Format: double
+             * @description IO time that it would have taken less, had the SSD answered it, in seconds.
+             */
+            missed_seconds: number;
+            /** @description The statement's beginning, where the engine tells. */
+            query?: string | null;
+            /** @description The engine's own id. */
+            query_id: string;
+            /**
+             * Format: int64
+             * @description Bytes that it read, by the engine's own count.
+             */
+            read_bytes: number;
+            /** @description The tables that it read. */
+            reads: components["schemas"]["QueryRead"][];
+            /**
+             * Format: double
+             * @description How long it took until it ended.
+             */
+            seconds: number;
+            /** @description Whether it finished. */
+            succeeded: boolean;
+            /** @description Who asked. */
+            user: string;
         };
         /** @description A decision and when it was made. */
         Decision: components["schemas"]["Ruling"] & {
@@ -700,6 +1119,20 @@ export interface components {
             /** @description What it is about. A name without a partition means all that the table holds. */
             target: components["schemas"]["ItemName"];
         };
+        /** @description A decision to make. */
+        DecisionRequest: {
+            /** @description Why. */
+            because?: string;
+            /** @description Hold it whatever it is worth, or never hold it. */
+            kind: components["schemas"]["RulingKind"];
+            /** @description `catalog.schema.table/key=value`, or `catalog.schema.table` for all its partitions. */
+            target: components["schemas"]["ItemName"];
+        };
+        /**
+         * @description What can be done.
+         * @enum {string}
+         */
+        Deed: "pin" | "deny" | "undecide" | "approve" | "rollback" | "plan" | "night";
         /** @description What a drop removed. */
         DropReport: {
             /**
@@ -752,6 +1185,34 @@ export interface components {
             /** @description What it means, in words. */
             words: string;
         };
+        /** @description What was foreseen of a day, and what came. */
+        ForecastDay: {
+            /**
+             * Format: date
+             * @description The day.
+             */
+            day: string;
+            /**
+             * Format: double
+             * @description What its expected reads would save if memory and SSD answered them all, in seconds.
+             */
+            predicted_seconds: number;
+            /**
+             * Format: double
+             * @description What the reads that came would have saved so, in seconds.
+             */
+            read_seconds: number;
+            /**
+             * Format: double
+             * @description What the reads that memory and SSD did answer saved, in seconds.
+             */
+            realised_seconds: number;
+        };
+        /**
+         * @description What queries are grouped by.
+         * @enum {string}
+         */
+        GroupKind: "engine" | "table" | "user";
         /** @description The columns that are held of a table's items. What is no column's alone, such as the footer, is held besides. */
         HeldColumns: {
             /**
@@ -766,6 +1227,45 @@ export interface components {
              * @description What they are of the table's value, above 0 and at most 1.
              */
             value_share: number;
+        };
+        /** @description What a history spans, and what it does not know. */
+        HistorySpan: {
+            /**
+             * Format: int32
+             * @description Days that warm caches and forecasts up and are not measured.
+             */
+            days_warm_up: number;
+            /**
+             * Format: int32
+             * @description Days between these of which no log was read.
+             */
+            days_without_logs: number;
+            /**
+             * Format: date
+             * @description Its first day, in UTC.
+             */
+            first: string;
+            /**
+             * Format: int64
+             * @description Those of them that the catalog no longer holds: their sizes are guessed.
+             */
+            items_gone: number;
+            /**
+             * Format: int64
+             * @description Tables and partitions that were read.
+             */
+            items_read: number;
+            /**
+             * Format: date
+             * @description Its last.
+             */
+            last: string;
+            /** @description Whether both were measured; else one of them is an assumption. */
+            measured: boolean;
+            /** @description The origin's speed that IO time is reckoned by. */
+            origin: components["schemas"]["IoSpeed"];
+            /** @description The SSD's. */
+            ssd: components["schemas"]["IoSpeed"];
         };
         /** @description Seconds a read takes from one place: `overhead + bytes / speed`, both measured. */
         IoSpeed: {
@@ -853,12 +1353,45 @@ export interface components {
              */
             resident_bytes: number;
         };
+        /** @description A page of items. */
+        ItemsAnswer: {
+            /** @description The items, without what their value is made of. */
+            items: components["schemas"]["ItemAnswer"][];
+            /**
+             * Format: int64
+             * @description How many were passed over.
+             */
+            offset: number;
+            /**
+             * Format: int64
+             * @description How many there are on all pages.
+             */
+            total: number;
+        };
         /** @description A folder of objects: every key in `bucket` that starts with `prefix`. */
         Location: {
             /** @description The bucket on the S3 endpoint. */
             bucket: string;
             /** @description Ends with `/`, or is one object's whole key. */
             prefix: string;
+        };
+        /** @description How far this daemon's night is. */
+        NightNow: {
+            /** @description Whether it failed. */
+            failed: boolean;
+            /** @description What the last one came to: a sentence, also where it failed. */
+            outcome?: string | null;
+            /** @description Whether it is a plan, which publishes nothing. */
+            plan: boolean;
+            /** @description Whether one runs. */
+            running: boolean;
+            /**
+             * Format: date-time
+             * @description When the one that runs, or the last one, began.
+             */
+            started?: string | null;
+            /** @description What it is about, in words. */
+            step?: string | null;
         };
         /** @description What a night did. */
         NightReport: {
@@ -994,12 +1527,167 @@ export interface components {
             /** @description What each worker did. */
             workers: components["schemas"]["WorkerReport"][];
         };
+        /** @description A night to run now. */
+        NightRequest: {
+            /** @description Why. */
+            because?: string;
+            /** @description Only to plan: what it would publish is kept as a proposal that waits for approval, and no worker is told. */
+            plan?: boolean;
+        };
         /** @description An item that a preload did not load as a whole. */
         NotLoaded: {
             /** @description The item. */
             item: components["schemas"]["ItemName"];
             /** @description Why, in words. */
             why: string;
+        };
+        /** @description What one owner's tables hold and earn. */
+        OwnerBill: {
+            /**
+             * Format: int64
+             * @description What they may hold, where that is limited.
+             */
+            cap_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description What the whitelist in force holds of their tables.
+             */
+            held_bytes: number;
+            /**
+             * Format: int64
+             * @description Those of them that memory and SSD answered.
+             */
+            hit_bytes: number;
+            /**
+             * Format: double
+             * @description What all other reads would have saved besides, in seconds.
+             */
+            missed_seconds: number;
+            /** @description The owner; absent for the tables of nobody. */
+            owner?: string | null;
+            /**
+             * Format: int64
+             * @description Queries that named any of their tables, each counted once for each table.
+             */
+            queries: number;
+            /**
+             * Format: int64
+             * @description Bytes read.
+             */
+            read_bytes: number;
+            /**
+             * Format: double
+             * @description What reads from memory and SSD saved on these days, in seconds.
+             */
+            saved_seconds: number;
+            /** @description Their tables that are held or were read. */
+            tables: components["schemas"]["TableName"][];
+            /**
+             * Format: double
+             * @description What that is expected to save over the whitelist's horizon, in seconds.
+             */
+            value_seconds: number;
+        };
+        /** @description A partition's days. */
+        PartitionDays: {
+            /**
+             * Format: int64
+             * @description What it holds at the origin.
+             */
+            bytes: number;
+            /** @description Bytes of those that memory and SSD answered. */
+            hit_bytes: number[];
+            /** @description Its name; empty for a table without partitions, `*` for reads of which no partition is known. */
+            partition: string;
+            /** @description Bytes read on each of the days. */
+            read_bytes: number[];
+            /** @description Requests on each of the days. */
+            requests: number[];
+            /** @description Whether the whitelist in force holds it. */
+            whitelisted: boolean;
+        };
+        /** @description Who asks. */
+        Person: {
+            /** @description The name of the token, the name that the reverse proxy says, or `local` where there is no sign-in. */
+            name: string;
+            /** @description What they may do. */
+            role: components["schemas"]["Role"];
+        };
+        /** @description What one policy came to over the measured days. */
+        PolicyReport: {
+            /**
+             * Format: double
+             * @description The share of bytes read that came from the cache.
+             */
+            byte_hit_ratio: number;
+            /**
+             * Format: int32
+             * @description Days on which less than nothing was saved: loading ahead cost more than hits brought.
+             */
+            days_worse_than_none: number;
+            /**
+             * Format: double
+             * @description Those over the capacity, per day.
+             */
+            drive_writes_per_day: number;
+            /**
+             * Format: double
+             * @description Of the items that were whitelisted before any log held a read of them, the share of their first day's requests that
+             *     the cache answered; `None` where there were none.
+             */
+            first_day_hit_ratio?: number | null;
+            /**
+             * Format: double
+             * @description IO time saved against no cache at all, in seconds; loading ahead is deducted.
+             */
+            io_time_saved: number;
+            /**
+             * Format: double
+             * @description Of `lrfu` and `yanxuan` only: the lambda that saved most, per reference.
+             */
+            lambda?: number | null;
+            /** @description See [`super::SimulationReport::policies`]. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Bytes read from the origin, loading ahead included.
+             */
+            origin_bytes: number;
+            /**
+             * Format: int64
+             * @description Bytes that clients waited for the origin to send, in the hour with most of them.
+             */
+            peak_hour_bytes: number;
+            /**
+             * Format: int64
+             * @description Of these, the bytes that were loaded ahead.
+             */
+            preload_bytes: number;
+            /**
+             * Format: double
+             * @description Of the bytes loaded ahead, the share that was not read before it left, or before the end; `None` where nothing was.
+             */
+            preload_wasted?: number | null;
+            /**
+             * Format: double
+             * @description 1 - saved / saved by the clairvoyant nightly choice. Policies that change within a day may do better: below zero.
+             */
+            regret_b0: number;
+            /**
+             * Format: double
+             * @description The same against `b2`, what no policy can beat.
+             */
+            regret_b2: number;
+            /**
+             * Format: double
+             * @description The share of requests answered from the cache.
+             */
+            request_hit_ratio: number;
+            /**
+             * Format: int64
+             * @description Bytes written to the SSD.
+             */
+            written_bytes: number;
         };
         /** @description An item to preload. */
         PreloadItem: {
@@ -1031,6 +1719,65 @@ export interface components {
             message?: string | null;
             /** @description How far it is. */
             state: components["schemas"]["PreloadState"];
+        };
+        /** @description `GET /api/v1/preload/events`: the same without the items, but for those that changed since the event before. */
+        PreloadProgress: {
+            /**
+             * Format: int64
+             * @description Bytes read from the origin by this run.
+             */
+            bytes_loaded: number;
+            /**
+             * Format: int64
+             * @description Bytes that were resident before this run came to them.
+             */
+            bytes_resident: number;
+            /**
+             * Format: int64
+             * @description Bytes of all items whose objects are listed so far.
+             */
+            bytes_total: number;
+            /** @description Items that changed; all of them in the first event, and in the first one of another run. */
+            changed: components["schemas"]["PreloadItemStatus"][];
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            finished?: string | null;
+            /**
+             * Format: double
+             * @description How long the run held back because those who read had to wait longer than they do without it, in seconds.
+             */
+            held_back_seconds: number;
+            /**
+             * Format: int64
+             * @description Items that are done, failed or left out.
+             */
+            items_done: number;
+            /**
+             * Format: int64
+             * @description All items.
+             */
+            items_total: number;
+            /**
+             * Format: int64
+             * @description Counts up with every request since the daemon started; zero when there was none.
+             */
+            run: number;
+            /** @description Whether the run goes on. */
+            running: boolean;
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            started?: string | null;
+            /** @description Why it ended before its last item, in words. */
+            stopped?: string | null;
+            /**
+             * Format: int64
+             * @description The whitelist version the run fulfils.
+             */
+            version: number;
         };
         /**
          * @description `POST /api/v1/preload`: fill tiers with these items, in this order. A run that is under way is replaced; blocks that
@@ -1181,6 +1928,102 @@ export interface components {
             /** @description In words. */
             error: string;
         };
+        /** @description How long GETs took. */
+        Quantiles: {
+            /**
+             * Format: double
+             * @description Half of them at most this, in seconds.
+             */
+            p50_seconds: number;
+            /**
+             * Format: double
+             * @description 95 of a hundred.
+             */
+            p95_seconds: number;
+            /**
+             * Format: double
+             * @description 99 of a hundred.
+             */
+            p99_seconds: number;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            requests: number;
+        };
+        /** @description Queries, and who ran how many. */
+        QueriesAnswer: {
+            /** @description The same by engine. */
+            by_engine: components["schemas"]["QueryGroup"][];
+            /** @description The same by table. */
+            by_table: components["schemas"]["QueryGroup"][];
+            /** @description All queries of these days by user, those that took longest together first. */
+            by_user: components["schemas"]["QueryGroup"][];
+            /**
+             * Format: date
+             * @description The first day.
+             */
+            from: string;
+            /** @description The first of them. */
+            queries: components["schemas"]["QueryAnswer"][];
+            /**
+             * Format: date
+             * @description The last.
+             */
+            to: string;
+            /**
+             * Format: int64
+             * @description How many match, of the 200 longest and the 200 largest that are kept of each day.
+             */
+            total: number;
+        };
+        /** @description A query, and what would have helped it. */
+        QueryAnswer: components["schemas"]["DayQuery"] & {
+            about?: null | components["schemas"]["ItemName"];
+            /** @description What would have helped. */
+            advice: components["schemas"]["Advice"];
+            /** @description Of each of its tables in turn, how many of the partitions that it read the whitelist in force holds. */
+            whitelisted: number[];
+        };
+        /** @description Queries that have something in common. */
+        QueryGroup: {
+            /** @description What they have in common. */
+            kind: components["schemas"]["GroupKind"];
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            queries: number;
+            /**
+             * Format: int64
+             * @description Bytes that they read.
+             */
+            read_bytes: number;
+            /**
+             * Format: double
+             * @description How long they took together.
+             */
+            seconds: number;
+        };
+        /** @description What a query read of one table. */
+        QueryRead: {
+            /** @description The partitions, at most 100; empty where the engine does not say or the table has none. */
+            partitions: string[];
+            /**
+             * Format: int64
+             * @description How many there were.
+             */
+            partitions_total: number;
+            /**
+             * Format: int64
+             * @description Bytes read of it.
+             */
+            read_bytes: number;
+            /** @description The table. */
+            table: components["schemas"]["TableName"];
+        };
         /** @description What was read of one item over the history. */
         Reads: {
             /**
@@ -1301,6 +2144,11 @@ export interface components {
             ignored: number;
         };
         /**
+         * @description What somebody may do.
+         * @enum {string}
+         */
+        Role: "reader" | "operator";
+        /**
          * @description How a read travels.
          * @enum {string}
          */
@@ -1319,6 +2167,53 @@ export interface components {
          * @enum {string}
          */
         RulingKind: "pin" | "deny";
+        /** @description Who is signed in. */
+        SessionAnswer: {
+            person?: null | components["schemas"]["Person"];
+            /** @description Whether anybody has to sign in. If not, everybody is the operator `local`. */
+            sign_in: boolean;
+        };
+        /** @description What somebody signs in with. */
+        SignIn: {
+            /** @description One of `[[admin.tokens]]`. */
+            token: string;
+        };
+        /** @description How far the replay is, and what the last one came to. */
+        SimulationAnswer: {
+            /** @description Why the last one came to nothing. */
+            problem?: string | null;
+            result?: null | components["schemas"]["SimulationReport"];
+            /** @description Whether one runs now. */
+            running: boolean;
+            /**
+             * Format: date-time
+             * @description When the last one began.
+             */
+            started?: string | null;
+        };
+        /** @description What each policy came to. */
+        SimulationReport: {
+            /** @description What no policy can beat. */
+            bounds: components["schemas"]["Bounds"];
+            /**
+             * Format: int64
+             * @description The space that each policy had.
+             */
+            capacity_bytes: number;
+            history?: null | components["schemas"]["HistorySpan"];
+            /**
+             * Format: double
+             * @description The IO time that a cache with everything in it would have saved, in seconds.
+             */
+            io_time_possible: number;
+            /**
+             * @description The policies. Of the moment: foyer's `lru`, `fifo`, `s3fifo`, `sieve` and `lfu` (W-TinyLFU), `lrfu` with its best
+             *     lambda, `gdsf` on time, `second-hit` (LRU for what is read twice a day). Of the night: `top-k` (Beike's choice by
+             *     frequency), `yanxuan` (NetEase Yanxuan's value by table before LRFU), `whitelist` (Larder's own), and `b0`, the
+             *     clairvoyant nightly choice.
+             */
+            policies: components["schemas"]["PolicyReport"][];
+        };
         /** @description A log file that could not be read. */
         SkippedFile: {
             /** @description Its path below the logs' folder. */
@@ -1416,6 +2311,11 @@ export interface components {
              */
             whitelist_version: number;
         };
+        /**
+         * @description How long a point is.
+         * @enum {string}
+         */
+        Step: "hour" | "day";
         /** @description A night as it was stored. */
         StoredNight: {
             /** @description Unique. */
@@ -1455,6 +2355,24 @@ export interface components {
              * @description Their value, in seconds.
              */
             whitelisted_value_seconds: number;
+        };
+        /** @description A table's days. */
+        TableDays: {
+            /** @description What was read by the age of the partition on its day, the youngest first; empty where partitions have no dates. */
+            ages: components["schemas"]["AgeReads"][];
+            /** @description The days, in order. */
+            days: string[];
+            /** @description What the table's listed items were expected to save, and what they saved, on days with a list. */
+            forecast: components["schemas"]["ForecastDay"][];
+            /** @description Those of them that were read most, at most 400, by name. */
+            partitions: components["schemas"]["PartitionDays"][];
+            /**
+             * Format: int64
+             * @description How many partitions were read on these days.
+             */
+            partitions_total: number;
+            /** @description The table. */
+            table: components["schemas"]["TableName"];
         };
         /** @example hive.tpch.lineitem */
         TableName: string;
@@ -1530,6 +2448,12 @@ export interface components {
          * @enum {string}
          */
         Tier: "memory" | "ssd" | "peer" | "origin";
+        /** @description What GETs took, by their slowest tier; absent where there were none. */
+        TierLatencies: {
+            memory?: null | components["schemas"]["Quantiles"];
+            origin?: null | components["schemas"]["Quantiles"];
+            ssd?: null | components["schemas"]["Quantiles"];
+        };
         /**
          * @description How a tier fares.
          * @enum {string}
@@ -1551,6 +2475,80 @@ export interface components {
              * @description Bytes it holds.
              */
             used_bytes: number;
+        };
+        /** @description What all workers did, step by step. */
+        UsageAnswer: {
+            /**
+             * Format: date-time
+             * @description The daemon's time, by which today is today.
+             */
+            now: string;
+            /** @description Each step of the time that was asked for, also those in which nothing was done. */
+            points: components["schemas"]["UsagePoint"][];
+            /** @description How long each point is. */
+            step: components["schemas"]["Step"];
+            /** @description All of them together. */
+            total: components["schemas"]["UsagePoint"];
+        };
+        /** @description What all workers did in one step. */
+        UsagePoint: {
+            /**
+             * Format: int64
+             * @description Bytes sent on the direct route.
+             */
+            bytes_direct: number;
+            /**
+             * Format: int64
+             * @description Bytes sent from memory.
+             */
+            bytes_memory: number;
+            /**
+             * Format: int64
+             * @description Bytes sent that had to come from the origin, on the cached route.
+             */
+            bytes_origin: number;
+            /**
+             * Format: int64
+             * @description Bytes sent from the SSD.
+             */
+            bytes_ssd: number;
+            /**
+             * Format: int64
+             * @description Those that failed.
+             */
+            errors: number;
+            /** @description What GETs took, by their slowest tier. */
+            latency: components["schemas"]["TierLatencies"];
+            /**
+             * Format: double
+             * @description IO time that would have been saved besides, had all reads been answered by the SSD, in seconds.
+             */
+            missed_seconds: number;
+            /**
+             * Format: int64
+             * @description Bytes read from the origin by fills.
+             */
+            origin_bytes_demand: number;
+            /**
+             * Format: int64
+             * @description Bytes read from the origin by preloads.
+             */
+            origin_bytes_preload: number;
+            /**
+             * Format: int64
+             * @description GET requests served.
+             */
+            requests: number;
+            /**
+             * Format: double
+             * @description IO time saved, in seconds.
+             */
+            saved_seconds: number;
+            /**
+             * Format: date-time
+             * @description When it begins.
+             */
+            start: string;
         };
         /** @description The items and what they are worth together. */
         ValueAnswer: {
@@ -1596,6 +2594,16 @@ export interface components {
              * @description Its items' value, in seconds.
              */
             whitelisted_value_seconds: number;
+        };
+        /** @description A version to put in force. */
+        VersionRequest: {
+            /** @description Why. */
+            because?: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            version: number;
         };
         /** @description A version without its items. */
         VersionRow: {
@@ -1753,6 +2761,7 @@ export interface components {
              * @description When it last said that it lives.
              */
             last_seen: string;
+            status?: null | components["schemas"]["WorkerStatus"];
         };
         /** @description What one worker did. */
         WorkerReport: {
@@ -1763,6 +2772,40 @@ export interface components {
             /** @description Its admin URL. */
             worker: string;
         };
+        /** @description How a worker fares, as it says with every heartbeat. */
+        WorkerStatus: {
+            /**
+             * Format: int64
+             * @description Access records lost because the log could not keep up.
+             */
+            access_records_dropped: number;
+            /**
+             * Format: int64
+             * @description Those that failed.
+             */
+            errors: number;
+            /** @description Whether a preload runs. */
+            preloading: boolean;
+            /**
+             * Format: int64
+             * @description GET requests served since the start.
+             */
+            requests: number;
+            /**
+             * Format: date-time
+             * @description When it started.
+             */
+            started: string;
+            /** @description Each tier's fill and state. */
+            tiers: components["schemas"]["TierUse"][];
+            /** @description Larder's version. */
+            version: string;
+            /**
+             * Format: int64
+             * @description The version of the whitelist that it follows; zero for none.
+             */
+            whitelist_version: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -1772,6 +2815,141 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    activity: {
+        parameters: {
+            query?: {
+                /** @description At most 10000 rows or 100 reports, which are the defaults. */
+                limit?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Activity"][];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    bill: {
+        parameters: {
+            query?: {
+                /** @description The first; six days before `to` when absent. */
+                from?: string | null;
+                /** @description The last; the newest that the logs were read of when absent. */
+                to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bill"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    choice: {
+        parameters: {
+            query: {
+                /** @description The bytes that items may take together. */
+                capacity_bytes: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChoiceAnswer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    config_in_force: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigAnswer"];
+                };
+            };
+        };
+    };
     curve: {
         parameters: {
             query?: never;
@@ -1952,6 +3130,56 @@ export interface operations {
             };
         };
     };
+    items: {
+        parameters: {
+            query?: {
+                /** @description Only items whose name has this in it, in capitals or not. */
+                search?: string | null;
+                /** @description Only items of this table. */
+                table?: string | null;
+                /** @description Only items that the last choice took, or that it left out. */
+                taken?: boolean | null;
+                /** @description What they are sorted by; `rank` when absent. */
+                sort?: null | ("rank" | "density" | "item" | "bytes" | "value" | "requests" | "queries");
+                /** @description The greatest first; false when absent. */
+                descending?: boolean | null;
+                /** @description So many are passed over first. */
+                offset?: number | null;
+                /** @description At most 100000, and 200 when absent. */
+                limit?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemsAnswer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     trino: {
         parameters: {
             query?: {
@@ -2015,6 +3243,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_night: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NightRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NightNow"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    night_now: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NightNow"];
                 };
             };
         };
@@ -2099,6 +3393,84 @@ export interface operations {
             };
         };
     };
+    preload_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["PreloadProgress"];
+                };
+            };
+            /** @description too many watch already */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    queries: {
+        parameters: {
+            query?: {
+                /** @description The first day; six days before `to` when absent. */
+                from?: string | null;
+                /** @description The last day; the newest that the logs were read of when absent. */
+                to?: string | null;
+                /** @description Only those of this user. */
+                user?: string | null;
+                /** @description Only those of this engine. */
+                engine?: string | null;
+                /** @description Only those that read this table. */
+                table?: null | components["schemas"]["TableName"];
+                /** @description What comes first; `duration` when absent. */
+                sort?: null | ("duration" | "bytes" | "missed" | "cached");
+                /** @description At most 1000, which is the default. */
+                limit?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueriesAnswer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     residency: {
         parameters: {
             query?: never;
@@ -2149,6 +3521,145 @@ export interface operations {
             };
             /** @description it is in no bucket that Larder serves */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionAnswer"];
+                };
+            };
+        };
+    };
+    sign_in: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionAnswer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the token is nobody's */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description too many wrong tokens at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_out: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    simulation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationAnswer"];
+                };
+            };
+        };
+    };
+    simulate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationAnswer"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2284,6 +3795,55 @@ export interface operations {
             };
         };
     };
+    table_days: {
+        parameters: {
+            query?: {
+                /** @description Up to the newest that the logs were read of; 30 when absent. */
+                days?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description catalog.schema.table */
+                table: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TableDays"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     partitions: {
         parameters: {
             query?: {
@@ -2316,6 +3876,48 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    usage: {
+        parameters: {
+            query?: {
+                /** @description The first day, in UTC; the last 24 hours when absent. */
+                from?: string | null;
+                /** @description The last day; today when absent. */
+                to?: string | null;
+                /** @description `hour`, which is the default, or `day`. */
+                step?: null | components["schemas"]["Step"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageAnswer"];
+                };
+            };
+            400: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2396,6 +3998,53 @@ export interface operations {
             };
         };
     };
+    approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VersionRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionRow"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     decisions: {
         parameters: {
             query?: never;
@@ -2411,6 +4060,91 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Decision"][];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decide: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    undecide: {
+        parameters: {
+            query: {
+                /** @description What it is about. */
+                target: string;
+                /** @description Why. */
+                because?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             503: {
@@ -2527,6 +4261,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["VersionRow"][];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rollback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VersionRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionRow"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             503: {

@@ -70,6 +70,7 @@ export function point(day: string, saved = 0, missed = 0): UsagePoint {
 export function usage(points: UsagePoint[]): Usage {
   const sum = (key: "saved_seconds" | "missed_seconds") => points.reduce((all, each) => all + each[key], 0);
   return {
+    now: points.at(-1)?.start ?? "2026-11-22T00:00:00Z",
     step: "day",
     points,
     total: point(points[0]?.start.slice(0, 10) ?? "2026-11-22", sum("saved_seconds"), sum("missed_seconds")),
@@ -122,13 +123,12 @@ export function worker(id: string): FleetWorker {
     status: {
       version: "0.4.0",
       started: "2026-11-20T00:00:00Z",
-      ready: true,
       whitelist_version: 3,
-      uptime_seconds: 60,
+      preloading: false,
+      access_records_dropped: 0,
       requests: 1000,
       errors: 0,
       tiers: [{ tier: "ssd", used_bytes: 50, capacity_bytes: 100, state: "in_use" }],
-      problems: [],
     },
   };
 }
@@ -160,7 +160,7 @@ export function fleet(): Record<string, Reply> {
     workers: [worker("worker-1")],
     preload: IDLE,
     nights: [],
-    "nights/running": { running: false, step: null },
+    "nights/now": { running: false, plan: false, failed: false },
     "whitelist/history": [
       {
         version: 3,
@@ -222,7 +222,7 @@ export function fleet(): Record<string, Reply> {
       const found = items.filter(
         (each) =>
           each.item.includes(search) &&
-          (query.get("whitelisted") === null || String(each.whitelisted) === query.get("whitelisted")),
+          (query.get("taken") === null || String(each.whitelisted) === query.get("taken")),
       );
       return { total: found.length, offset: 0, items: found };
     },

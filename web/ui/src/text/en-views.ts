@@ -47,7 +47,8 @@ export const enViews = {
       out_of_use: "fails; reads go around it",
     },
     workerSilent: (worker: string) => `${worker} has said nothing for more than five minutes.`,
-    workerProblem: (worker: string, words: string) => `${worker}: ${words}.`,
+    recordsDropped: (worker: string, records: string) =>
+      `${worker} could not log ${records} reads: what they were worth is not known.`,
     workerBehind: (worker: string, version: number, newest: number) =>
       `${worker} still follows version ${version} of the whitelist; ${newest} is in force.`,
     errors: (errors: string, requests: string) => `${errors} of ${requests} reads failed.`,
@@ -63,7 +64,7 @@ export const enViews = {
     act: {
       tier: "See the worker",
       worker_silent: "See the worker",
-      worker_problem: "See the worker",
+      records_dropped: "See the worker",
       worker_behind: "See the worker",
       errors: "See the workers",
       no_whitelist: "Run a night",
@@ -266,10 +267,6 @@ export const enViews = {
     none: "No query was logged in this time. Engines send theirs to /api/v1/events.",
     wouldHelp: "What would have helped",
     without: (kind: string, name: string) => `Without ${kind}: ${name}`,
-    skipped: (files: string) =>
-      files === "1"
-        ? "One log file could not be read; its queries are missing here."
-        : `${files} log files could not be read; their queries are missing here.`,
     by: (user: string, engine: string) => `by ${user} on ${engine}`,
     failed: "failed",
     read: (bytes: string, listed: string, all: string) => `${bytes}; ${listed} of ${all} partitions on the whitelist`,
@@ -283,12 +280,11 @@ export const enViews = {
     ofPossible: "Of possible",
     earnsPerGib: "Earns",
     advice: {
+      well_served: { words: "Nearly all of it came from the cache.", act: "" },
+      not_through_larder: { words: "Nothing that it read came through Larder.", act: "See the buckets" },
+      denied: { words: "A table that it read is denied by a decision.", act: "See the decision" },
       not_whitelisted: { words: "What it read is not on the whitelist.", act: "See why, or pin it" },
-      denied: { words: "What it read is denied by a decision.", act: "See the decision" },
-      not_resident: { words: "What it read was on the whitelist, but not held.", act: "See the preload" },
-      new_partition: { words: "What it read landed after the last night.", act: "See the item" },
-      unattributed: { words: "What it read belongs to no known table.", act: "See the configuration" },
-      well_served: { words: "Well served.", act: null },
+      whitelisted_now: { words: "What it read is on the whitelist by now.", act: "See the item" },
     },
   },
   workers: {
@@ -302,11 +298,11 @@ export const enViews = {
     versions: "Versions",
     mixed: "not all alike",
     health: "Health",
-    healths: { well: "well", not_ready: "not ready", impaired: "impaired", silent: "silent", unknown: "unknown" },
+    healths: { well: "well", impaired: "impaired", silent: "silent", unknown: "unknown" },
     uptime: "Up for",
     seen: "Last seen",
     seenAt: (when: string) => `last seen ${when}`,
-    noProblems: "It names no problem.",
+    preloading: "It is preloading.",
     noStatus: "It does not answer. Look at its log.",
     noFile: "defaults, no file",
     searchConfig: "Find a setting",

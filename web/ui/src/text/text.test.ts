@@ -23,8 +23,8 @@ describe("the dictionaries", () => {
     expect(chinese.size).toBe(english.length);
     for (const [path, text, given] of english) {
       const other = chinese.get(path);
-      expect(text.trim(), path).not.toBe("");
-      expect(other?.text.trim(), path).toBeTruthy();
+      // Where there is nothing to do there are no words for it, in no language.
+      expect(other?.text.trim() === "", path).toBe(text.trim() === "");
       expect(other?.given, path).toBe(given);
       for (let i = 0; i < given; i += 1) if (text.includes(`<${i}>`)) expect(other?.text, path).toContain(`<${i}>`);
     }

@@ -1,7 +1,7 @@
 // Derivations of the smaller views.
 
 import { describe, expect, it } from "vitest";
-import type { QueryRow, Version } from "../api/types";
+import type { Version } from "../api/types";
 import { csvOf } from "../parts/csv";
 import { returnPath } from "../shell/session";
 import { worker } from "../test/daemon";
@@ -17,50 +17,34 @@ import { healthOf } from "./workers/health";
 import { found, settingsOf } from "./workers/settings";
 
 describe("advice", () => {
-  const query = (advice: string[], whitelisted: number): QueryRow => ({
-    query_id: "q",
-    engine: "trino",
-    user: "u",
-    created: "",
-    seconds: 1,
-    succeeded: true,
-    query: null,
-    read_bytes: 1,
-    cached_share: 0,
-    missed_seconds: 1,
-    reads: [{ table: "a.b.c", partitions: ["d=1"], read_bytes: 1, whitelisted }],
-    advice,
-  });
+  const reads = [{ table: "a.b.c", partitions: ["d=1"], partitions_total: 1, read_bytes: 1 }];
 
   it("leads to where something can be done", () => {
-    expect(adviceOf(query(["not_whitelisted"], 0), en)).toEqual([
-      {
-        words: "What it read is not on the whitelist.",
-        act: { words: "See why, or pin it", href: "/value?item=a.b.c%2Fd%3D1" },
-      },
-    ]);
-    expect(adviceOf(query(["denied"], 0), en)[0]?.act?.href).toBe("/whitelist?tab=decisions");
-    expect(adviceOf(query(["well_served"], 1), en)[0]?.act).toBeNull();
+    expect(adviceOf({ advice: "not_whitelisted", about: "a.b.c/d=1", reads }, en)).toEqual({
+      words: "What it read is not on the whitelist.",
+      act: { words: "See why, or pin it", href: "/value?item=a.b.c%2Fd%3D1" },
+    });
+    expect(adviceOf({ advice: "whitelisted_now", reads }, en).act?.href).toBe("/value?item=a.b.c");
+    expect(adviceOf({ advice: "denied", reads }, en).act?.href).toBe("/whitelist?tab=decisions");
   });
 
-  it("shows a code that it does not know", () => {
-    expect(adviceOf(query(["brand_new"], 0), en)).toEqual([{ words: "brand_new", act: null }]);
+  it("leads nowhere where there is nothing to do", () => {
+    expect(adviceOf({ advice: "well_served", reads }, en).act).toBeNull();
+    expect(adviceOf({ advice: "not_whitelisted", about: null, reads: [] }, en).act).toBeNull();
   });
 });
 
 describe("groups of queries", () => {
   it("are sorted by any figure", () => {
-    const group = (name: string, missed: number) => ({
+    const group = (name: string, seconds: number) => ({
+      kind: "user" as const,
       name,
       queries: 1,
-      seconds: 1,
+      seconds,
       read_bytes: 1,
-      missed_seconds: missed,
     });
     expect(
-      arrangedGroups([group("a", 1), group("b", 9)], { key: "missed_seconds", descending: true }).map(
-        (each) => each.name,
-      ),
+      arrangedGroups([group("a", 1), group("b", 9)], { key: "seconds", descending: true }).map((each) => each.name),
     ).toEqual(["b", "a"]);
     expect(
       arrangedGroups([group("b", 1), group("a", 9)], { key: "name", descending: false }).map((each) => each.name),
@@ -122,11 +106,11 @@ describe("a worker's health", () => {
   it("is what it says of itself, while it speaks", () => {
     const impaired = worker("a");
     impaired.status!.tiers[0]!.state = "slow";
-    const starting = worker("b");
-    starting.status!.ready = false;
+    const losing = worker("b");
+    losing.status!.access_records_dropped = 1;
     expect(
-      [worker("c"), impaired, starting, { ...worker("d"), status: null }].map((each) => healthOf(each, now)),
-    ).toEqual(["well", "impaired", "not_ready", "unknown"]);
+      [worker("c"), impaired, losing, { ...worker("d"), status: null }].map((each) => healthOf(each, now)),
+    ).toEqual(["well", "impaired", "impaired", "unknown"]);
     expect(healthOf(worker("e"), now + 6 * 60_000)).toBe("silent");
   });
 });

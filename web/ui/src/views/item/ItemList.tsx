@@ -35,8 +35,8 @@ export function ItemList({ title, note, table, listedOnly = false }: ItemListPro
   const [sort, setSort] = useParam("sort", ITEM_SORT);
   const [which, setWhich] = useParam("in", WHICH);
   const [chosen, choose] = useParam("item", CHOSEN);
-  const whitelisted = listedOnly ? true : which === "all" ? undefined : which === "listed";
-  const question = { search, table, whitelisted, sort };
+  const taken = listedOnly ? true : which === "all" ? undefined : which === "listed";
+  const question = { search, table, taken, sort };
   const list = useItems(question);
   const columns = useColumns(table !== undefined);
   return (

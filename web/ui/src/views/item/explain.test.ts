@@ -65,9 +65,9 @@ describe("an explanation", () => {
 describe("the question for items", () => {
   it("leaves out what is not asked", () => {
     expect(itemQuery({ search: "", sort: { key: "rank", descending: false } })).toEqual({
-      search: undefined,
-      table: undefined,
-      whitelisted: undefined,
+      search: null,
+      table: null,
+      taken: null,
       sort: "rank",
       descending: false,
     });

@@ -14,13 +14,19 @@ export const ITEM_SORT = sort(ITEM_SORTS, { key: "rank", descending: false });
 export interface ItemQuestion {
   search: string;
   table?: string | undefined;
-  whitelisted?: boolean | undefined;
+  taken?: boolean | undefined;
   sort: Sort<ItemSort>;
 }
 
 /** The question as the API takes it; also that of the CSV. */
-export function itemQuery({ search, table, whitelisted, sort: by }: ItemQuestion) {
-  return { search: search || undefined, table, whitelisted, sort: by.key, descending: by.descending };
+export function itemQuery({ search, table, taken, sort: by }: ItemQuestion) {
+  return {
+    search: search || null,
+    table: table ?? null,
+    taken: taken ?? null,
+    sort: by.key,
+    descending: by.descending,
+  };
 }
 
 export function useItems(question: ItemQuestion): Paged<Item> {

@@ -70,8 +70,8 @@ export function sentence(notice: Notice, { t, f }: Pick<Words, "t" | "f">): stri
       );
     case "worker_silent":
       return say.workerSilent(notice.worker);
-    case "worker_problem":
-      return say.workerProblem(notice.worker, notice.words);
+    case "records_dropped":
+      return say.recordsDropped(notice.worker, f.count(notice.records));
     case "worker_behind":
       return say.workerBehind(notice.worker, notice.version, notice.newest);
     case "errors":

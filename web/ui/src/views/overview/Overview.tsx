@@ -29,8 +29,9 @@ export default function Overview() {
   const [range, setRange] = useParam("range", RANGE);
   const days = today === null ? null : daysOf(range, today);
   const hourly = days !== null && days.from === days.to;
-  const asked = days && { query: { ...days, step: hourly ? "hour" : "day" } };
-  const month = today === null ? null : { query: { from: addDays(today, 1 - MONTH_DAYS), to: today, step: "day" } };
+  const asked = days && { query: { ...days, step: hourly ? ("hour" as const) : ("day" as const) } };
+  const month =
+    today === null ? null : { query: { from: addDays(today, 1 - MONTH_DAYS), to: today, step: "day" as const } };
 
   const usage = useApi("/api/v1/usage", asked, OFTEN);
   const monthUsage = useApi("/api/v1/usage", month, SELDOM);

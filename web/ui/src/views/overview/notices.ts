@@ -10,7 +10,7 @@ export type Level = "bad" | "warn" | "next";
 type Say =
   | { code: "tier"; tier: string; state: "full" | "slow" | "out_of_use"; worker: string }
   | { code: "worker_silent"; worker: string }
-  | { code: "worker_problem"; worker: string; words: string }
+  | { code: "records_dropped"; worker: string; records: number }
   | { code: "worker_behind"; worker: string; version: number; newest: number }
   | { code: "errors"; errors: number; requests: number }
   | { code: "not_asked"; words: string }
@@ -79,8 +79,10 @@ function ofWorkers({ workers = [], versions = [], usage }: Seen): Notice[] {
       if (state === "full" || state === "slow" || state === "out_of_use")
         notices.push({ code: "tier", tier, state, worker: worker.id, level: "bad", href });
     }
-    for (const words of worker.status?.problems ?? [])
-      notices.push({ code: "worker_problem", worker: worker.id, words, level: "warn", href });
+    const dropped = worker.status?.access_records_dropped ?? 0;
+    if (dropped > 0) {
+      notices.push({ code: "records_dropped", worker: worker.id, records: dropped, level: "warn", href });
+    }
     const holds = worker.status?.whitelist_version;
     if (holds !== undefined && holds < newest) {
       notices.push({ code: "worker_behind", worker: worker.id, version: holds, newest, level: "warn", href });

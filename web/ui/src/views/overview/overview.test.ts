@@ -43,14 +43,14 @@ describe("attention", () => {
   it("is asked for tiers that fail, and for workers that are silent, behind or in trouble", () => {
     const failing = worker("b");
     failing.status!.tiers[0]!.state = "out_of_use";
-    failing.status!.problems = ["no room"];
+    failing.status!.access_records_dropped = 7;
     failing.status!.whitelist_version = 2;
     const silent = { ...worker("c"), last_seen: "2026-11-22T08:00:00Z" };
     const notices = attention({ workers: [worker("a"), failing, silent], versions: [version(3)] });
     expect(notices.map((notice) => [notice.code, notice.level])).toEqual([
       ["tier", "bad"],
       ["worker_silent", "bad"],
-      ["worker_problem", "warn"],
+      ["records_dropped", "warn"],
       ["worker_behind", "warn"],
     ]);
     expect(notices[0]?.href).toBe("/workers?worker=b");

@@ -28,6 +28,7 @@ const status = (items: PreloadItem[], run = 1): PreloadStatus => ({
 describe("events of a preload", () => {
   const event = (run: number, changed: PreloadItem[]) => ({
     ...status([], run),
+    held_back_seconds: 0,
     bytes_loaded: 50,
     items_done: 1,
     items_total: 2,

@@ -64,7 +64,7 @@ export function BillTable({ days }: { days: { from: string; to: string } | null 
                   name: t.queries.cap,
                   number: true,
                   wide: true,
-                  render: (owner) => (owner.cap_bytes === null ? NOTHING : f.size(owner.cap_bytes)),
+                  render: (owner) => (owner.cap_bytes == null ? NOTHING : f.size(owner.cap_bytes)),
                 },
                 { key: "saved", name: t.words.saved, number: true, render: (owner) => f.duration(owner.saved_seconds) },
                 {

@@ -10,9 +10,9 @@ import { useWords } from "../../text/words";
 import { useParam, useSearch } from "../../url/location";
 import { sort, type Sort } from "../../url/params";
 
-const KEYS = ["name", "queries", "seconds", "read_bytes", "missed_seconds"] as const;
+const KEYS = ["name", "queries", "seconds", "read_bytes"] as const;
 type Key = (typeof KEYS)[number];
-const SORT = sort(KEYS, { key: "missed_seconds", descending: true });
+const SORT = sort(KEYS, { key: "seconds", descending: true });
 
 export function arrangedGroups(groups: QueryGroup[], { key, descending }: Sort<Key>): QueryGroup[] {
   const sign = descending ? -1 : 1;
@@ -32,7 +32,7 @@ export function Groups({
   const [by, setBy] = useParam("sort", SORT);
   const search = useSearch();
   const rows = arrangedGroups(groups, by);
-  const most = Math.max(...groups.map((group) => group.missed_seconds), 1e-9);
+  const most = Math.max(...groups.map((group) => group.seconds), 1e-9);
   const hrefTo = (name: string) => {
     const params = new URLSearchParams(search);
     for (const gone of ["tab", "sort", "query"]) params.delete(gone);
@@ -86,14 +86,7 @@ export function Groups({
               name: t.words.share,
               plain: true,
               wide: true,
-              render: (group) => <Bar share={group.missed_seconds / most} tone="amber" />,
-            },
-            {
-              key: "missed",
-              name: t.words.missed,
-              number: true,
-              sort: "missed_seconds",
-              render: (group) => f.duration(group.missed_seconds),
+              render: (group) => <Bar share={group.seconds / most} tone="amber" />,
             },
           ]}
         />

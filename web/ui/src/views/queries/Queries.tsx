@@ -21,7 +21,7 @@ const TEXT = text();
 const FILTERS = ["user", "engine", "table"] as const;
 
 export default function Queries() {
-  const { t, f } = useWords();
+  const { t } = useWords();
   const [tab, setTab] = useParam("tab", TAB);
   const [range, setRange] = useParam("range", RANGE);
   const [by, setBy] = useParam("by", SORT);
@@ -33,9 +33,9 @@ export default function Queries() {
   const filters = { user, engine, table };
   const query = days && {
     ...days,
-    user: user || undefined,
-    engine: engine || undefined,
-    table: table || undefined,
+    user: user || null,
+    engine: engine || null,
+    table: table || null,
     sort: by,
     limit: 200,
   };
@@ -73,7 +73,6 @@ export default function Queries() {
         <Loaded of={queries} height={480}>
           {(data) => (
             <>
-              {data.skipped_files > 0 ? <p className="warn">{t.queries.skipped(f.count(data.skipped_files))}</p> : null}
               {tab === "queries" ? (
                 <QueryList
                   data={data}

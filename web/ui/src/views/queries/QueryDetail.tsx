@@ -11,19 +11,18 @@ const PARTITIONS_SHOWN = 8;
 
 export function QueryDetail({ query }: { query: QueryRow }) {
   const { t, f } = useWords();
+  const advice = adviceOf(query, t);
   return (
     <div className="query-detail">
       <p>
         <code>{query.query_id}</code> {t.queries.by(query.user, query.engine)}{" "}
         {query.succeeded ? "" : <strong className="bad">{t.queries.failed}</strong>}
       </p>
-      {adviceOf(query, t).map((advice) => (
-        <p key={advice.words}>
-          {advice.words} {advice.act ? <Link href={advice.act.href}>{advice.act.words}</Link> : null}
-        </p>
-      ))}
+      <p>
+        {advice.words} {advice.act ? <Link href={advice.act.href}>{advice.act.words}</Link> : null}
+      </p>
       <ul className="plain">
-        {query.reads.map((read) => (
+        {query.reads.map((read, i) => (
           <li key={read.table}>
             <Link href={hrefOf("value", {}, read.table)}>
               <ItemName item={read.table} />
@@ -31,8 +30,8 @@ export function QueryDetail({ query }: { query: QueryRow }) {
             <span className="soft">
               {t.queries.read(
                 f.size(read.read_bytes),
-                f.count(read.whitelisted),
-                f.count(Math.max(read.partitions.length, 1)),
+                f.count(query.whitelisted[i] ?? 0),
+                f.count(Math.max(read.partitions_total, 1)),
               )}
             </span>{" "}
             {read.partitions.slice(0, PARTITIONS_SHOWN).map((partition) => (
@@ -40,8 +39,8 @@ export function QueryDetail({ query }: { query: QueryRow }) {
                 {partition}
               </Link>
             ))}
-            {read.partitions.length > PARTITIONS_SHOWN ? (
-              <span className="soft"> {t.parts.more(f.count(read.partitions.length - PARTITIONS_SHOWN))}</span>
+            {read.partitions_total > PARTITIONS_SHOWN ? (
+              <span className="soft"> {t.parts.more(f.count(read.partitions_total - PARTITIONS_SHOWN))}</span>
             ) : null}
           </li>
         ))}

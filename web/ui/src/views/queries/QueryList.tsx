@@ -30,7 +30,6 @@ export function QueryList({
 }) {
   const { t, f } = useWords();
   const [chosen, choose] = useParam("query", CHOSEN);
-  const first = (query: QueryRow) => adviceOf(query, t)[0];
   return (
     <Section
       title={t.queries.tabs.queries}
@@ -99,11 +98,11 @@ export function QueryList({
               name: t.queries.wouldHelp,
               wide: true,
               render: (query) => {
-                const advice = first(query);
-                return advice?.act ? (
+                const advice = adviceOf(query, t);
+                return advice.act ? (
                   <Link href={advice.act.href}>{advice.act.words}</Link>
                 ) : (
-                  <span className="soft">{advice?.words ?? ""}</span>
+                  <span className="soft">{advice.words}</span>
                 );
               },
             },

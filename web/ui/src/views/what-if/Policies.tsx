@@ -29,16 +29,18 @@ export function Policies() {
     <Section
       title={t.whatIf.policies}
       note={
-        result
-          ? t.whatIf.policiesNote(f.day(result.span.first), f.day(result.span.last), f.size(result.capacity_bytes))
+        result?.history
+          ? t.whatIf.policiesNote(
+              f.day(result.history.first),
+              f.day(result.history.last),
+              f.size(result.capacity_bytes),
+            )
           : undefined
       }
       tools={
         <>
           {simulation.state === "ready" ? <Run simulation={simulation.data} /> : null}
-          {result ? (
-            <CsvLink href={csvOf(result.policies.map((policy) => ({ ...policy })))} name="policies.csv" />
-          ) : null}
+          {result ? <CsvLink href={csvOf(result.policies.map(figuresOf))} name="policies.csv" /> : null}
         </>
       }
     >
@@ -145,4 +147,9 @@ function Results({ policies }: { policies: PolicyResult[] }) {
       ]}
     />
   );
+}
+
+/** What the table shows, as a file has it. */
+function figuresOf({ name, io_time_saved, regret_b0, byte_hit_ratio, origin_bytes, written_bytes }: PolicyResult) {
+  return { name, io_time_saved, regret_b0, byte_hit_ratio, origin_bytes, written_bytes };
 }

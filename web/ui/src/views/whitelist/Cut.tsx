@@ -25,7 +25,7 @@ interface CutProps {
 
 export function Cut({ inForce, cutDensity }: CutProps) {
   const { t, f } = useWords();
-  const query = { sort: "rank", offset: Math.max((inForce?.items ?? 0) - BESIDE, 0), limit: 2 * BESIDE };
+  const query = { sort: "rank" as const, offset: Math.max((inForce?.items ?? 0) - BESIDE, 0), limit: 2 * BESIDE };
   const page = useApi("/api/v1/items", { query });
   return (
     <Section title={t.words.cut} note={t.whitelist.cutWhy(f.count(BESIDE))} csv={csvPath("items", query)}>

@@ -12,7 +12,7 @@ const WATCH = { everyMs: 2000 };
 export function NightButtons() {
   const { t } = useWords();
   const { mayWrite } = useViewer();
-  const running = dataOf(useApi("/api/v1/nights/running", NO_PARAMETERS, WATCH));
+  const running = dataOf(useApi("/api/v1/nights/now", NO_PARAMETERS, WATCH));
   const [problem, setProblem] = useState<string | null>(null);
   const ran = useRef(false);
   useEffect(() => {
@@ -47,7 +47,11 @@ export function NightButtons() {
           <button type="button" onClick={() => void start(false)}>
             {t.whitelist.runNight}
           </button>
-          <small>{t.whitelist.nightNote}</small>
+          {running?.outcome ? (
+            <small className={running.failed ? "bad" : ""}>{running.outcome}</small>
+          ) : (
+            <small>{t.whitelist.nightNote}</small>
+          )}
         </>
       )}
       {problem ? (

@@ -141,7 +141,8 @@ function Rows({ workers }: { workers: FleetWorker[] }) {
               name: t.workers.uptime,
               number: true,
               wide: true,
-              render: (worker) => (worker.status ? f.duration(worker.status.uptime_seconds) : NOTHING),
+              render: (worker) =>
+                worker.status ? f.duration((now - Date.parse(worker.status.started)) / 1000) : NOTHING,
             },
             { key: "seen", name: t.workers.seen, wide: true, render: (worker) => f.moment(worker.last_seen) },
           ]}

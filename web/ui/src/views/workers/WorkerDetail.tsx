@@ -31,17 +31,10 @@ export function WorkerDetail({ worker }: { worker: FleetWorker }) {
               />
             ))}
           </div>
-          {status.problems.length > 0 ? (
-            <ul className="plain">
-              {status.problems.map((problem) => (
-                <li key={problem} className="warn">
-                  {problem}
-                </li>
-              ))}
-            </ul>
-          ) : (
-            <p className="well">{t.workers.noProblems}</p>
-          )}
+          {status.access_records_dropped > 0 ? (
+            <p className="warn">{t.notices.recordsDropped(worker.id, f.count(status.access_records_dropped))}</p>
+          ) : null}
+          {status.preloading ? <p>{t.workers.preloading}</p> : null}
         </>
       ) : (
         <p className="soft">{t.workers.noStatus}</p>

@@ -2,7 +2,7 @@
 
 import type { FleetWorker } from "../../api/types";
 
-export type Health = "well" | "not_ready" | "impaired" | "silent" | "unknown";
+export type Health = "well" | "impaired" | "silent" | "unknown";
 
 /** A worker that said nothing for so long is taken for gone. */
 const SILENT_MS = 5 * 60_000;
@@ -12,8 +12,6 @@ export function healthOf(worker: FleetWorker, now: number): Health {
   if (now - Date.parse(worker.last_seen) > SILENT_MS) return "silent";
   const { status } = worker;
   if (!status) return "unknown";
-  if (!status.ready) return "not_ready";
-  const impaired =
-    status.problems.length > 0 || status.tiers.some((tier) => tier.state !== "in_use" && tier.state !== "opening");
-  return impaired ? "impaired" : "well";
+  const failing = status.tiers.some((tier) => tier.state !== "in_use" && tier.state !== "opening");
+  return failing || status.access_records_dropped > 0 ? "impaired" : "well";
 }
