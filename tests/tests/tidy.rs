@@ -38,6 +38,8 @@ const ONE_VERSION: [&str; 3] = ["arrow", "parquet", "object_store"];
 fn no_source_file_is_too_long() {
     let too_long: Vec<String> = sources()
         .into_iter()
+        // The API's types are written by a program, from the API's document.
+        .filter(|(path, _)| !path.ends_with("web/ui/src/api/schema.ts"))
         .map(|(path, text)| (path, text.lines().count()))
         .filter(|(_, lines)| *lines > LINES_MAX)
         .map(|(path, lines)| format!("{} has {lines} lines, at most {LINES_MAX} are allowed", path.display()))

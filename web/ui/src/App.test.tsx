@@ -1,49 +1,166 @@
-import { cleanup, fireEvent, render, screen } from "@testing-library/react";
-import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+// The page as a reader sees it, over a daemon that answers what the tests say.
+
+import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
+import { describe, expect, it } from "vitest";
 import { App } from "./App";
-import { fixture } from "./fixture";
+import { daemon, fleet, Refusal } from "./test/daemon";
 
-vi.mock("./Chart", () => ({ Chart: ({ label }: { label: string }) => <div>{label}</div>, colour: () => "#888" }));
+const LATE = { timeout: 4000 };
 
-beforeAll(() => {
-  globalThis.ResizeObserver ??= class {
-    observe() {}
-    unobserve() {}
-    disconnect() {}
-  };
+function at(path: string) {
+  history.replaceState(null, "", path);
+  return render(<App />);
+}
+
+describe("the overview", () => {
+  it("says what the cache earns, which table earns most, and what to do next", async () => {
+    daemon(fleet());
+    at("/");
+    expect(
+      await screen.findByText(/Larder saved 2\.5 h of IO time in the last 7 days: 75% of what was possible/),
+    ).toBeTruthy();
+    expect(await screen.findByText(/earns most, 100% of what/)).toBeTruthy();
+    expect(screen.getAllByText("hive.tpch.lineitem").length).toBeGreaterThan(0);
+    expect(await screen.findByText(/of what hive\.tpch\.orders is worth/)).toBeTruthy();
+    expect(screen.getByText("Nothing is wrong.")).toBeTruthy();
+  });
+
+  it("is honest before the first read", async () => {
+    daemon({
+      ...fleet(),
+      usage: {
+        now: "2026-11-22T00:00:00Z",
+        step: "hour",
+        points: [],
+        total: { ...(fleet()["usage"] as { total: object }).total, saved_seconds: 0, missed_seconds: 0, requests: 0 },
+      },
+      tables: [],
+      "whitelist/history": [],
+      curve: new Refusal(404, "no night"),
+    });
+    at("/");
+    expect((await screen.findAllByText("Nothing was read through Larder in this time.")).length).toBeGreaterThan(0);
+    expect(await screen.findByText(/There is no whitelist yet/)).toBeTruthy();
+  });
+
+  it("never says that all is well when it could not ask", async () => {
+    daemon({ ...fleet(), usage: new Refusal(503, "the store is down") });
+    at("/");
+    expect(await screen.findByText("Not all could be looked at: the store is down.", { exact: false })).toBeTruthy();
+    expect(screen.queryByText("Nothing is wrong.")).toBeNull();
+  });
+
+  it("keeps the range in its URL", async () => {
+    daemon(fleet());
+    at("/?range=30d");
+    const thirty = await screen.findByRole("button", { name: "30 days" });
+    expect(thirty.getAttribute("aria-pressed")).toBe("true");
+    fireEvent.click(screen.getByRole("button", { name: "Today" }));
+    expect(location.search).toBe("?range=1d");
+  });
 });
-afterEach(cleanup);
 
-describe("the page", () => {
-  it("says that it asks, then what the cache earns", async () => {
-    render(<App load={async () => fixture()} />);
-    expect(screen.getByText(/Asking the daemon/)).toBeTruthy();
-    expect(await screen.findByText("90.0 s")).toBeTruthy();
-    expect(screen.getByText("80%")).toBeTruthy();
-    expect(screen.getByText("hive.tpch.lineitem/m=1")).toBeTruthy();
+describe("the language", () => {
+  it("is switched, and kept", async () => {
+    daemon(fleet());
+    at("/");
+    fireEvent.click(await screen.findByRole("button", { name: "中文" }));
+    expect(screen.getByRole("link", { name: "白名单" })).toBeTruthy();
+    expect(localStorage.getItem("larder.language")).toBe("zh");
+    expect(document.documentElement.lang).toBe("zh-CN");
+  });
+});
+
+describe("items", () => {
+  it("are found, and the search is in the URL", async () => {
+    daemon(fleet());
+    at("/value");
+    expect(await screen.findByTitle("hive.tpch.lineitem/m=1", {}, LATE)).toBeTruthy();
+    fireEvent.change(screen.getByLabelText("Find an item"), { target: { value: "orders" } });
+    await waitFor(() => expect(location.search).toBe("?search=orders"), LATE);
+    await waitFor(() => expect(screen.queryByTitle("hive.tpch.lineitem/m=1")).toBeNull(), LATE);
+    expect(screen.getByTitle("hive.tpch.orders/m=2")).toBeTruthy();
   });
 
-  it("finds items", async () => {
-    render(<App load={async () => fixture()} />);
-    fireEvent.change(await screen.findByLabelText("Find an item"), { target: { value: "orders" } });
-    expect(screen.queryByText("hive.tpch.lineitem/m=1")).toBeNull();
-    expect(screen.getByText("hive.tpch.orders/m=2")).toBeTruthy();
+  it("say why they are in, and are pinned with a reason", async () => {
+    const written = daemon(fleet());
+    at("/whitelist?item=hive.tpch.lineitem%2Fm%3D1");
+    const panel = await screen.findByRole("complementary", {}, LATE);
+    expect(await within(panel).findByText(/rank 1 of 2 by density, above the cut at 1/)).toBeTruthy();
+    expect(within(panel).getByText("With 1.0 MiB less budget it would leave.")).toBeTruthy();
+    fireEvent.click(within(panel).getByRole("button", { name: "Pin" }));
+    const reason = await screen.findByLabelText("Reason, for those who ask later");
+    const pin = screen.getAllByRole<HTMLButtonElement>("button", { name: "Pin", hidden: true }).at(-1)!;
+    expect(pin.disabled).toBe(true);
+    fireEvent.change(reason, { target: { value: " the board reads it " } });
+    fireEvent.click(pin);
+    await waitFor(() => expect(written).toHaveLength(1), LATE);
+    expect(written[0]).toEqual({
+      method: "PUT",
+      path: "whitelist/decisions",
+      body: { target: "hive.tpch.lineitem/m=1", kind: "pin", because: "the board reads it" },
+      marked: true,
+    });
   });
 
-  it("is honest when there is nothing yet", async () => {
-    render(<App load={async () => ({ ...fixture(), whitelist: null, tables: [], curve: null, nights: [] })} />);
-    expect(await screen.findByText(/No table has been read yet/)).toBeTruthy();
-    expect(screen.getByText("no night has run yet")).toBeTruthy();
+  it("offer no change to a reader", async () => {
+    daemon({ ...fleet(), session: { sign_in: true, person: { name: "amara", role: "reader" } } });
+    at("/whitelist?item=hive.tpch.lineitem%2Fm%3D1");
+    expect(await screen.findByText(/above the cut at 1/, {}, LATE)).toBeTruthy();
+    expect(screen.getByText("reader")).toBeTruthy();
+    for (const name of ["Pin", "Deny", "Plan now", "Run a night now"])
+      expect(screen.queryByRole("button", { name })).toBeNull();
   });
 
-  it("says when the daemon does not answer", async () => {
-    render(
-      <App
-        load={async () => {
-          throw new Error("connection refused");
-        }}
-      />,
-    );
-    expect((await screen.findByRole("alert")).textContent).toContain("connection refused");
+  it("keep the dialog open when the daemon refuses", async () => {
+    daemon({ ...fleet(), "PUT whitelist/decisions": new Refusal(409, "a night is running") });
+    at("/whitelist?item=hive.tpch.lineitem%2Fm%3D1");
+    fireEvent.click(await screen.findByRole("button", { name: "Deny" }, LATE));
+    fireEvent.change(await screen.findByLabelText("Reason, for those who ask later"), { target: { value: "no" } });
+    fireEvent.click(screen.getAllByRole("button", { name: "Deny", hidden: true }).at(-1)!);
+    expect(await screen.findByText("a night is running")).toBeTruthy();
+  });
+});
+
+describe("the sign-in", () => {
+  it("is asked for, and leads back", async () => {
+    const answers = {
+      ...fleet(),
+      session: { sign_in: true, person: null } as object,
+      "POST session": new Refusal(401, "unknown") as unknown,
+    };
+    daemon(answers);
+    at("/workers?tab=config");
+    const token = await screen.findByLabelText("Token", {}, LATE);
+    expect(location.pathname + location.search).toBe(`/sign-in?back=${encodeURIComponent("/workers?tab=config")}`);
+    fireEvent.change(token, { target: { value: "wrong" } });
+    fireEvent.click(screen.getByRole("button", { name: "Sign in" }));
+    expect(await screen.findByText("This token is not known.")).toBeTruthy();
+    answers["POST session"] = {};
+    answers.session = { sign_in: true, person: { name: "amara", role: "operator" } };
+    fireEvent.click(screen.getByRole("button", { name: "Sign in" }));
+    await waitFor(() => expect(location.pathname + location.search).toBe("/workers?tab=config"), LATE);
+    expect(await screen.findByText("amara", { exact: false })).toBeTruthy();
+  });
+});
+
+describe("the keyboard", () => {
+  it("leads to views, and lists its keys", async () => {
+    daemon(fleet());
+    at("/");
+    await screen.findByText(/Larder saved/);
+    fireEvent.keyDown(document.body, { key: "g" });
+    fireEvent.keyDown(document.body, { key: "k" });
+    await waitFor(() => expect(location.pathname).toBe("/workers"));
+    fireEvent.keyDown(document.body, { key: "?" });
+    expect(await screen.findByText("search in this view")).toBeTruthy();
+  });
+});
+
+describe("an unknown address", () => {
+  it("leads home", async () => {
+    daemon(fleet());
+    at("/nothing");
+    expect(await screen.findByText("There is nothing at this address.", { exact: false })).toBeTruthy();
   });
 });

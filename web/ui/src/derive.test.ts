@@ -1,56 +1,49 @@
 import { describe, expect, it } from "vitest";
-import type { Snapshot } from "./api";
-import { arrange, attention, byteHitRatio, density, duration, percent, rows, size } from "./derive";
-import { fixture } from "./fixture";
+import type { Curve } from "./api/types";
+import { avoidedBytes, byteHitRatio, hoursAt, marginalHours, nextStep, savedOver, savedShare } from "./derive";
+import { point } from "./test/daemon";
 
-describe("figures", () => {
-  it("are said in the unit that fits", () => {
-    expect([0, 1023, 1024, 5 * 2 ** 30].map(size)).toEqual(["0 B", "1023 B", "1.0 KiB", "5.0 GiB"]);
-    expect([0.012, 5, 300, 7200].map(duration)).toEqual(["12 ms", "5.0 s", "5.0 min", "2.0 h"]);
-    expect([null, 0, 0.051, 1].map(percent)).toEqual(["–", "0%", "5.1%", "100%"]);
-    expect(density(10 / 2 ** 30)).toBe("10.0 s/GiB");
+describe("usage", () => {
+  it("has no ratios before the first read", () => {
+    const nothing = point("2026-11-22");
+    expect(byteHitRatio(nothing)).toBeNull();
+    expect(savedShare(nothing)).toBeNull();
   });
 
-  it("have no hit ratio before the first read", () => {
-    const { stat } = fixture();
-    expect(byteHitRatio({ ...stat, bytes_memory: 0, bytes_ssd: 0, bytes_origin: 0, bytes_direct: 0 })).toBeNull();
-    expect(byteHitRatio({ ...stat, bytes_memory: 50, bytes_ssd: 25, bytes_origin: 20, bytes_direct: 5 })).toBe(0.75);
-  });
-});
-
-describe("the list", () => {
-  it("joins the whitelist with residency", () => {
-    const list = rows(fixture());
-    expect(list.map((row) => row.resident)).toEqual([1, 0.5]);
-    expect(rows({ ...fixture(), whitelist: null })).toEqual([]);
+  it("counts bytes from memory and SSD as avoided", () => {
+    const some = { ...point("2026-11-22"), bytes_memory: 50, bytes_ssd: 25, bytes_origin: 20, bytes_direct: 5 };
+    expect(avoidedBytes(some)).toBe(75);
+    expect(byteHitRatio(some)).toBe(0.75);
   });
 
-  it("is searched and sorted", () => {
-    const list = rows(fixture());
-    expect(arrange(list, "ORDERS", "item", false).map((row) => row.item)).toEqual(["hive.tpch.orders/m=2"]);
-    expect(arrange(list, "", "value", false)[0]?.value).toBe(10);
-    expect(arrange(list, "", "value", true)[0]?.value).toBe(20);
+  it("is summed over the last days only", () => {
+    const points = [point("2026-11-20", 100, 1), point("2026-11-21", 10, 2), point("2026-11-22", 1, 3)];
+    expect(savedOver(points, 2)).toEqual({ saved_seconds: 11, missed_seconds: 5 });
+    expect(savedOver(points, 30).saved_seconds).toBe(111);
   });
 });
 
-describe("attention", () => {
-  const texts = (snapshot: Snapshot) => attention(snapshot).map((notice) => notice.text);
-
-  it("is asked for what is wrong, the worst first", () => {
-    const broken = fixture();
-    broken.residency.tiers[1]!.state = "out_of_use";
-    const said = texts(broken);
-    expect(said[0]).toContain("ssd tier fails");
-    expect(said).toContainEqual(expect.stringContaining("1 of 2 whitelisted items are not resident"));
+describe("the curve", () => {
+  const curve = (budget: number): Curve => ({
+    version: 1,
+    budget_bytes: budget,
+    points: [
+      { budget_percent: 50, capacity_bytes: budget / 2, bytes: 0, items: 1, hours_saved: 10 },
+      { budget_percent: 100, capacity_bytes: budget, bytes: 0, items: 2, hours_saved: 15 },
+    ],
   });
 
-  it("is not asked for when all is well", () => {
-    const well = fixture();
-    well.residency.items[1]!.resident_bytes = well.residency.items[1]!.bytes;
-    expect(attention(well)).toEqual([]);
+  it("is a straight line between its points, from nothing on, and flat after the last", () => {
+    expect([0, 250, 500, 750, 1000, 9000].map((bytes) => hoursAt(curve(1000), bytes))).toEqual([
+      0, 5, 10, 12.5, 15, 15,
+    ]);
+    expect(hoursAt({ version: 1, budget_bytes: 10, points: [] }, 5)).toBe(0);
   });
 
-  it("says that there is no whitelist yet", () => {
-    expect(texts({ ...fixture(), whitelist: null })[0]).toContain("no whitelist yet");
+  it("is asked about the next 100 GiB, or a tenth of a smaller budget", () => {
+    expect(nextStep(curve(1000))).toBe(100);
+    expect(nextStep(curve(5000 * 2 ** 30))).toBe(100 * 2 ** 30);
+    expect(marginalHours(curve(1000), 400)).toBe(2);
+    expect(marginalHours(curve(1000), 1000)).toBe(0);
   });
 });

@@ -2,7 +2,7 @@
 
 import { StrictMode, useEffect, useState } from "react";
 import { createRoot } from "react-dom/client";
-import "./style.css";
+import "./style/page.css";
 
 interface Operation {
   summary?: string;
@@ -32,7 +32,7 @@ function Reference() {
   return (
     <>
       <header className="bar">
-        <h1>
+        <h1 className="brand">
           {document.info.title} {document.info.version}
         </h1>
         <nav>
@@ -57,7 +57,7 @@ function Reference() {
                 ))}
               </ul>
             ) : null}
-            <p className="empty">answers {Object.keys(operation.responses).join(", ")}</p>
+            <p className="soft">answers {Object.keys(operation.responses).join(", ")}</p>
           </section>
         ))}
       </main>

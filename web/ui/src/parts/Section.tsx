@@ -1,0 +1,43 @@
+// A part of a view: a heading, what can be done with it, and its content. Sections are parted by a line, never boxed.
+
+import { type ReactNode, useId } from "react";
+import { useWords } from "../text/words";
+
+interface SectionProps {
+  title: ReactNode;
+  /** One line that says what is seen. */
+  note?: ReactNode;
+  /** Controls, at the right of the heading. */
+  tools?: ReactNode;
+  /** Where the same rows are to be had as CSV. */
+  csv?: string | undefined;
+  className?: string;
+  children: ReactNode;
+}
+
+export function Section({ title, note, tools, csv, className = "", children }: SectionProps) {
+  const id = useId();
+  return (
+    <section aria-labelledby={id} className={className}>
+      <header>
+        <h2 id={id}>{title}</h2>
+        {note ? <p>{note}</p> : null}
+        <div className="tools">
+          {tools}
+          {csv ? <CsvLink href={csv} /> : null}
+        </div>
+      </header>
+      {children}
+    </section>
+  );
+}
+
+/** `name` is the file's, where the daemon does not give it one. */
+export function CsvLink({ href, name = "" }: { href: string; name?: string }) {
+  const { t } = useWords();
+  return (
+    <a className="csv" href={href} download={name} title={t.parts.csvWhy}>
+      CSV
+    </a>
+  );
+}

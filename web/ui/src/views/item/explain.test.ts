@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import { item } from "../../test/daemon";
+import { en } from "../../text/en";
+import { formatOf } from "../../text/format";
+import { zh } from "../../text/zh";
+import { changeWords, factorText, verdictWords } from "./explain";
+import { itemQuery } from "./useItems";
+
+const f = formatOf("en");
+const choice = { version: 1, budget_bytes: 1, taken_bytes: 1, cut_density: 1, candidates: 170, cut_rank: 30 };
+const explained = (rank: number, whitelisted: boolean, ruling: "pin" | "deny" | null = null) => ({
+  item: "a.b.c",
+  whitelisted,
+  reason: "by the daemon",
+  changes: [],
+  verdict: { ...item("a.b.c", rank, whitelisted), ruling },
+});
+
+describe("an explanation", () => {
+  it("sets the rank beside the cut", () => {
+    expect(verdictWords(explained(3, true), { choice }, en, f)).toBe(
+      "On the whitelist: rank 3 of 170 by density, above the cut at 30.",
+    );
+    expect(verdictWords(explained(46, false), { choice }, en, f)).toBe(
+      "Not on the whitelist: rank 46 of 170 by density, below the cut at 30.",
+    );
+  });
+
+  it("names the ruling where a person decided", () => {
+    expect(verdictWords(explained(99, true, "pin"), { choice }, en, f)).toBe("On the whitelist: pinned by a person.");
+    expect(verdictWords(explained(1, false, "deny"), { choice }, zh, formatOf("zh"))).toContain("已禁止");
+  });
+
+  it("leaves the word to the daemon where nothing was chosen", () => {
+    expect(
+      verdictWords({ item: "a", whitelisted: false, reason: "never read", changes: [] }, { choice: null }, en, f),
+    ).toBe("never read");
+  });
+
+  it("says what would change it", () => {
+    expect(changeWords({ change: "more_budget", bytes: 2 ** 30, words: "" }, en, f)).toBe(
+      "With 1.0 GiB more budget it would be taken.",
+    );
+    expect(changeWords({ change: "more_value", factor: 10.45, value_seconds: 8, words: "" }, en, f)).toContain(
+      "10.5 times its reads",
+    );
+    expect(changeWords({ change: "more_value", factor: null, value_seconds: 8, words: "" }, en, f)).toBe(
+      "If its reads saved 8.0 s it would be taken.",
+    );
+    expect(changeWords({ change: "new_kind", words: "as the daemon says" } as never, en, f)).toBe("as the daemon says");
+  });
+
+  it("shows factors in their units", () => {
+    expect(
+      [
+        { value: 0.032, unit: "seconds" },
+        { value: 2048, unit: "bytes" },
+        { value: 1234, unit: "requests" },
+        { value: 0.9312, unit: "" },
+      ].map((factor) => factorText(factor, f)),
+    ).toEqual(["32 ms", "2.0 KiB", "1,234", "0.931"]);
+  });
+});
+
+describe("the question for items", () => {
+  it("leaves out what is not asked", () => {
+    expect(itemQuery({ search: "", sort: { key: "rank", descending: false } })).toEqual({
+      search: null,
+      table: null,
+      taken: null,
+      sort: "rank",
+      descending: false,
+    });
+  });
+});

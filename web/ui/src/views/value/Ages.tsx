@@ -1,0 +1,63 @@
+// The age profile: reads by how old the partition was on the day it was read.
+
+import { useCallback } from "react";
+import { csvPath } from "../../api/client";
+import type { TableDays } from "../../api/types";
+import type { Known } from "../../api/use";
+import { Chart } from "../../parts/chart/Chart";
+import type { Colours } from "../../parts/chart/colours";
+import { categoryAxis, grid, tip, tooltip, valueAxis } from "../../parts/chart/options";
+import { Section } from "../../parts/Section";
+import { Empty, Loaded } from "../../parts/states";
+import { useWords } from "../../text/words";
+
+const HEIGHT = 220;
+
+export function Ages({ table, days }: { table: string; days: Known<TableDays> }) {
+  const { t } = useWords();
+  return (
+    <Section
+      title={t.value.ages}
+      note={t.value.agesNote}
+      csv={csvPath(`tables/${encodeURIComponent(table)}/days`, { rows: "ages" })}
+    >
+      <Loaded of={days} height={HEIGHT}>
+        {(data) => (data.ages.length > 0 ? <Bars ages={data.ages} /> : <Empty height={HEIGHT}>{t.value.noAges}</Empty>)}
+      </Loaded>
+    </Section>
+  );
+}
+
+function Bars({ ages }: { ages: TableDays["ages"] }) {
+  const { t, f } = useWords();
+  const option = useCallback(
+    (colours: Colours) => ({
+      grid: grid(),
+      tooltip: {
+        ...tooltip(colours),
+        trigger: "axis",
+        axisPointer: { type: "shadow" },
+        formatter: (shown: { dataIndex: number }[]) => {
+          const age = ages[shown[0]?.dataIndex ?? 0];
+          if (!age) return "";
+          return tip(t.value.age(age.age_days), [
+            { name: t.words.requests, value: f.count(age.requests) },
+            { name: t.words.readBytes, value: f.size(age.read_bytes) },
+          ]);
+        },
+      },
+      xAxis: categoryAxis(
+        colours,
+        ages.map((age) => f.count(age.age_days)),
+      ),
+      yAxis: valueAxis(colours, f.count),
+      series: [
+        { type: "bar", barMaxWidth: 20, itemStyle: { color: colours.blue }, data: ages.map((age) => age.requests) },
+      ],
+    }),
+    [ages, t, f],
+  );
+  const all = ages.reduce((sum, age) => sum + age.requests, 0);
+  const week = ages.filter((age) => age.age_days < 7).reduce((sum, age) => sum + age.requests, 0);
+  return <Chart option={option} height={HEIGHT} label={t.value.agesWords(f.percent(all > 0 ? week / all : null))} />;
+}

@@ -1,0 +1,109 @@
+// Heat: which partitions were read on which day, and how much of each is resident now.
+
+import { useCallback, useMemo } from "react";
+import type { TableDays } from "../../api/types";
+import { dataOf, type Known, useApi } from "../../api/use";
+import { Chart } from "../../parts/chart/Chart";
+import type { Colours } from "../../parts/chart/colours";
+import { categoryAxis, FONT, tip, tooltip } from "../../parts/chart/options";
+import { readable, valuesOf } from "../../parts/ItemName";
+import { useNarrow } from "../../parts/narrow";
+import { Section } from "../../parts/Section";
+import { Empty, Loaded } from "../../parts/states";
+import { csvPath } from "../../api/client";
+import { useWords } from "../../text/words";
+import { useParam } from "../../url/location";
+import { oneOf } from "../../url/params";
+import { HEAT_ROWS, type HeatRow, heatRows, heatTop } from "./heatCells";
+
+const SHOWN = oneOf(["newest", "all"], "newest");
+const NO_PARAMETERS = {};
+const ROW_PX = 14;
+const AXIS_PX = 28;
+const LETTER_PX = 8;
+const NAMES_PX_MAX = 240;
+const NAMES_NARROW_PX = 104;
+
+export function Heat({ table, days }: { table: string; days: Known<TableDays> }) {
+  const { t, f } = useWords();
+  const [shown, setShown] = useParam("heat", SHOWN);
+  const residency = dataOf(useApi("/api/v1/residency", NO_PARAMETERS));
+  return (
+    <Section
+      title={t.value.heat}
+      note={t.value.heatNote}
+      csv={csvPath(`tables/${encodeURIComponent(table)}/days`, { rows: "partitions" })}
+      tools={
+        days.state === "ready" && days.data.partitions.length > HEAT_ROWS ? (
+          <button type="button" onClick={() => setShown(shown === "all" ? "newest" : "all")}>
+            {shown === "all"
+              ? t.value.newestOnly(f.count(HEAT_ROWS))
+              : t.value.mostRead(f.count(days.data.partitions.length), f.count(days.data.partitions_total))}
+          </button>
+        ) : null
+      }
+    >
+      <Loaded of={days} height={320}>
+        {(data) => <Cells days={data} rows={heatRows(data, residency, shown === "all")} />}
+      </Loaded>
+      <p className="scale" aria-hidden="true">
+        {t.value.heatNone} <i className="heat" /> {t.value.heatMost}
+        <i className="resident" /> {t.value.resident}
+      </p>
+    </Section>
+  );
+}
+
+function Cells({ days, rows }: { days: TableDays; rows: HeatRow[] }) {
+  const { t, f } = useWords();
+  const key = JSON.stringify(rows);
+  const drawn = useMemo(() => JSON.parse(key) as HeatRow[], [key]);
+  const narrow = useNarrow();
+  const option = useCallback(
+    (colours: Colours) => {
+      const columns = [...days.days.map((day) => f.day(day)), t.value.now];
+      const now = columns.length - 1;
+      const longest = Math.max(...drawn.map((row) => row.partition.length), 10);
+      const names = Math.min(longest * LETTER_PX + 16, NAMES_PX_MAX, narrow ? NAMES_NARROW_PX : NAMES_PX_MAX);
+      const cells = drawn.flatMap((row, y) => row.requests.map((requests, x) => [x, y, requests]));
+      const resident = drawn.flatMap((row, y) => (row.resident === null ? [] : [[now, y, row.resident]]));
+      const scale = (seriesIndex: number, max: number, top: string) => ({
+        show: false,
+        type: "continuous",
+        seriesIndex,
+        min: 0,
+        max,
+        inRange: { color: [colours.raised, top] },
+      });
+      return {
+        grid: { left: names, right: 8, top: 4, bottom: AXIS_PX - 4 },
+        tooltip: {
+          ...tooltip(colours),
+          formatter: ({ seriesIndex, value: [x = 0, y = 0, amount = 0] }: { seriesIndex: number; value: number[] }) => {
+            const partition = readable(drawn[y]?.partition ?? "") || days.table;
+            if (seriesIndex === 1) return tip(partition, [{ name: t.value.resident, value: f.percent(amount) }]);
+            return tip(partition, [{ name: `${t.words.requests}, ${columns[x]}`, value: f.count(amount) }]);
+          },
+        },
+        visualMap: [scale(0, heatTop(drawn), colours.amber), scale(1, 1, colours.accent)],
+        xAxis: { ...categoryAxis(colours, columns), splitArea: { show: false } },
+        yAxis: {
+          ...categoryAxis(
+            colours,
+            drawn.map((row) => (narrow ? valuesOf : readable)(row.partition) || t.value.wholeTable),
+          ),
+          axisLabel: { ...FONT, color: colours.soft, width: names - 12, overflow: "truncate", hideOverlap: true },
+        },
+        series: [
+          { type: "heatmap", data: cells, itemStyle: { borderWidth: 1, borderColor: colours.paper } },
+          { type: "heatmap", data: resident, itemStyle: { borderWidth: 1, borderColor: colours.paper } },
+        ],
+      };
+    },
+    [days, drawn, narrow, t, f],
+  );
+  if (drawn.length === 0) return <Empty height={160}>{t.value.noHeat}</Empty>;
+  const reads = drawn.flatMap((row) => row.requests).reduce((sum, requests) => sum + requests, 0);
+  const label = t.value.heatWords(f.count(drawn.length), f.count(days.days.length), f.count(reads));
+  return <Chart option={option} label={label} height={Math.max(96, drawn.length * ROW_PX + AXIS_PX)} />;
+}

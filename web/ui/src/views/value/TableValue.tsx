@@ -1,0 +1,72 @@
+// One table: what it is worth, where its reads fall, how they age, and how well they were foreseen.
+
+import { useApi } from "../../api/use";
+import { Figure, Figures } from "../../parts/figures";
+import { Link } from "../../parts/Link";
+import { Loaded } from "../../parts/states";
+import { useWords } from "../../text/words";
+import { hrefOf } from "../../url/views";
+import { ItemList } from "../item/ItemList";
+import { Ages } from "./Ages";
+import { Forecast } from "./Forecast";
+import { Heat } from "./Heat";
+import { TableMap } from "./TableMap";
+
+const TABLES = { query: { limit: 1000 } };
+const DAYS = 30;
+
+export default function TableValue({ table }: { table: string }) {
+  const { t, f } = useWords();
+  const tables = useApi("/api/v1/tables", TABLES);
+  const days = useApi("/api/v1/tables/{table}/days", { path: { table }, query: { days: DAYS } });
+  return (
+    <>
+      <p className="crumbs">
+        <span>
+          <Link href={hrefOf("value")}>{t.views.value}</Link> / <strong>{table}</strong>
+        </span>
+        <Link href={hrefOf("queries", { table })}>{t.value.itsQueries}</Link>
+      </p>
+      <Loaded of={tables} height={88}>
+        {(all) => {
+          const known = all.find((row) => row.table === table);
+          if (!known) return <p className="lead">{t.value.unknownTable}</p>;
+          const kept =
+            known.value_seconds > 0 ? Math.min(known.whitelisted_value_seconds / known.value_seconds, 1) : null;
+          return (
+            <Figures label={table}>
+              <Figure
+                name={t.words.value}
+                value={f.duration(known.value_seconds)}
+                note={t.value.ofAllValue(f.percent(known.value_share))}
+              />
+              <Figure
+                name={t.words.keptNear}
+                value={f.percent(kept)}
+                share={kept}
+                note={t.value.itemsOf(f.count(known.whitelisted_items), f.count(known.items))}
+              />
+              <Figure
+                name={t.words.size}
+                value={f.size(known.bytes)}
+                note={t.value.listedBytes(f.size(known.whitelisted_bytes))}
+              />
+              <Figure
+                name={t.words.requests}
+                value={f.compact(known.requests)}
+                note={t.value.readBytes(f.size(known.read_bytes))}
+              />
+            </Figures>
+          );
+        }}
+      </Loaded>
+      <Heat table={table} days={days} />
+      <div className="columns">
+        <Forecast table={table} days={days} />
+        <Ages table={table} days={days} />
+      </div>
+      <TableMap table={table} />
+      <ItemList title={t.value.itemsOfTable} table={table} />
+    </>
+  );
+}

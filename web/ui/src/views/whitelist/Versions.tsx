@@ -1,0 +1,93 @@
+// Every version there was; any published one can be brought back.
+
+import { useState } from "react";
+import { csvPath, writes } from "../../api/client";
+import type { Version } from "../../api/types";
+import type { Known } from "../../api/use";
+import { Link } from "../../parts/Link";
+import { ReasonDialog } from "../../parts/ReasonDialog";
+import { Section } from "../../parts/Section";
+import { Empty, Loaded } from "../../parts/states";
+import { Table } from "../../parts/table/Table";
+import { useViewer } from "../../shell/session";
+import { useWords } from "../../text/words";
+import { hrefOf } from "../../url/views";
+import { reasonWords } from "./reason";
+
+export function Versions({ versions }: { versions: Known<Version[]> }) {
+  const { t, f } = useWords();
+  const { mayWrite } = useViewer();
+  const [asking, setAsking] = useState<number | null>(null);
+  return (
+    <Section title={t.whitelist.tabs.versions} csv={csvPath("whitelist/history", { limit: 1000 })}>
+      <Loaded of={versions} height={400}>
+        {(all) => {
+          if (all.length === 0) return <Empty height={200}>{t.whitelist.none}</Empty>;
+          const inForce = all.find((version) => version.status === "published")?.version;
+          return (
+            <Table
+              label={t.whitelist.tabs.versions}
+              maxHeight={560}
+              rows={all}
+              rowKey={(version) => String(version.version)}
+              columns={[
+                {
+                  key: "version",
+                  name: t.words.version,
+                  render: (version) => (
+                    <Link href={hrefOf("whitelist", { tab: "diff", to: version.version })}>v{version.version}</Link>
+                  ),
+                },
+                { key: "created", name: t.words.when, render: (version) => f.moment(version.created) },
+                { key: "items", name: t.words.items, number: true, render: (version) => f.count(version.items) },
+                { key: "bytes", name: t.words.size, number: true, render: (version) => f.size(version.bytes) },
+                {
+                  key: "value",
+                  name: t.words.value,
+                  number: true,
+                  wide: true,
+                  render: (version) => f.duration(version.value_seconds),
+                },
+                {
+                  key: "reason",
+                  name: t.words.why,
+                  wide: true,
+                  grows: true,
+                  render: (version) => (
+                    <span className="soft clip" title={version.reason}>
+                      {reasonWords(version, t, f)}
+                    </span>
+                  ),
+                },
+                {
+                  key: "action",
+                  name: t.words.what,
+                  plain: true,
+                  render: (version) => {
+                    if (version.version === inForce) return <span className="in">{t.whitelist.isInForce}</span>;
+                    if (version.status === "proposed") return <span className="soft">{t.whitelist.proposed}</span>;
+                    return mayWrite ? (
+                      <button type="button" className="link" onClick={() => setAsking(version.version)}>
+                        {t.whitelist.rollBack}
+                      </button>
+                    ) : null;
+                  },
+                },
+              ]}
+            />
+          );
+        }}
+      </Loaded>
+      {asking === null ? null : (
+        <ReasonDialog
+          title={t.whitelist.rollBack}
+          subject={t.whitelist.version(asking)}
+          words={t.whitelist.rollBackDoes}
+          action={t.whitelist.rollBack}
+          onDo={(because) => writes.rollBack(asking, because)}
+          onClose={() => setAsking(null)}
+        />
+      )}
+    </Section>
+  );
+}

@@ -1,0 +1,44 @@
+// One worker: its tiers, and what it says is wrong.
+
+import type { FleetWorker } from "../../api/types";
+import { Parts } from "../../parts/figures";
+import { useWords } from "../../text/words";
+
+export function WorkerDetail({ worker }: { worker: FleetWorker }) {
+  const { t, f } = useWords();
+  const { status } = worker;
+  return (
+    <div className="worker-detail">
+      <p>
+        <code>{worker.admin_url}</code> <span className="soft">{t.workers.seenAt(f.moment(worker.last_seen))}</span>
+      </p>
+      {status ? (
+        <>
+          <div className="columns">
+            {status.tiers.map((tier) => (
+              <Parts
+                key={tier.tier}
+                label={`${t.tiers[tier.tier]}: ${t.tierStates[tier.state]}`}
+                parts={[
+                  { name: t.words.used, colour: "blue", amount: tier.used_bytes, text: f.size(tier.used_bytes) },
+                  {
+                    name: t.words.free,
+                    colour: "faint",
+                    amount: Math.max(tier.capacity_bytes - tier.used_bytes, 0),
+                    text: f.size(Math.max(tier.capacity_bytes - tier.used_bytes, 0)),
+                  },
+                ]}
+              />
+            ))}
+          </div>
+          {status.access_records_dropped > 0 ? (
+            <p className="warn">{t.notices.recordsDropped(worker.id, f.count(status.access_records_dropped))}</p>
+          ) : null}
+          {status.preloading ? <p>{t.workers.preloading}</p> : null}
+        </>
+      ) : (
+        <p className="soft">{t.workers.noStatus}</p>
+      )}
+    </div>
+  );
+}
