@@ -6,7 +6,8 @@ import type { TableDays } from "../../api/types";
 import type { Known } from "../../api/use";
 import { Chart } from "../../parts/chart/Chart";
 import type { Colours } from "../../parts/chart/colours";
-import { categoryAxis, grid, tip, tooltip, valueAxis } from "../../parts/chart/options";
+import { categoryAxis, everyLabel, grid, tip, tooltip, valueAxis } from "../../parts/chart/options";
+import { useNarrow } from "../../parts/narrow";
 import { Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
 import { useWords } from "../../text/words";
@@ -31,6 +32,7 @@ export function Ages({ table, days }: { table: string; days: Known<TableDays> })
 
 function Bars({ ages }: { ages: TableDays["ages"] }) {
   const { t, f } = useWords();
+  const narrow = useNarrow();
   const bins = useMemo(() => ageBins(ages), [ages]);
   const option = useCallback(
     (colours: Colours) => ({
@@ -48,16 +50,19 @@ function Bars({ ages }: { ages: TableDays["ages"] }) {
           ]);
         },
       },
-      xAxis: categoryAxis(
-        colours,
-        bins.map((bin) => ageName(bin, t.value.ahead)),
+      xAxis: everyLabel(
+        categoryAxis(
+          colours,
+          bins.map((bin) => ageName(bin, t.value.ahead)),
+        ),
+        narrow,
       ),
       yAxis: valueAxis(colours, f.count),
       series: [
         { type: "bar", barMaxWidth: 20, itemStyle: { color: colours.blue }, data: bins.map((bin) => bin.requests) },
       ],
     }),
-    [bins, t, f],
+    [bins, narrow, t, f],
   );
   const all = ages.reduce((sum, age) => sum + age.requests, 0);
   const week = ages.filter((age) => age.age_days < 7).reduce((sum, age) => sum + age.requests, 0);

@@ -53,7 +53,7 @@ export function Policies() {
               </p>
             ) : null}
             {data.result ? (
-              <Results policies={data.result.policies} />
+              <Results policies={data.result.policies} possible={data.result.io_time_possible} />
             ) : (
               <Empty height={160}>{t.whatIf.noPolicies}</Empty>
             )}
@@ -97,26 +97,35 @@ function Run({ simulation }: { simulation: Simulation }) {
   );
 }
 
-function Results({ policies }: { policies: PolicyResult[] }) {
+/** The policy that Larder itself follows. */
+const OURS = "whitelist";
+
+function Results({ policies, possible }: { policies: PolicyResult[]; possible: number }) {
   const { t, f } = useWords();
+  const share = (policy: PolicyResult) => (possible > 0 ? policy.io_time_saved / possible : 0);
   const best = [...policies].sort((a, b) => b.io_time_saved - a.io_time_saved);
   return (
     <Table
       label={t.whatIf.policies}
       rows={best}
       rowKey={(policy) => policy.name}
-      selected={best.find((policy) => policy.name === "larder")?.name ?? null}
+      selected={OURS}
       columns={[
-        { key: "name", name: t.words.policy, render: (policy) => policy.name },
+        {
+          key: "name",
+          name: t.words.policy,
+          render: (policy) => t.whatIf.names[policy.name as keyof typeof t.whatIf.names] ?? policy.name,
+        },
         {
           key: "bar",
           name: t.words.share,
           plain: true,
           wide: true,
           grows: true,
-          render: (policy) => <Bar share={policy.io_time_saved} tone={policy.name === "larder" ? "accent" : "grey"} />,
+          render: (policy) => <Bar share={share(policy)} tone={policy.name === OURS ? "accent" : "grey"} />,
         },
-        { key: "saved", name: t.whatIf.ioSaved, number: true, render: (policy) => f.percent(policy.io_time_saved) },
+        { key: "saved", name: t.whatIf.ioSaved, number: true, render: (policy) => f.duration(policy.io_time_saved) },
+        { key: "share", name: t.queries.ofPossible, number: true, render: (policy) => f.percent(share(policy)) },
         {
           key: "regret",
           name: t.words.regret,
