@@ -34,15 +34,15 @@ export interface Ticks {
   format(value: number): string;
 }
 
-/** Less than a hundredth of a millisecond is nothing that anyone waits for. */
-const SECONDS_MIN = 5e-6;
+/** Less than a millionth of a second is nothing that anyone waits for. */
+const SECONDS_MIN = 5e-7;
 
 export const NOTHING = "–";
 
 const SIZE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-const DURATION_UNITS: Record<Language, { ms: string; s: string; min: string; h: string }> = {
-  en: { ms: "ms", s: "s", min: "min", h: "h" },
-  zh: { ms: "毫秒", s: "秒", min: "分钟", h: "小时" },
+const DURATION_UNITS: Record<Language, { us: string; ms: string; s: string; min: string; h: string }> = {
+  en: { us: "µs", ms: "ms", s: "s", min: "min", h: "h" },
+  zh: { us: "微秒", ms: "毫秒", s: "秒", min: "分钟", h: "小时" },
 };
 
 export function formatOf(language: Language): Format {
@@ -79,7 +79,8 @@ export function formatOf(language: Language): Format {
     if (amount >= 7200) return `${digits(seconds / 3600)} ${units.h}`;
     if (amount >= 120) return `${digits(seconds / 60)} ${units.min}`;
     if (amount >= 1) return `${digits(seconds)} ${units.s}`;
-    return `${short.format(seconds * 1000)} ${units.ms}`;
+    if (amount >= 0.001) return `${short.format(seconds * 1000)} ${units.ms}`;
+    return `${short.format(seconds * 1e6)} ${units.us}`;
   }
 
   return {

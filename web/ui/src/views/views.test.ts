@@ -120,6 +120,7 @@ describe("settings", () => {
     s3: { listen: "0.0.0.0:9000" },
     bucket: [{ name: "a", rule: null }, { name: "b" }],
     names: ["x", "y"],
+    none: [],
     on: true,
   });
 
@@ -130,6 +131,7 @@ describe("settings", () => {
       "bucket[0].rule=–",
       "bucket[1].name=b",
       "names=x, y",
+      "none=–",
       "on=true",
     ]);
   });

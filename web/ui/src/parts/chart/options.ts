@@ -56,6 +56,11 @@ export function categoryAxis(colours: Colours, data: string[], format?: (value: 
   };
 }
 
+/** Says every category where there is room for it: bins that are no series have no obvious next one. */
+export function everyLabel(axis: ReturnType<typeof categoryAxis>, narrow: boolean) {
+  return narrow ? axis : { ...axis, axisLabel: { ...axis.axisLabel, interval: 0 } };
+}
+
 /** Names in tooltips come from data: partition names may hold anything. */
 function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);

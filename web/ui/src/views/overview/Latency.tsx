@@ -24,7 +24,7 @@ export function Latency({ usage, range }: { usage: Known<Usage>; range: Range })
             rows={[...TIERS]}
             rowKey={(tier) => tier}
             columns={[
-              { key: "tier", name: t.words.tier, grows: true, render: (tier) => t.tiers[tier] },
+              { key: "tier", name: t.words.tier, render: (tier) => t.tiers[tier] },
               ...QUANTILES.map((quantile) => ({
                 key: quantile,
                 name: quantile.slice(0, 3),

@@ -1,15 +1,17 @@
 // The age profile: reads by how old the partition was on the day it was read.
 
-import { useCallback } from "react";
+import { useCallback, useMemo } from "react";
 import { csvPath } from "../../api/client";
 import type { TableDays } from "../../api/types";
 import type { Known } from "../../api/use";
 import { Chart } from "../../parts/chart/Chart";
 import type { Colours } from "../../parts/chart/colours";
-import { categoryAxis, grid, tip, tooltip, valueAxis } from "../../parts/chart/options";
+import { categoryAxis, everyLabel, grid, tip, tooltip, valueAxis } from "../../parts/chart/options";
+import { useNarrow } from "../../parts/narrow";
 import { Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
 import { useWords } from "../../text/words";
+import { ageBins, ageName } from "./ageBins";
 
 const HEIGHT = 220;
 
@@ -30,6 +32,8 @@ export function Ages({ table, days }: { table: string; days: Known<TableDays> })
 
 function Bars({ ages }: { ages: TableDays["ages"] }) {
   const { t, f } = useWords();
+  const narrow = useNarrow();
+  const bins = useMemo(() => ageBins(ages), [ages]);
   const option = useCallback(
     (colours: Colours) => ({
       grid: grid(),
@@ -38,24 +42,27 @@ function Bars({ ages }: { ages: TableDays["ages"] }) {
         trigger: "axis",
         axisPointer: { type: "shadow" },
         formatter: (shown: { dataIndex: number }[]) => {
-          const age = ages[shown[0]?.dataIndex ?? 0];
-          if (!age) return "";
-          return tip(t.value.age(age.age_days), [
-            { name: t.words.requests, value: f.count(age.requests) },
-            { name: t.words.readBytes, value: f.size(age.read_bytes) },
+          const bin = bins[shown[0]?.dataIndex ?? 0];
+          if (!bin) return "";
+          return tip(t.value.age(ageName(bin, t.value.ahead)), [
+            { name: t.words.requests, value: f.count(bin.requests) },
+            { name: t.words.readBytes, value: f.size(bin.readBytes) },
           ]);
         },
       },
-      xAxis: categoryAxis(
-        colours,
-        ages.map((age) => f.count(age.age_days)),
+      xAxis: everyLabel(
+        categoryAxis(
+          colours,
+          bins.map((bin) => ageName(bin, t.value.ahead)),
+        ),
+        narrow,
       ),
       yAxis: valueAxis(colours, f.count),
       series: [
-        { type: "bar", barMaxWidth: 20, itemStyle: { color: colours.blue }, data: ages.map((age) => age.requests) },
+        { type: "bar", barMaxWidth: 20, itemStyle: { color: colours.blue }, data: bins.map((bin) => bin.requests) },
       ],
     }),
-    [ages, t, f],
+    [bins, narrow, t, f],
   );
   const all = ages.reduce((sum, age) => sum + age.requests, 0);
   const week = ages.filter((age) => age.age_days < 7).reduce((sum, age) => sum + age.requests, 0);

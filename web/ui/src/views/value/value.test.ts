@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { item, table } from "../../test/daemon";
+import { ageBins, ageName } from "./ageBins";
 import { HEAT_ROWS, heatRows, heatTop } from "./heatCells";
 import { columnNodes, itemNodes, tableNodes } from "./tree";
 
@@ -90,5 +91,35 @@ describe("heat", () => {
     const rows = [{ partition: "a", requests: [...Array.from({ length: 20 }, () => 10), 5000], resident: null }];
     expect(heatTop(rows)).toBe(10);
     expect(heatTop([])).toBe(1);
+  });
+});
+
+describe("ages", () => {
+  const age = (days: number, requests: number) => ({ age_days: days, requests, read_bytes: requests * 10 });
+
+  it("are single days at first, then more and more of them", () => {
+    const bins = ageBins([age(-136, 1), age(0, 2), age(8, 3), age(13, 4), age(1212, 5)]);
+    expect(bins.map((bin) => ageName(bin, "ahead"))).toEqual([
+      "ahead",
+      "0",
+      "1",
+      "2",
+      "3",
+      "4",
+      "5",
+      "6",
+      "7–13",
+      "14–29",
+      "30–89",
+      "90–364",
+      "365+",
+    ]);
+    expect(bins.map((bin) => bin.requests)).toEqual([1, 2, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 5]);
+    expect(bins[8]?.readBytes).toBe(70);
+  });
+
+  it("end where reads end", () => {
+    expect(ageBins([age(2, 1)]).map((bin) => bin.from)).toEqual([0, 1, 2]);
+    expect(ageBins([])).toEqual([]);
   });
 });

@@ -97,7 +97,7 @@ function Run({ simulation }: { simulation: Simulation }) {
   );
 }
 
-/** Larder's own, among the policies. */
+/** The policy that Larder itself follows. */
 const OURS = "whitelist";
 
 function Results({ policies, possible }: { policies: PolicyResult[]; possible: number }) {
@@ -109,9 +109,13 @@ function Results({ policies, possible }: { policies: PolicyResult[]; possible: n
       label={t.whatIf.policies}
       rows={best}
       rowKey={(policy) => policy.name}
-      selected={best.find((policy) => policy.name === OURS)?.name ?? null}
+      selected={OURS}
       columns={[
-        { key: "name", name: t.words.policy, render: (policy) => policy.name },
+        {
+          key: "name",
+          name: t.words.policy,
+          render: (policy) => t.whatIf.names[policy.name as keyof typeof t.whatIf.names] ?? policy.name,
+        },
         {
           key: "bar",
           name: t.words.share,
@@ -120,7 +124,8 @@ function Results({ policies, possible }: { policies: PolicyResult[]; possible: n
           grows: true,
           render: (policy) => <Bar share={share(policy)} tone={policy.name === OURS ? "accent" : "grey"} />,
         },
-        { key: "saved", name: t.whatIf.ioSaved, number: true, render: (policy) => f.percent(share(policy)) },
+        { key: "saved", name: t.whatIf.ioSaved, number: true, render: (policy) => f.duration(policy.io_time_saved) },
+        { key: "share", name: t.queries.ofPossible, number: true, render: (policy) => f.percent(share(policy)) },
         {
           key: "regret",
           name: t.words.regret,

@@ -1,6 +1,7 @@
 // Who changed what, and why.
 
 import { csvPath } from "../../api/client";
+import type { Activity } from "../../api/types";
 import { useApi } from "../../api/use";
 import { Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
@@ -36,11 +37,7 @@ export function ActivityList() {
                   key: "target",
                   name: t.words.target,
                   grows: true,
-                  render: (entry) => (
-                    <span className="clip" title={entry.target}>
-                      {entry.target}
-                    </span>
-                  ),
+                  render: (entry) => <Target entry={entry} />,
                 },
                 {
                   key: "because",
@@ -54,5 +51,16 @@ export function ActivityList() {
         }
       </Loaded>
     </Section>
+  );
+}
+
+/** An item, or a version by its number. */
+function Target({ entry: { what, target } }: { entry: Activity }) {
+  const { t } = useWords();
+  const name = what === "approve" || what === "rollback" ? t.whitelist.version(Number(target)) : target;
+  return (
+    <span className="clip" title={name}>
+      {name}
+    </span>
   );
 }

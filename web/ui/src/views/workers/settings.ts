@@ -7,6 +7,7 @@ export interface Setting {
 
 export function settingsOf(value: unknown, key = ""): Setting[] {
   if (Array.isArray(value)) {
+    if (value.length === 0) return [{ key, value: said(null) }];
     if (value.every((each) => typeof each !== "object" || each === null))
       return [{ key, value: value.map(said).join(", ") }];
     return value.flatMap((each, i) => settingsOf(each, `${key}[${i}]`));
