@@ -59,7 +59,7 @@ export const enViews = {
     leftOut: (items: string, first: string, why: string) =>
       `The last preload left ${items === "1" ? "one item" : `${items} items`} out, first ${first}${why ? ` (${why})` : ""}.`,
     nightWarns: (words: string) => `The last night: ${words}.`,
-    moreSpace: (bytes: string, time: string) => `${bytes} more capacity would save ${time} more over the history.`,
+    moreSpace: (bytes: string, time: string) => `${bytes} more capacity is expected to save ${time} more over the days to come.`,
     tableLeft: (table: string, time: string) => `Most of what ${table} is worth, ${time}, is left at the origin.`,
     act: {
       tier: "See the worker",
@@ -196,13 +196,13 @@ export const enViews = {
     capacity: "Capacity",
     ofBudget: (share: string, budget: string) => `${share} of today's ${budget}`,
     saved: "IO time saved",
-    overHistory: "over the history",
+    overHorizon: "over the days to come",
     change: "Beside today",
     besideToday: (time: string) => `today ${time}`,
     next: (bytes: string) => `The next ${bytes}`,
     nextNote: "would save so much more",
     curve: "IO time saved against capacity",
-    curveNote: "what the choice would have saved over the history",
+    curveNote: "what the choice is expected to save over the days to come",
     curveWords: (now: string, budget: string, most: string, end: string) =>
       `${now} are saved with ${budget}; ${most} would be with ${end}.`,
     slider: "Capacity to try",

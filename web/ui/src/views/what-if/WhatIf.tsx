@@ -61,7 +61,7 @@ function AtCapacity({ curve }: { curve: Curve }) {
           value={f.size(capacity)}
           note={t.whatIf.ofBudget(f.percent(capacity / curve.budget_bytes), f.size(curve.budget_bytes))}
         />
-        <Figure name={t.whatIf.saved} value={f.duration(there * 3600)} note={t.whatIf.overHistory} />
+        <Figure name={t.whatIf.saved} value={f.duration(there * 3600)} note={t.whatIf.overHorizon} />
         <Figure
           name={t.whatIf.change}
           value={`${change >= 0 ? "+" : "−"}${f.duration(Math.abs(change) * 3600)}`}
