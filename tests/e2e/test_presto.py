@@ -1,6 +1,5 @@
 """PrestoDB over S3, routed by the metastore proxy: what Larder lists is read through it, all else where it was."""
 
-import datetime
 import json
 
 import pytest
@@ -15,7 +14,6 @@ from harness.tables import QUERIES
 # The first test may have to fetch Presto, and what the metastore reads S3 with.
 pytestmark = pytest.mark.timeout(1800)
 
-TODAY = datetime.datetime.now(datetime.UTC).date().isoformat()
 HOT = "hive.tpch.lineitem/l_year=1997"
 
 
@@ -51,21 +49,6 @@ def larder(start_larder, lake, presto, request):
     return start_larder([bucket], nightly={"schedule": "", "budget": "2MiB"}, **presto.larder_settings()).start()
 
 
-def night(larder) -> dict:
-    """Runs a night, and waits until its whitelist is followed and held."""
-    larder.command("nightly", "--date", TODAY)
-    document = json.loads(larder.command("whitelist", "show", "--json").stdout)
-    larder.wait_for_whitelist(document["version"])
-    larder.wait_for_preload()
-    return document
-
-
-def pin(larder, *items: str):
-    for item in items:
-        larder.command("whitelist", "pin", item)
-    night(larder)
-
-
 def same_rows(presto, statement: str):
     rows = presto.rows(statement)
     assert rows == presto.rows(statement, "direct") and rows
@@ -76,14 +59,14 @@ def test_rows_are_the_same_before_and_after_the_preload(presto, lake, larder):
     for statement in QUERIES.values():
         same_rows(presto, statement)
     assert larder.metric("larder_get_bytes_total") == 0, "without a whitelist Presto is told of no cache"
-    pin(larder, HOT, "hive.tpch.customer")
+    larder.pin(HOT, "hive.tpch.customer")
     for statement in QUERIES.values():
         same_rows(presto, statement)
     assert larder.metric("larder_get_bytes_total") > 0
 
 
 def test_whitelisted_partitions_are_larders_and_others_it_never_sees(presto, lake, larder):
-    pin(larder, HOT)
+    larder.pin(HOT)
     counted, objects_read = Counted(presto, lake, larder), lake.requests("GetObject")
     rows = presto.rows(revenue(1997))
     assert counted.tiers == counted.sent > 0 and counted.engine == 0
@@ -107,7 +90,7 @@ def test_the_loop_from_the_query_log_to_the_route_and_back(presto, lake, larder,
     log.write_text("\n".join(json.dumps(info) for info in presto.query_infos()))
     (file,) = json.loads(larder.command("ingest", "presto", log, "--json").stdout)
     assert file["report"]["broken"] == 0 and file["report"]["events"] >= 3, file
-    assert HOT in [item["item"] for item in night(larder)["items"]]
+    assert HOT in [item["item"] for item in larder.night()["items"]]
     read = {item["item"]: item["requests"] for item in larder.get("tables/hive.tpch.lineitem/partitions")}
     assert read[HOT] == max(read.values()) > 0, read
     assert larder.metric("larder_get_bytes_total") == 0, "only the query log told of these reads"
@@ -116,7 +99,7 @@ def test_the_loop_from_the_query_log_to_the_route_and_back(presto, lake, larder,
     assert counted.tiers == counted.sent > 0 and counted.engine == 0 and lake.requests("GetObject") == objects_read
 
     larder.command("whitelist", "deny", HOT)
-    night(larder)
+    larder.night()
     counted = Counted(presto, lake, larder)
     assert presto.rows(revenue(1997)) == rows
     assert counted.engine > 0 and counted.sent == counted.larder == 0
@@ -144,7 +127,7 @@ def test_writes_to_whitelisted_tables_are_at_the_storage_and_read_fresh(presto, 
     presto.rows("CREATE SCHEMA hive.w WITH (location = 's3a://raw/hive/w')")
     create = "CREATE TABLE hive.w.t WITH (partitioned_by = ARRAY['k']) AS SELECT n_name AS name, n_regionkey AS k FROM nation"
     presto.rows(create)
-    pin(larder, "hive.w.t/k=1", "hive.w.t/k=3")
+    larder.pin("hive.w.t/k=1", "hive.w.t/k=3")
     counted = Counted(presto, lake, larder)
     assert rows()[1] == (5, "UNITED STATES") and counted.sent > 0
     presto.rows("INSERT INTO hive.w.t VALUES ('ZAMUNDA', 1)")
@@ -166,7 +149,7 @@ def test_writes_to_whitelisted_tables_are_at_the_storage_and_read_fresh(presto, 
 
 
 def test_larder_killed_between_queries_leaves_presto_with_the_storage(presto, lake, larder):
-    pin(larder, HOT)
+    larder.pin(HOT)
     rows = same_rows(presto, revenue(1997))
     larder.kill()
     before = presto.storage.bytes_out
@@ -187,7 +170,7 @@ def test_tables_in_folders_are_read_through_larder_where_they_are_whitelisted(st
     presto.rows(f"CREATE SCHEMA folders.local WITH (location = 'file:{folder}')")
     nation = "SELECT n_name AS name, n_regionkey AS k FROM hive.tpch.nation"
     presto.rows(f"CREATE TABLE folders.local.t WITH (partitioned_by = ARRAY['k']) AS {nation}")
-    pin(larder, "folders.local.t/k=1")
+    larder.pin("folders.local.t/k=1")
 
     def count(key: int) -> tuple[int, bool]:
         """How many rows there are, and whether Larder sent something of them."""

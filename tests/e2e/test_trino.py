@@ -1,6 +1,5 @@
 """Trino over S3, routed by its security mapping: what Larder lists is read through it, all else where it was."""
 
-import datetime
 import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,6 @@ from harness.tables import QUERIES
 # The first test may have to fetch Trino.
 pytestmark = pytest.mark.timeout(1200)
 
-TODAY = datetime.datetime.now(datetime.UTC).date().isoformat()
 HOT, COLD = "hive.tpch.lineitem/l_year=1997", "hive.tpch.lineitem/l_year=1993"
 HOT_FOLDER = "s3://raw/hive/tpch/lineitem/l_year=1997/"
 
@@ -43,21 +41,6 @@ def larder(start_larder, origin, trino):
     return larder
 
 
-def night(larder) -> dict:
-    """Runs a night, and waits until its whitelist is followed and held."""
-    larder.command("nightly", "--date", TODAY)
-    document = json.loads(larder.command("whitelist", "show", "--json").stdout)
-    larder.wait_for_whitelist(document["version"])
-    larder.wait_for_preload()
-    return document
-
-
-def pin(larder, *items: str):
-    for item in items:
-        larder.command("whitelist", "pin", item)
-    night(larder)
-
-
 def same_rows(trino, statement: str):
     rows = trino.rows(statement, "hive")
     assert rows == trino.rows(statement, "direct") and rows
@@ -68,7 +51,7 @@ def test_rows_are_the_same_before_and_after_the_preload(trino, origin, larder):
     for statement in QUERIES.values():
         same_rows(trino, statement)
     assert larder.metric("larder_get_bytes_total") == 0, "without a whitelist Trino does not know of Larder"
-    pin(larder, HOT, "hive.tpch.customer")
+    larder.pin(HOT, "hive.tpch.customer")
     trino.wait_for_mapping(HOT_FOLDER, "s3://raw/hive/tpch/customer/")
     for statement in QUERIES.values():
         same_rows(trino, statement)
@@ -79,7 +62,7 @@ def test_whitelisted_partitions_are_larders_and_others_it_never_sees(trino, orig
     for year in (1993, 1997):
         # Trino remembers the listings.
         same_rows(trino, revenue(year))
-    pin(larder, HOT)
+    larder.pin(HOT)
     trino.wait_for_mapping(HOT_FOLDER)
     counted = Counted(trino, origin, larder)
     same_rows(trino, revenue(1997))
@@ -95,7 +78,7 @@ def test_the_loop_from_the_query_log_to_the_route_and_back(trino, origin, larder
         trino.rows(revenue(1997), "hive")
     larder.restart()
     wait_until(lambda: any((larder.folder / "logs" / "queries").rglob("*.parquet")), what="the query log")
-    night(larder)
+    larder.night()
     wait_until(lambda: HOT_FOLDER in trino.prefixes(), what="the hot partition in the mapping")
     trino.wait_for_mapping(*trino.prefixes())
     assert larder.metric("larder_get_bytes_total") == 0, "only the query log told of these reads"
@@ -104,7 +87,7 @@ def test_the_loop_from_the_query_log_to_the_route_and_back(trino, origin, larder
     assert counted.tiers == counted.sent > 0 and counted.engine == counted.larder == 0
 
     larder.command("whitelist", "deny", HOT)
-    night(larder)
+    larder.night()
     trino.wait_for_mapping(*[prefix for prefix in trino.prefixes() if prefix != HOT_FOLDER])
     counted = Counted(trino, origin, larder)
     same_rows(trino, revenue(1997))
@@ -133,7 +116,7 @@ def test_writes_to_whitelisted_tables_are_at_the_storage_and_read_fresh(trino, o
     trino.rows(create("hive.w.t", ", external_location = 's3://raw/w/t/'"))
     trino.rows("CREATE SCHEMA managed.w")
     trino.rows(create("managed.w.t"))
-    pin(larder, "hive.w.t", "managed.w.t")
+    larder.pin("hive.w.t", "managed.w.t")
     trino.wait_for_mapping("s3://raw/w/t/", "s3://managed/w/t/")
     counted, written_directly = Counted(trino, origin, larder), origin.requests("PutObject", "app/Trino")
 
@@ -159,7 +142,7 @@ def test_writes_to_whitelisted_tables_are_at_the_storage_and_read_fresh(trino, o
 
 
 def test_larder_killed_between_queries_leaves_trino_with_the_storage(trino, origin, larder):
-    pin(larder, HOT)
+    larder.pin(HOT)
     trino.wait_for_mapping(HOT_FOLDER)
     same_rows(trino, revenue(1997))
     larder.kill()
@@ -176,7 +159,7 @@ def test_larder_killed_between_queries_leaves_trino_with_the_storage(trino, orig
 
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_larder_killed_in_the_middle_of_a_query(trino, origin, larder, comes_back):
-    pin(larder, HOT)
+    larder.pin(HOT)
     trino.wait_for_mapping(HOT_FOLDER)
     expected = trino.rows(revenue(1997), "direct")
     # Stopped, it takes connections and answers none: the query waits in the middle of its reads.
@@ -197,7 +180,7 @@ def test_larder_killed_in_the_middle_of_a_query(trino, origin, larder, comes_bac
 
 
 def test_the_mapping_is_polled_by_http_too_where_larder_always_answers(trino, origin, larder):
-    pin(larder, HOT)
+    larder.pin(HOT)
     trino.wait_for_mapping(HOT_FOLDER)
     url = f"{larder.admin}/api/v1/mappings/trino"
     answer = requests.get(url, timeout=10)

@@ -1,5 +1,6 @@
 """Larder as a user runs it: a configuration file, `larder serve`, and the other commands beside it."""
 
+import datetime
 import json
 import os
 import re
@@ -157,6 +158,19 @@ class Larder:
                 if labels.items() <= found.items():
                     total += float(match[3])
         return total
+
+    def night(self) -> dict:
+        """Runs a night with today's reads, and waits until its whitelist is followed and held."""
+        self.command("nightly", "--date", datetime.datetime.now(datetime.UTC).date().isoformat())
+        document = json.loads(self.command("whitelist", "show", "--json").stdout)
+        self.wait_for_whitelist(document["version"])
+        self.wait_for_preload()
+        return document
+
+    def pin(self, *items: str):
+        for item in items:
+            self.command("whitelist", "pin", item)
+        self.night()
 
     def wait_for_whitelist(self, version: int):
         """Until the data path follows this version."""

@@ -18,9 +18,14 @@ type Given<All> = {
   [Key in keyof All]-?: Key extends "path" | "query" ? (NonNullable<All[Key]> extends never ? never : Key) : never;
 }[keyof All];
 
+/** What is null is not sent. */
+type Lax<Query> = { [Key in keyof Query]: Query[Key] | null };
+
 /** The path and query parameters that a path takes. */
 export type Parameters<Path extends ReadPath> =
-  Get<Path> extends { parameters: infer All } ? Pick<All, Given<All>> : object;
+  Get<Path> extends { parameters: infer All }
+    ? { [Key in keyof Pick<All, Given<All>>]: Key extends "query" ? Lax<NonNullable<All[Key]>> : All[Key] }
+    : object;
 
 /** What the daemon said instead of an answer; status 0 when nothing answered at all. */
 export class ApiError extends Error {

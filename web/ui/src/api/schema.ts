@@ -2819,7 +2819,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description At most 10000 rows or 100 reports, which are the defaults. */
-                limit?: number | null;
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -2857,9 +2857,9 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The first; six days before `to` when absent. */
-                from?: string | null;
+                from?: string;
                 /** @description The last; the newest that the logs were read of when absent. */
-                to?: string | null;
+                to?: string;
             };
             header?: never;
             path?: never;
@@ -3134,19 +3134,19 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only items whose name has this in it, in capitals or not. */
-                search?: string | null;
+                search?: string;
                 /** @description Only items of this table. */
-                table?: string | null;
+                table?: string;
                 /** @description Only items that the last choice took, or that it left out. */
-                taken?: boolean | null;
+                taken?: boolean;
                 /** @description What they are sorted by; `rank` when absent. */
-                sort?: null | ("rank" | "density" | "item" | "bytes" | "value" | "requests" | "queries");
+                sort?: "rank" | "density" | "item" | "bytes" | "value" | "requests" | "queries";
                 /** @description The greatest first; false when absent. */
-                descending?: boolean | null;
+                descending?: boolean;
                 /** @description So many are passed over first. */
-                offset?: number | null;
+                offset?: number;
                 /** @description At most 100000, and 200 when absent. */
-                limit?: number | null;
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3184,7 +3184,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `token` of `[hook]`, where one is configured. */
-                token?: string | null;
+                token?: string;
             };
             header?: never;
             path?: never;
@@ -3221,7 +3221,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description At most 10000 rows or 100 reports, which are the defaults. */
-                limit?: number | null;
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3317,7 +3317,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description At most 10000 rows or 100 reports, which are the defaults. */
-                limit?: number | null;
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3425,19 +3425,19 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The first day; six days before `to` when absent. */
-                from?: string | null;
+                from?: string;
                 /** @description The last day; the newest that the logs were read of when absent. */
-                to?: string | null;
+                to?: string;
                 /** @description Only those of this user. */
-                user?: string | null;
+                user?: string;
                 /** @description Only those of this engine. */
-                engine?: string | null;
+                engine?: string;
                 /** @description Only those that read this table. */
-                table?: null | components["schemas"]["TableName"];
+                table?: components["schemas"]["TableName"];
                 /** @description What comes first; `duration` when absent. */
-                sort?: null | ("duration" | "bytes" | "missed" | "cached");
+                sort?: "duration" | "bytes" | "missed" | "cached";
                 /** @description At most 1000, which is the default. */
-                limit?: number | null;
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3723,7 +3723,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description At most 10000 rows or 100 reports, which are the defaults. */
-                limit?: number | null;
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3799,7 +3799,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Up to the newest that the logs were read of; 30 when absent. */
-                days?: number | null;
+                days?: number;
             };
             header?: never;
             path: {
@@ -3848,7 +3848,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description At most 10000 rows or 100 reports, which are the defaults. */
-                limit?: number | null;
+                limit?: number;
             };
             header?: never;
             path: {
@@ -3897,11 +3897,11 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The first day, in UTC; the last 24 hours when absent. */
-                from?: string | null;
+                from?: string;
                 /** @description The last day; today when absent. */
-                to?: string | null;
+                to?: string;
                 /** @description `hour`, which is the default, or `day`. */
-                step?: null | components["schemas"]["Step"];
+                step?: "hour" | "day";
             };
             header?: never;
             path?: never;
@@ -3939,7 +3939,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description At most 10000 rows or 100 reports, which are the defaults. */
-                limit?: number | null;
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -4117,7 +4117,7 @@ export interface operations {
                 /** @description What it is about. */
                 target: string;
                 /** @description Why. */
-                because?: string | null;
+                because?: string;
             };
             header?: never;
             path?: never;
@@ -4161,9 +4161,9 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The version to compare from; the one published before `to` when absent. */
-                from?: number | null;
+                from?: number;
                 /** @description The version to compare to, proposals too; the one in force when absent. */
-                to?: number | null;
+                to?: number;
             };
             header?: never;
             path?: never;
@@ -4247,7 +4247,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description At most 10000 rows or 100 reports, which are the defaults. */
-                limit?: number | null;
+                limit?: number;
             };
             header?: never;
             path?: never;
