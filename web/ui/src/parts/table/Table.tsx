@@ -1,8 +1,9 @@
 // A table of some rows, all of them on the page.
 
-import type { ReactNode } from "react";
+import { type ReactNode, useRef } from "react";
 import { type Column, classOf, type Sorting } from "./columns";
 import { Head } from "./Head";
+import { useScrolls } from "./useScrolls";
 
 interface TableProps<Row, Key extends string> extends Sorting<Key> {
   label: string;
@@ -18,8 +19,17 @@ interface TableProps<Row, Key extends string> extends Sorting<Key> {
 
 export function Table<Row, Key extends string = string>(props: TableProps<Row, Key>) {
   const { label, columns, rows, rowKey, maxHeight, selected, detail, sort, onSort } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const scrolls = useScrolls(box);
   return (
-    <div className="scroll" style={{ maxHeight }} tabIndex={maxHeight ? 0 : undefined} role="group" aria-label={label}>
+    <div
+      ref={box}
+      className="scroll"
+      style={{ maxHeight }}
+      tabIndex={scrolls ? 0 : undefined}
+      role="group"
+      aria-label={label}
+    >
       <table>
         <Head columns={columns} sort={sort} onSort={onSort} />
         <tbody>

@@ -124,7 +124,13 @@ function Results({ policies, possible }: { policies: PolicyResult[]; possible: n
           grows: true,
           render: (policy) => <Bar share={share(policy)} tone={policy.name === OURS ? "accent" : "grey"} />,
         },
-        { key: "saved", name: t.whatIf.ioSaved, number: true, render: (policy) => f.duration(policy.io_time_saved) },
+        {
+          key: "saved",
+          name: t.whatIf.ioSaved,
+          number: true,
+          wide: true,
+          render: (policy) => f.duration(policy.io_time_saved),
+        },
         { key: "share", name: t.queries.ofPossible, number: true, render: (policy) => f.percent(share(policy)) },
         {
           key: "regret",
