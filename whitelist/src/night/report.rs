@@ -67,7 +67,7 @@ pub struct NightReport {
     pub items: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Their value: the IO time that they would have saved over the history, in seconds.
+    /// Their value: the IO time that they are expected to save over the horizon, in seconds.
     pub value_seconds: f64,
     /// Value per byte of the last item taken, in seconds per byte.
     pub cut_density: f64,

@@ -1506,7 +1506,7 @@ export interface components {
             unattributed_requests: number;
             /**
              * Format: double
-             * @description Their value: the IO time that they would have saved over the history, in seconds.
+             * @description Their value: the IO time that they are expected to save over the horizon, in seconds.
              */
             value_seconds: number;
             /** @description Tables that were read or are whitelisted and that no bucket holds now, at most 1000 by name. */
