@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use larder_model::admin::{DropReport, DropRequest, PreloadRequest, PreloadStatus, ResidencyReport, StatReport};
 use larder_model::{QueryEvent, Whitelist};
+use larder_whitelist::store::Worker;
 use reqwest::RequestBuilder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -47,6 +48,11 @@ impl Admin {
     /// Counters since the daemon started.
     pub(crate) async fn stat(&self) -> Result<StatReport> {
         self.answer("stat", self.http.get(self.url("stat"))).await
+    }
+
+    /// The workers of the fleet that were seen within a day.
+    pub(crate) async fn workers(&self) -> Result<Vec<Worker>> {
+        self.answer("workers", self.http.get(self.url("workers"))).await
     }
 
     /// The whitelist in force.

@@ -96,7 +96,7 @@ Examples:
     #[command(after_help = "\
 Each figure is of the last second; bytes are told apart by where they came from. hit is the share of bytes sent that came
 from memory or SSD; list is the version of the whitelist in force.")]
-    Stat(LiveArgs),
+    Stat(StatArgs),
     /// The hottest tables of the running daemon.
     Top(LiveArgs),
     /// Read the configuration strictly: unknown keys are errors here, warnings at start-up.
@@ -292,9 +292,24 @@ fn scenario(name: &str) -> Result<Scenario, String> {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct StatArgs {
+    #[command(flatten)]
+    pub(crate) live: LiveArgs,
+    /// Show every worker of the fleet that was seen within a day, a line each.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Leave the headings out.
+    #[arg(long)]
+    pub(crate) no_headings: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct LiveArgs {
-    /// Stop after so many lines; never when absent.
-    #[arg(long, value_name = "N")]
+    /// Seconds between two looks.
+    #[arg(default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) seconds: u64,
+    /// Stop after so many looks; never when absent.
+    #[arg(short = 'n', long, value_name = "N")]
     pub(crate) count: Option<u64>,
     /// Print one JSON object a line.
     #[arg(long)]

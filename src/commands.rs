@@ -53,6 +53,13 @@ impl Context {
         Ok(Config::load(self.path.as_deref())?.config)
     }
 
+    /// Every worker that the daemon of this configuration knows of, by name.
+    async fn fleet(&self) -> Result<Vec<(String, Admin)>> {
+        let token = self.config()?.admin.own_token()?;
+        let workers = self.daemon()?.workers().await?;
+        workers.into_iter().map(|worker| Ok((worker.id, Admin::new(worker.admin_url, token.clone())?))).collect()
+    }
+
     /// The daemon of this configuration.
     fn daemon(&self) -> Result<Admin> {
         let admin = self.config()?.admin;

@@ -1,45 +1,87 @@
-//! `larder stat` and `larder top`: the running daemon, one look a second.
+//! `larder stat` and `larder top`: the running daemon, or all of the fleet, one look every so often.
 
 use std::time::Duration;
 
 use anyhow::Result;
+use chrono::{DateTime, Utc};
+use futures::future::join_all;
 use larder_model::admin::{StatReport, TableStat};
 use serde_json::json;
 
 use super::{Context, table};
-use crate::cli::LiveArgs;
+use crate::admin::Admin;
+use crate::cli::{LiveArgs, StatArgs};
 
 /// The heading of `stat` comes again after so many lines.
 const LINES_PER_HEADING: u64 = 20;
 /// Tables that `top` shows.
 const TABLES_MAX: usize = 20;
 
-pub(super) async fn stat(context: &Context, args: &LiveArgs) -> Result<()> {
+const HEADING: &str = "   get/s   err   memory/s      ssd/s   origin/s   direct/s   hit  preload/s  fills     memory        ssd  \
+                       list      time";
+
+pub(super) async fn stat(context: &Context, args: &StatArgs) -> Result<()> {
+    if args.all {
+        return stat_of_all(context, args).await;
+    }
     let daemon = context.daemon()?;
     let mut before = daemon.stat().await?;
-    let mut every = seconds();
-    for line in 0..args.count.unwrap_or(u64::MAX) {
+    let mut every = looks(&args.live);
+    for look in 0..args.live.count.unwrap_or(u64::MAX) {
         every.tick().await;
         let now = daemon.stat().await?;
-        if args.json {
+        if args.live.json {
             table::say(serde_json::to_string(&rates(&before, &now))?);
         } else {
-            if line % LINES_PER_HEADING == 0 {
-                table::say(
-                    "   get/s   err   memory/s      ssd/s   origin/s   direct/s   hit  preload/s  fills     memory        \
-                     ssd  list",
-                );
+            if look % LINES_PER_HEADING == 0 && !args.no_headings {
+                table::say(HEADING);
             }
-            table::say(stat_line(&before, &now));
+            table::say(stat_line(&before, &now, Context::clock().now()));
         }
         before = now;
     }
     Ok(())
 }
 
-fn seconds() -> tokio::time::Interval {
-    let mut every =
-        tokio::time::interval_at(tokio::time::Instant::now() + Duration::from_secs(1), Duration::from_secs(1));
+/// A line for each worker. One that does not answer says so in its line, and the others go on.
+async fn stat_of_all(context: &Context, args: &StatArgs) -> Result<()> {
+    let fleet = context.fleet().await?;
+    let width = fleet.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max("worker".len());
+    let look = async || join_all(fleet.iter().map(|(_, daemon): &(String, Admin)| daemon.stat())).await;
+    let mut before: Vec<Option<StatReport>> = look().await.into_iter().map(Result::ok).collect();
+    let mut every = looks(&args.live);
+    let (mut lines, clock) = (0, Context::clock());
+    for _ in 0..args.live.count.unwrap_or(u64::MAX) {
+        every.tick().await;
+        let now = look().await;
+        if !args.live.json && !args.no_headings && lines == 0 {
+            table::say(format!("{:width$} {HEADING}", "worker"));
+        }
+        lines = (lines + fleet.len() as u64) % LINES_PER_HEADING.max(fleet.len() as u64);
+        for (((name, _), before), now) in fleet.iter().zip(&mut before).zip(now) {
+            let both = before.as_ref().zip(now.as_ref().ok());
+            if args.live.json {
+                let mut line = both.map_or_else(|| json!({}), |(before, now)| rates(before, now));
+                line["worker"] = json!(name);
+                line["problem"] = json!(now.as_ref().err().map(|error| format!("{error:#}")));
+                table::say(serde_json::to_string(&line)?);
+            } else {
+                let line = match (both, &now) {
+                    (Some((before, now)), _) => stat_line(before, now, clock.now()),
+                    (None, Ok(_)) => "   it is back".to_owned(),
+                    (None, Err(error)) => format!("   no data: {error}"),
+                };
+                table::say(format!("{name:width$} {line}"));
+            }
+            *before = now.ok();
+        }
+    }
+    Ok(())
+}
+
+fn looks(args: &LiveArgs) -> tokio::time::Interval {
+    let period = Duration::from_secs(args.seconds);
+    let mut every = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     every
 }
@@ -72,13 +114,13 @@ fn hit_ratio(before: &StatReport, now: &StatReport) -> Option<f64> {
     (sent > 0).then(|| hits(now).saturating_sub(hits(before)) as f64 / sent as f64)
 }
 
-fn stat_line(before: &StatReport, now: &StatReport) -> String {
+fn stat_line(before: &StatReport, now: &StatReport, at: DateTime<Utc>) -> String {
     let rates = rates(before, now);
     let number = |name: &str| rates[name].as_f64().unwrap_or(0.0);
     let bytes = |name: &str| table::size(number(name) as u64);
     let hit = hit_ratio(before, now).map_or_else(|| "-".to_owned(), |ratio| format!("{:.0}%", ratio * 100.0));
     format!(
-        "{:>8.0} {:>5.0} {:>10} {:>10} {:>10} {:>10} {:>5} {:>10} {:>6} {:>10} {:>10} {:>5}",
+        "{:>8.0} {:>5.0} {:>10} {:>10} {:>10} {:>10} {:>5} {:>10} {:>6} {:>10} {:>10} {:>5}  {}",
         number("get_per_second"),
         number("errors_per_second"),
         bytes("memory_bytes_per_second"),
@@ -91,13 +133,14 @@ fn stat_line(before: &StatReport, now: &StatReport) -> String {
         table::size(now.memory_used_bytes),
         table::size(now.ssd_used_bytes),
         format!("v{}", now.whitelist_version),
+        at.format("%H:%M:%S"),
     )
 }
 
 pub(super) async fn top(context: &Context, args: &LiveArgs) -> Result<()> {
     let daemon = context.daemon()?;
     let mut before = daemon.stat().await?;
-    let mut every = seconds();
+    let mut every = looks(args);
     for _ in 0..args.count.unwrap_or(u64::MAX) {
         every.tick().await;
         let now = daemon.stat().await?;
@@ -114,6 +157,7 @@ pub(super) async fn top(context: &Context, args: &LiveArgs) -> Result<()> {
                     table::seconds(stat.seconds),
                 ]
             });
+            table::say(Context::clock().now().format("%Y-%m-%d %H:%M:%S UTC").to_string());
             table::print(&["TABLE", ">GETS", ">BYTES", ">HIT", ">TIME"], rows);
             table::say("");
         }

@@ -1,7 +1,10 @@
 """The commands that are not the daemon: what they print is what their users and scripts rely on."""
 
+import contextlib
+import datetime
 import json
 import socket
+import sqlite3
 import subprocess
 import threading
 from xml.etree import ElementTree
@@ -9,7 +12,7 @@ from xml.etree import ElementTree
 import requests
 
 from harness.larder import binary
-from harness.process import wait_until
+from harness.process import free_port, wait_until
 
 
 def test_the_demo_tells_the_whole_story_in_figures(tmp_path):
@@ -91,6 +94,22 @@ def test_live_commands_count_what_is_read_meanwhile(shared):
         reader.join()
     assert stat["get_per_second"] > 0 and stat["errors_per_second"] == 0
     assert top[0]["table"] == "warehouse.tpch.nation" and top[0]["requests"] > 0
+
+
+def test_stat_shows_each_worker_of_the_fleet_and_who_does_not_answer(shared):
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+    with contextlib.closing(sqlite3.connect(shared.folder / "larder.db")) as store, store:
+        gone = ("a-gone", f"http://127.0.0.1:{free_port()}", now)
+        store.execute("INSERT INTO worker (id, admin_url, last_seen) VALUES (?, ?, ?)", gone)
+    try:
+        lines = [json.loads(line) for line in shared.command("stat", "--all", "--json", "-n", 1).stdout.splitlines()]
+        shown = shared.command("stat", "--all", "-n", 1).stdout.splitlines()
+    finally:
+        with contextlib.closing(sqlite3.connect(shared.folder / "larder.db")) as store, store:
+            store.execute("DELETE FROM worker WHERE id = 'a-gone'")
+    assert [line["worker"] == "a-gone" for line in lines] == [True, False]
+    assert "no daemon answers" in lines[0]["problem"] and lines[1]["problem"] is None and "get_per_second" in lines[1]
+    assert shown[0].startswith("worker") and "no data" in shown[1] and "no data" not in shown[2]
 
 
 def test_without_a_configuration_it_serves_a_folder_and_makes_keys(tmp_path):

@@ -32,7 +32,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
-    /// Up to the newest that the logs were read of; 30 when absent.
+    /// Up to the newest that the logs were read of, and no more than they hold; 30 when absent.
     days: Option<u32>,
 }
 
@@ -109,6 +109,8 @@ async fn table_days(
     let count = wanted?.days.unwrap_or(DAYS_DEFAULT).clamp(1, DAYS_MAX);
     let last = state.store.last_day().await?.unwrap_or_else(|| state.clock.now().date_naive());
     let first = last - Days::new(u64::from(count) - 1);
+    // Before the first log there is nothing to show.
+    let first = state.store.days(first, last).await?.first().map_or(first, |known| known.day);
     let reads = state.store.table_reads(&table, first, last).await?;
     let sizes = state.store.sizes_of(&table).await?;
     if reads.is_empty() && sizes.is_empty() {
@@ -116,7 +118,7 @@ async fn table_days(
     }
     let sizes: HashMap<String, u64> = sizes.into_iter().map(|(item, bytes)| (item.partition, bytes)).collect();
     let forecast = state.store.realised_of_table(&table, first, last).await?;
-    let days: Vec<NaiveDate> = first.iter_days().take(count as usize).collect();
+    let days: Vec<NaiveDate> = first.iter_days().take_while(|day| *day <= last).collect();
     let (partitions_total, partitions) = partitions(&table, &days, &reads, &sizes, state.in_force().as_deref());
     let forecast = forecast.into_iter().map(ForecastDay::from).collect();
     Ok(Json(TableDays { table, days, partitions_total, partitions, ages: ages(&reads), forecast }))

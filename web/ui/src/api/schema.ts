@@ -3798,7 +3798,7 @@ export interface operations {
     table_days: {
         parameters: {
             query?: {
-                /** @description Up to the newest that the logs were read of; 30 when absent. */
+                /** @description Up to the newest that the logs were read of, and no more than they hold; 30 when absent. */
                 days?: number;
             };
             header?: never;

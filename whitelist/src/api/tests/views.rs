@@ -88,6 +88,7 @@ async fn a_tables_days_are_told_by_partition_and_age() {
     let (old, new) = (read("dt=2026-11-17", 5, 50, 0), read("dt=2026-11-18", 7, 70, 70));
     store.replace_day(&summary("2026-11-18"), &[old.clone(), new.clone()], &[]).await.unwrap();
     store.replace_day(&summary("2026-11-19"), &[new], &[]).await.unwrap();
+    assert_eq!(asked.get("/tables/a.b.t/days").await.1["days"].as_array().unwrap().len(), 2, "no day before the logs");
     let (_, days) = asked.get("/tables/a.b.t/days?days=2").await;
     assert_eq!(days["days"], serde_json::json!(["2026-11-18", "2026-11-19"]));
     assert_eq!((&days["partitions_total"], &days["partitions"][0]["partition"]), (&2.into(), &"dt=2026-11-17".into()));
