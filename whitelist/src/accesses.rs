@@ -29,6 +29,7 @@ use larder_model::{ByteRange, ObjectName, TableName};
 use thiserror::Error;
 
 pub use self::files::{DayFiles, LogFile};
+use self::queries::QueryAnswers;
 pub(crate) use self::streams::WHOLE_TABLE;
 use self::streams::{AccessRow, EventRow, join};
 use crate::logs::split_columns;
@@ -121,11 +122,11 @@ pub async fn aggregate(files: &DayFiles) -> Result<Day, AccessError> {
     let (event_files, named) = events.run(&event_files, statements::NAMED_COLUMNS, &mut skipped).await?;
     let (origin, ssd) = (fit(&bins_of(&origin_bins)), fit(&bins_of(&ssd_bins)));
     let speed = |measured: Option<Measured>, assumed| measured.map_or(assumed, |measured| measured.speed);
-    let queries = kept_queries(&access, &access_files, &events, &event_files, &mut skipped).await;
     // Nothing is decided by who asked for what. A night can do without that.
-    let (kept, users, tables, minutes) = queries.unwrap_or_else(|error| {
+    let asked = ask_for_queries(&access, &access_files, &events, &event_files, &mut skipped).await;
+    let asked = asked.unwrap_or_else(|error| {
         tracing::warn!(?error, "the day's queries are not known");
-        Default::default()
+        QueryAnswers::default()
     });
 
     let access_rows: Vec<AccessRow> = access_rows.iter().flat_map(access_rows_of).collect();
@@ -142,13 +143,8 @@ pub async fn aggregate(files: &DayFiles) -> Result<Day, AccessError> {
             skipped_files: skipped,
         },
         items: joined.items,
-        queries: queries::queries_of(
-            &kept,
-            &queries::Minutes::of(&minutes),
-            speed(origin, ASSUMED_ORIGIN),
-            speed(ssd, ASSUMED_SSD),
-        ),
-        query_groups: queries::groups_of(&users, &tables),
+        queries: asked.queries(speed(origin, ASSUMED_ORIGIN), speed(ssd, ASSUMED_SSD)),
+        query_groups: asked.groups(),
         origin,
         ssd,
         ranges: ranges.iter().flat_map(ranges_of).collect(),
@@ -156,24 +152,22 @@ pub async fn aggregate(files: &DayFiles) -> Result<Day, AccessError> {
     })
 }
 
-/// The answers to what is asked of a day's queries: those kept, by user, by table, and the reads by minute.
-type QueryBatches = (Vec<RecordBatch>, Vec<RecordBatch>, Vec<RecordBatch>, Vec<RecordBatch>);
-
-async fn kept_queries(
+async fn ask_for_queries(
     access: &Stream,
     access_files: &[LogFile],
     events: &Stream,
     event_files: &[LogFile],
     skipped: &mut Vec<SkippedFile>,
-) -> Result<QueryBatches, AccessError> {
+) -> Result<QueryAnswers, AccessError> {
     if event_files.is_empty() {
-        return Ok(QueryBatches::default());
+        return Ok(QueryAnswers::default());
     }
-    let (_, kept) = events.run(event_files, &queries::kept(), skipped).await?;
-    let (_, users) = events.run(event_files, &queries::by_user(), skipped).await?;
-    let (_, tables) = events.run(event_files, &queries::by_table(), skipped).await?;
-    let (_, minutes) = access.run(access_files, queries::MINUTES, skipped).await?;
-    Ok((kept, users, tables, minutes))
+    Ok(QueryAnswers {
+        kept: events.run(event_files, &queries::kept(), skipped).await?.1,
+        users: events.run(event_files, &queries::by_user(), skipped).await?.1,
+        tables: events.run(event_files, &queries::by_table(), skipped).await?.1,
+        minutes: access.run(access_files, queries::MINUTES, skipped).await?.1,
+    })
 }
 
 /// One of the two logs of a day.

@@ -133,6 +133,19 @@ pub(super) const MINUTES: &str = "
     )
     GROUP BY table_name, FLOOR(EXTRACT(EPOCH FROM time) / 60)";
 
+/// The answers to the statements.
+#[derive(Debug, Default)]
+pub(super) struct QueryAnswers {
+    /// To [`kept`].
+    pub(super) kept: Vec<RecordBatch>,
+    /// To [`by_user`].
+    pub(super) users: Vec<RecordBatch>,
+    /// To [`by_table`].
+    pub(super) tables: Vec<RecordBatch>,
+    /// To [`MINUTES`].
+    pub(super) minutes: Vec<RecordBatch>,
+}
+
 /// Reads of a table within some time.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Window {
@@ -143,10 +156,10 @@ struct Window {
 
 /// Reads of each table, minute by minute.
 #[derive(Debug, Default)]
-pub(super) struct Minutes(HashMap<String, BTreeMap<u64, Window>>);
+struct Minutes(HashMap<String, BTreeMap<u64, Window>>);
 
 impl Minutes {
-    pub(super) fn of(batches: &[RecordBatch]) -> Self {
+    fn of(batches: &[RecordBatch]) -> Self {
         let mut tables: HashMap<String, BTreeMap<u64, Window>> = HashMap::new();
         for batch in batches {
             for row in 0..batch.num_rows() {
@@ -177,8 +190,22 @@ impl Minutes {
     }
 }
 
-/// The queries of the rows of [`kept`].
-pub(super) fn queries_of(batches: &[RecordBatch], minutes: &Minutes, origin: IoSpeed, ssd: IoSpeed) -> Vec<DayQuery> {
+impl QueryAnswers {
+    /// The longest and the largest queries, with what the caches answered meanwhile.
+    pub(super) fn queries(&self, origin: IoSpeed, ssd: IoSpeed) -> Vec<DayQuery> {
+        let minutes = Minutes::of(&self.minutes);
+        let mut queries = queries_of(&self.kept);
+        queries.iter_mut().for_each(|query| measure(query, &minutes, origin, ssd));
+        queries
+    }
+
+    /// Who ran how many.
+    pub(super) fn groups(&self) -> Vec<QueryGroup> {
+        groups_of(&self.users, &self.tables)
+    }
+}
+
+fn queries_of(batches: &[RecordBatch]) -> Vec<DayQuery> {
     let mut queries: Vec<DayQuery> = Vec::new();
     for batch in batches {
         for row in 0..batch.num_rows() {
@@ -215,7 +242,6 @@ pub(super) fn queries_of(batches: &[RecordBatch], minutes: &Minutes, origin: IoS
             }
         }
     }
-    queries.iter_mut().for_each(|query| measure(query, minutes, origin, ssd));
     queries
 }
 
@@ -237,8 +263,7 @@ fn measure(query: &mut DayQuery, minutes: &Minutes, origin: IoSpeed, ssd: IoSpee
     query.cached_share = (sent > 0.0).then(|| 1.0 - missed / sent);
 }
 
-/// Who ran how many, from the rows of [`by_user`] and of [`by_table`].
-pub(super) fn groups_of(users: &[RecordBatch], tables: &[RecordBatch]) -> Vec<QueryGroup> {
+fn groups_of(users: &[RecordBatch], tables: &[RecordBatch]) -> Vec<QueryGroup> {
     let mut groups: BTreeMap<(GroupKind, String), QueryGroup> = BTreeMap::new();
     let mut add = |kind: GroupKind, name: String, batch: &RecordBatch, row: usize| {
         let empty = QueryGroup { kind, name: name.clone(), queries: 0, seconds: 0.0, read_bytes: 0 };
