@@ -5,17 +5,17 @@ mod preload_events;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use larder_model::ByteSize;
 use larder_model::admin::{
     DropReport, DropRequest, PreloadRequest, PreloadStatus, ResidencyReport, ResizeRequest, StatReport, TierUse,
 };
-use serde::Serialize;
+use larder_model::{ByteSize, TableName};
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -63,10 +63,36 @@ async fn stat(State(engine): State<Arc<Engine>>) -> Json<StatReport> {
     Json(engine.stat())
 }
 
+/// Whose residency.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct ResidencyAsked {
+    /// Only of items of this table.
+    #[param(value_type = Option<String>)]
+    table: Option<TableName>,
+    /// Whether each item is told; true when absent. Their sum always is.
+    items: Option<bool>,
+}
+
 /// What the tiers hold of each item of the whitelist in force.
-#[utoipa::path(get, path = "/residency", tag = "cached", responses((status = 200, body = ResidencyReport)))]
-async fn residency(State(engine): State<Arc<Engine>>) -> Json<ResidencyReport> {
-    Json(engine.residency().await)
+#[utoipa::path(get, path = "/residency", tag = "cached", params(ResidencyAsked), responses(
+    (status = 200, body = ResidencyReport),
+    (status = 400, body = Problem),
+))]
+async fn residency(
+    State(engine): State<Arc<Engine>>,
+    asked: Result<Query<ResidencyAsked>, QueryRejection>,
+) -> Response {
+    let Query(ResidencyAsked { table, items }) = match asked {
+        Ok(asked) => asked,
+        Err(error) => return Problem::bad_request(error.body_text()),
+    };
+    let mut report = engine.residency_of(table.as_ref()).await;
+    if items == Some(false) {
+        report.items.clear();
+    }
+    Json(report).into_response()
 }
 
 /// The preload under way, or the last one.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use larder_model::admin::{DropReport, DropRequest, ItemResidency, ResidencyReport};
-use larder_model::{ByteRange, Location, ObjectName, WhitelistItem};
+use larder_model::admin::{DropReport, DropRequest, ItemResidency, ResidencyReport, TotalResidency};
+use larder_model::{ByteRange, Location, ObjectName, TableName, WhitelistItem};
 use parking_lot::Mutex;
 
 use crate::block::{BlockKey, BlockMap, ObjectId, object_id};
@@ -135,11 +135,18 @@ impl Engine {
 
     /// What the tiers hold of each item of the whitelist in force.
     pub async fn residency(&self) -> ResidencyReport {
+        self.residency_of(None).await
+    }
+
+    /// The same, of one table's items.
+    pub(crate) async fn residency_of(&self, table: Option<&TableName>) -> ResidencyReport {
         let whitelist = self.whitelist();
-        let items = whitelist.map(|whitelist| whitelist.items.clone()).unwrap_or_default();
+        let items = whitelist.iter().flat_map(|whitelist| &whitelist.items);
+        let items: Vec<WhitelistItem> =
+            items.filter(|item| table.is_none_or(|table| item.item.table == *table)).cloned().collect();
         let reports = futures::stream::iter(items).map(|item| async move { self.item_residency(&item).await });
-        let items = reports.buffered(LISTINGS_AT_ONCE).collect().await;
-        ResidencyReport { tiers: self.tier_use(), items }
+        let items: Vec<ItemResidency> = reports.buffered(LISTINGS_AT_ONCE).collect().await;
+        ResidencyReport { tiers: self.tier_use(), total: TotalResidency::of(&items), items }
     }
 
     /// Removes what the tiers hold under some locations, and what is known of the objects there.

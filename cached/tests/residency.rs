@@ -137,6 +137,7 @@ async fn the_ssd_shrinks_and_grows_while_it_serves() {
     let residency = worker.engine.residency().await;
     let resident: Vec<bool> = residency.items.iter().map(|item| item.resident_bytes == item.bytes).collect();
     assert_eq!(resident, [true, true, false], "the least valuable goes first");
+    assert_eq!((residency.total.items, residency.total.incomplete_items), (3, 1));
     worker.engine.resize_ssd(ByteSize::mib(128)).await.expect("it grows");
     preloaded(&worker, all()).await;
     assert_eq!(resident_bytes(&worker).await, 90 << 20);

@@ -160,8 +160,36 @@ pub struct DropReport {
 pub struct ResidencyReport {
     /// Each tier's fill.
     pub tiers: Vec<TierUse>,
+    /// The items together.
+    #[serde(default)]
+    pub total: TotalResidency,
     /// Each item of the whitelist in force, in its order.
     pub items: Vec<ItemResidency>,
+}
+
+/// What the tiers hold of several items.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TotalResidency {
+    /// How many items.
+    pub items: u64,
+    /// Those of which not every byte is held on the SSD.
+    pub incomplete_items: u64,
+    /// The bytes of all of them, as last seen at the origin.
+    pub bytes: u64,
+    /// Bytes held on the SSD.
+    pub resident_bytes: u64,
+}
+
+impl TotalResidency {
+    /// The sum over items.
+    pub fn of(items: &[ItemResidency]) -> Self {
+        Self {
+            items: items.len() as u64,
+            incomplete_items: items.iter().filter(|item| item.resident_bytes < item.bytes).count() as u64,
+            bytes: items.iter().map(|item| item.bytes).sum(),
+            resident_bytes: items.iter().map(|item| item.resident_bytes).sum(),
+        }
+    }
 }
 
 /// How full a tier is.

@@ -46,7 +46,8 @@ pub(super) fn seconds(seconds: f64) -> String {
         s if s >= 7200.0 => format!("{:.1} h", s / 3600.0),
         s if s >= 120.0 => format!("{:.1} min", s / 60.0),
         s if s >= 1.0 => format!("{s:.1} s"),
-        s => format!("{:.1} ms", s * 1000.0),
+        // Nothing is never less than nothing: what rounds to zero has no sign.
+        s => format!("{:.1} ms", (s * 10_000.0).round() / 10.0 + 0.0),
     }
 }
 
@@ -62,8 +63,8 @@ mod tests {
     #[test]
     fn seconds_are_said_in_the_unit_that_fits() {
         assert_eq!(
-            [0.0123, 5.0, 300.0, 7200.0].map(seconds),
-            ["12.3 ms", "5.0 s", "5.0 min", "2.0 h"].map(str::to_owned)
+            [0.0123, 5.0, 300.0, 7200.0, -0.0, -0.000_01].map(seconds),
+            ["12.3 ms", "5.0 s", "5.0 min", "2.0 h", "0.0 ms", "0.0 ms"].map(str::to_owned)
         );
     }
 }

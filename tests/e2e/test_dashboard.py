@@ -191,6 +191,19 @@ def test_keys_lead_to_every_view(demo, visit):
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_residency_is_told_by_item_by_table_and_together(demo):
+    def residency(asked: str) -> dict:
+        answer = requests.get(f"{demo.url}/api/v1/residency{asked}", timeout=60)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    every, of_table, together = residency(""), residency(f"?table={TABLE}"), residency("?items=false")
+    assert together["items"] == [] and together["total"] == every["total"]
+    assert every["total"]["resident_bytes"] == sum(item["resident_bytes"] for item in every["items"]) > 0
+    assert of_table["items"] == [item for item in every["items"] if item["item"].startswith(f"{TABLE}/")] != []
+    assert requests.get(f"{demo.url}/api/v1/residency?table=nonsense", timeout=10).status_code == 400
+
+
 def test_the_client_is_made_from_the_api_as_it_is(untouched):
     """`web/openapi.json` is taken from a daemon by hand, after a change of the API: docs/views.md says how."""
     served = requests.get(f"{untouched.admin}/api/openapi.json", timeout=10).json()

@@ -11,15 +11,13 @@ ALTER TABLE worker ADD COLUMN status TEXT;
 
 -- What people did, and why.
 CREATE TABLE activity (
-    id TEXT PRIMARY KEY,
+    id BIGINT PRIMARY KEY,
     at TEXT NOT NULL,
     who TEXT NOT NULL,
     what TEXT NOT NULL,
     target TEXT NOT NULL,
     because TEXT NOT NULL
 );
-
-CREATE INDEX activity_by_time ON activity (at);
 
 -- The longest and the largest queries of each day: a JSON document each.
 CREATE TABLE day_query (

@@ -46,23 +46,25 @@ impl Store {
     /// Records what somebody did.
     pub async fn record(&self, activity: &Activity) -> Result<(), StoreError> {
         let what = serde_json::to_value(activity.what).expect("a plain word always serialises");
-        sqlx::query("INSERT INTO activity (id, at, who, what, target, because) VALUES ($1, $2, $3, $4, $5, $6)")
-            .bind(uuid::Uuid::new_v4().to_string())
-            .bind(time_text(activity.at))
-            .bind(&activity.who)
-            .bind(what.as_str().expect("a word").to_owned())
-            .bind(&activity.target)
-            .bind(&activity.because)
-            .execute(&self.pool)
-            .await
-            .map_err(failed_to("record what was done"))?;
+        sqlx::query(
+            "INSERT INTO activity (id, at, who, what, target, because) \
+             SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5 FROM activity",
+        )
+        .bind(time_text(activity.at))
+        .bind(&activity.who)
+        .bind(what.as_str().expect("a word").to_owned())
+        .bind(&activity.target)
+        .bind(&activity.because)
+        .execute(&self.pool)
+        .await
+        .map_err(failed_to("record what was done"))?;
         Ok(())
     }
 
     /// The newest deeds, the newest first.
     pub async fn activity(&self, limit: u32) -> Result<Vec<Activity>, StoreError> {
         let read = failed_to("read what was done");
-        let rows = sqlx::query("SELECT at, who, what, target, because FROM activity ORDER BY at DESC, id LIMIT $1")
+        let rows = sqlx::query("SELECT at, who, what, target, because FROM activity ORDER BY id DESC LIMIT $1")
             .bind(i64::from(limit))
             .fetch_all(&self.pool)
             .await

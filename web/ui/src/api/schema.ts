@@ -2090,6 +2090,8 @@ export interface components {
             items: components["schemas"]["ItemResidency"][];
             /** @description Each tier's fill. */
             tiers: components["schemas"]["TierUse"][];
+            /** @description The items together. */
+            total?: components["schemas"]["TotalResidency"];
         };
         /** @description `PUT /api/v1/ssd`: a new capacity for the SSD tier, until the daemon restarts. */
         ResizeRequest: {
@@ -2475,6 +2477,29 @@ export interface components {
              * @description Bytes it holds.
              */
             used_bytes: number;
+        };
+        /** @description What the tiers hold of several items. */
+        TotalResidency: {
+            /**
+             * Format: int64
+             * @description The bytes of all of them, as last seen at the origin.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Those of which not every byte is held on the SSD.
+             */
+            incomplete_items: number;
+            /**
+             * Format: int64
+             * @description How many items.
+             */
+            items: number;
+            /**
+             * Format: int64
+             * @description Bytes held on the SSD.
+             */
+            resident_bytes: number;
         };
         /** @description What all workers did, step by step. */
         UsageAnswer: {
@@ -3473,7 +3498,12 @@ export interface operations {
     };
     residency: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only of items of this table. */
+                table?: string;
+                /** @description Whether each item is told; true when absent. Their sum always is. */
+                items?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3486,6 +3516,14 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ResidencyReport"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -155,7 +155,8 @@ export function fleet(): Record<string, Reply> {
     tables: [table("hive.tpch.lineitem", 100, 90), table("hive.tpch.orders", 20, 0)],
     residency: {
       tiers: [{ tier: "ssd", used_bytes: 50, capacity_bytes: 100, state: "in_use" }],
-      items: [{ item: "hive.tpch.lineitem/m=1", bytes: 40, resident_bytes: 40 }],
+      total: { items: 1, incomplete_items: 0, bytes: 40, resident_bytes: 40 },
+      items: [],
     },
     workers: [worker("worker-1")],
     preload: IDLE,

@@ -41,8 +41,7 @@ async fn decisions_are_made_taken_back_and_recorded_with_who_asked() {
     assert_eq!(asked.change("DELETE", gone, "").await.0, StatusCode::NOT_FOUND);
     let (_, activity) = asked.get("/activity").await;
     let whats: Vec<&str> = activity.as_array().unwrap().iter().map(|deed| deed["what"].as_str().unwrap()).collect();
-    // Both at one moment of the clock that stands still.
-    assert!(whats.len() == 2 && whats.contains(&"pin") && whats.contains(&"undecide"), "{activity}");
+    assert_eq!(whats, ["undecide", "pin"], "the newest first, also at one moment of the clock");
     for (method, path, body) in [
         ("PUT", "/whitelist/decisions", r#"{"target": "nonsense", "kind": "pin"}"#),
         ("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "hold"}"#),

@@ -24,6 +24,9 @@ const LAST_NIGHT = { query: { limit: 1 } };
 const OFTEN = { everyMs: 10_000, keepLast: true };
 const SELDOM = { everyMs: 60_000, keepLast: true };
 
+/** Of each item the overview says nothing. */
+const TOTALS = { query: { items: false } };
+
 export default function Overview() {
   const today = useToday();
   const [range, setRange] = useParam("range", RANGE);
@@ -36,7 +39,7 @@ export default function Overview() {
   const usage = useApi("/api/v1/usage", asked, OFTEN);
   const monthUsage = useApi("/api/v1/usage", month, SELDOM);
   const tables = useApi("/api/v1/tables", NO_PARAMETERS, SELDOM);
-  const residency = useApi("/api/v1/residency", NO_PARAMETERS, SELDOM);
+  const residency = useApi("/api/v1/residency", TOTALS, SELDOM);
   const workers = useApi("/api/v1/workers", NO_PARAMETERS, OFTEN);
   const preload = useApi("/api/v1/preload", NO_PARAMETERS, OFTEN);
   const versions = useApi("/api/v1/whitelist/history", NEWEST_VERSIONS, SELDOM);

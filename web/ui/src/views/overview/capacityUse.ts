@@ -13,8 +13,7 @@ export interface CapacityUse {
 export function capacityUse(residency: Residency): CapacityUse | null {
   const tier = residency.tiers.find((known) => known.tier === "ssd");
   if (!tier) return null;
-  const resident = residency.items.reduce((sum, item) => sum + item.resident_bytes, 0);
-  const whitelistBytes = Math.min(resident, tier.used_bytes);
+  const whitelistBytes = Math.min(residency.total?.resident_bytes ?? 0, tier.used_bytes);
   return {
     tier,
     whitelistBytes,

@@ -123,10 +123,9 @@ function ofWhitelist({ versions }: Seen): Notice[] {
 
 function ofPreload({ residency, preload }: Seen): Notice[] {
   const notices: Notice[] = [];
-  const items = residency?.items ?? [];
-  const missing = items.filter((item) => item.resident_bytes < item.bytes).length;
+  const { items, incomplete_items: missing } = residency?.total ?? { items: 0, incomplete_items: 0 };
   if (missing > 0 && preload && !preload.running) {
-    notices.push({ code: "not_resident", items: missing, of: items.length, level: "warn", href: hrefOf("preload") });
+    notices.push({ code: "not_resident", items: missing, of: items, level: "warn", href: hrefOf("preload") });
   }
   const out = (preload?.items ?? []).filter((item) => item.state === "failed" || item.state === "left_out");
   const [first] = out;

@@ -77,7 +77,7 @@ describe("attention", () => {
   });
 
   it("is asked for items that are not resident only while nothing loads them", () => {
-    const residency = { tiers: [], items: [{ item: "a.b.c", bytes: 2, resident_bytes: 1 }] };
+    const residency = { tiers: [], total: { items: 3, incomplete_items: 1, bytes: 2, resident_bytes: 1 }, items: [] };
     expect(codes({ residency, preload })).toEqual(["not_resident"]);
     expect(codes({ residency, preload: { ...preload, running: true } })).toEqual([]);
     const out = {
@@ -130,9 +130,10 @@ describe("attention", () => {
 
 describe("capacity by use", () => {
   const tier = { tier: "ssd" as const, used_bytes: 70, capacity_bytes: 100, state: "in_use" as const };
+  const held = (resident_bytes: number) => ({ items: 1, incomplete_items: 1, bytes: 80, resident_bytes });
 
   it("parts what is held into whitelist and adaptive", () => {
-    expect(capacityUse({ tiers: [tier], items: [{ item: "a", bytes: 80, resident_bytes: 50 }] })).toMatchObject({
+    expect(capacityUse({ tiers: [tier], total: held(50), items: [] })).toMatchObject({
       whitelistBytes: 50,
       adaptiveBytes: 20,
       freeBytes: 30,
@@ -141,7 +142,7 @@ describe("capacity by use", () => {
 
   it("never says more than the tier holds", () => {
     expect(
-      capacityUse({ tiers: [{ ...tier, capacity_bytes: 60 }], items: [{ item: "a", bytes: 80, resident_bytes: 75 }] }),
+      capacityUse({ tiers: [{ ...tier, capacity_bytes: 60 }], total: held(75), items: [] }),
     ).toMatchObject({ whitelistBytes: 70, adaptiveBytes: 0, freeBytes: 0 });
     expect(capacityUse({ tiers: [], items: [] })).toBeNull();
   });

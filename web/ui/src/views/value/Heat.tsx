@@ -17,7 +17,6 @@ import { oneOf } from "../../url/params";
 import { HEAT_ROWS, type HeatRow, heatRows, heatTop } from "./heatCells";
 
 const SHOWN = oneOf(["newest", "all"], "newest");
-const NO_PARAMETERS = {};
 const ROW_PX = 14;
 const AXIS_PX = 28;
 const LETTER_PX = 8;
@@ -27,7 +26,7 @@ const NAMES_NARROW_PX = 104;
 export function Heat({ table, days }: { table: string; days: Known<TableDays> }) {
   const { t, f } = useWords();
   const [shown, setShown] = useParam("heat", SHOWN);
-  const residency = dataOf(useApi("/api/v1/residency", NO_PARAMETERS));
+  const residency = dataOf(useApi("/api/v1/residency", { query: { table } }));
   return (
     <Section
       title={t.value.heat}
