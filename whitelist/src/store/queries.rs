@@ -220,9 +220,12 @@ mod tests {
         };
         let (first, second) = (day("2026-11-18"), day("2026-11-19"));
         let (old, new) = (query("1", "2026-11-18T09:00:00Z"), query("2", "2026-11-19T09:00:00Z"));
-        store.replace_queries(first, &[new.clone()], &[group("ana", 9.0)]).await.unwrap();
-        store.replace_queries(first, &[old.clone()], &[group("ana", 3.0)]).await.unwrap();
-        store.replace_queries(second, &[new.clone()], &[group("ana", 3.0), group("ben", 4.0)]).await.unwrap();
+        store.replace_queries(first, std::slice::from_ref(&new), &[group("ana", 9.0)]).await.unwrap();
+        store.replace_queries(first, std::slice::from_ref(&old), &[group("ana", 3.0)]).await.unwrap();
+        store
+            .replace_queries(second, std::slice::from_ref(&new), &[group("ana", 3.0), group("ben", 4.0)])
+            .await
+            .unwrap();
         assert_eq!(store.queries(first, second).await.unwrap(), [new.clone(), old]);
         assert_eq!(store.queries(second, second).await.unwrap(), [new]);
         let groups = store.query_groups(GroupKind::User, first, second, 10).await.unwrap();
