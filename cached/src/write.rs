@@ -72,7 +72,10 @@ impl Engine {
         let attributes = keepable(origin, attributes)?;
         let condition = match condition {
             PutCondition::Is(tag) => Some(PutMode::Update(self.update_version(origin, key, &tag).await?)),
-            PutCondition::Absent => Some(PutMode::Create),
+            PutCondition::Absent => {
+                self.check_absent(origin, key).await?;
+                Some(PutMode::Create)
+            }
             PutCondition::None => None,
         };
         let written = write(origin, &path, body, attributes, condition).await;
@@ -80,6 +83,16 @@ impl Engine {
         self.forget(origin, key).await;
         let etag = written?;
         Ok(etag.map(|etag| etag.trim_matches('"').to_owned()))
+    }
+
+    /// Refuses what the origin would refuse. It may do so before it has read the body, and close the connection: then the
+    /// body cannot be sent, and why is never heard.
+    async fn check_absent(&self, origin: &Origin, key: &str) -> Result<(), WriteError> {
+        match origin.head(key).await {
+            Ok(_) => Err(OriginError::AlreadyExists.into()),
+            Err(OriginError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn update_version(&self, origin: &Origin, key: &str, tag: &Tag) -> Result<UpdateVersion, WriteError> {
