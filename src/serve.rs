@@ -11,7 +11,7 @@ mod settings;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -135,8 +135,10 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         .merge(larder_web::session_router(access.clone()))
         .merge(settings::router(file.as_deref(), &config));
     let (api, openapi) = OpenApiRouter::with_openapi(description()).nest("/api/v1", api).split_for_parts();
+    let night_finished = Arc::new(AtomicI64::new(0));
     let health = Health {
         engine: Arc::clone(&engine),
+        night_finished: Arc::clone(&night_finished),
         store: store.clone(),
         metastore: metastore.as_ref().map(|(_, proxy)| proxy.metrics()),
         iceberg: iceberg.as_ref().map(|(_, proxy)| proxy.metrics()),
@@ -196,7 +198,8 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tasks.push(("the iceberg proxy", tokio::spawn(proxy.serve(listener, grace))));
     }
-    let heart = Heart::new(store.clone(), Arc::clone(&engine), Arc::clone(&clock), worker, admin_url.clone());
+    let heart =
+        Heart::new(store.clone(), Arc::clone(&engine), Arc::clone(&clock), worker, admin_url.clone(), night_finished);
     let heart = Arc::new(heart);
     tasks.push(("the heartbeat", tokio::spawn(Arc::clone(&heart).beat_on(stop.clone()))));
     if runs_nights {

@@ -98,6 +98,7 @@ fn whitelist(items: usize) -> anyhow::Result<Whitelist> {
         origin: speed,
         ssd: speed,
         reason: String::new(),
+        cause: None,
         columns: Default::default(),
         items: (0..items).map(item).collect::<anyhow::Result<_>>()?,
     })

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
-use larder_model::admin::{StatReport, TierState, TierUse, WorkerStatus};
+use larder_model::admin::{PreloadStop, StatReport, TierState, TierUse, WorkerStatus};
 use larder_model::io_time::{ASSUMED_ORIGIN, ASSUMED_SSD};
 use larder_model::{ByteSize, Clock, ObjectName, Route, Tier, Usage, Whitelist};
 use thiserror::Error;
@@ -169,7 +169,7 @@ impl Engine {
     /// Ends what is under way, at most within `grace`, and flushes access log and tiers.
     pub async fn close(&self, grace: Duration) {
         self.follower.abort();
-        self.preloads.stop("the daemon is shutting down");
+        self.preloads.stop(PreloadStop::Shutdown);
         self.fills.close(grace).await;
         self.log.close().await;
         self.tiers.ssd().close().await;

@@ -15,7 +15,8 @@ use futures::StreamExt;
 use futures::stream;
 use larder_model::ByteRange;
 use larder_model::admin::{
-    PreloadItem, PreloadItemStatus, PreloadProgress, PreloadRequest, PreloadState, PreloadStatus,
+    NotLoaded, PreloadItem, PreloadItemStatus, PreloadProgress, PreloadRequest, PreloadState, PreloadStatus,
+    PreloadStop,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -62,17 +63,17 @@ struct Run {
 
 impl Preloads {
     /// Ends the run under way.
-    pub(crate) fn stop(&self, why: &str) {
+    pub(crate) fn stop(&self, why: PreloadStop) {
         if let Some(run) = &*self.current.lock() {
             stop(run, why);
         }
     }
 }
 
-fn stop(run: &Run, why: &str) {
+fn stop(run: &Run, why: PreloadStop) {
     let mut status = run.status.lock();
     if status.running {
-        status.stopped.get_or_insert_with(|| why.to_owned());
+        status.stopped.get_or_insert_with(|| why.into());
         run.stop.cancel();
     }
 }
@@ -82,7 +83,7 @@ impl Engine {
     pub fn preload(self: &Arc<Self>, request: PreloadRequest) -> u64 {
         let mut current = self.preloads.current.lock();
         let run = current.as_ref().map_or(0, |run| {
-            stop(run, "another preload was asked for");
+            stop(run, PreloadStop::Replaced);
             run.status.lock().run
         });
         let waiting = |item: &PreloadItem| PreloadItemStatus {
@@ -91,7 +92,7 @@ impl Engine {
             bytes: 0,
             bytes_loaded: 0,
             bytes_resident: 0,
-            message: None,
+            why: None,
         };
         let status = PreloadStatus {
             run: run + 1,
@@ -229,19 +230,19 @@ impl Preload {
     fn take(&self, i: usize, listed: Result<Vec<LocatedObject>, OriginError>, room: u64) -> Option<Vec<LocatedObject>> {
         let objects = match listed {
             Ok(_) if self.ended() => {
-                self.leave_out(i, "the run ended before".to_owned());
+                self.leave_out(i, NotLoaded::RunEnded);
                 return None;
             }
             Ok(objects) => objects,
             Err(error) => {
-                self.fail(i, error.detail());
+                self.fail(i, NotLoaded::Failed { problem: error.detail() });
                 return None;
             }
         };
         let bytes = self.wanted_bytes(&objects);
         self.set(i, |status| status.bytes = bytes);
         if disk_room(bytes, &objects) > room {
-            self.leave_out(i, format!("no room: it has {bytes} bytes, {room} are left"));
+            self.leave_out(i, NotLoaded::NoRoom { bytes, left: room });
             return None;
         }
         Some(objects)
@@ -250,8 +251,8 @@ impl Preload {
     async fn load_item(&self, i: usize, objects: &[LocatedObject]) {
         self.set(i, |status| status.state = PreloadState::Loading);
         for object in objects {
-            if let Err(message) = self.load_object(i, object).await {
-                self.fail(i, message);
+            if let Err(problem) = self.load_object(i, object).await {
+                self.fail(i, NotLoaded::Failed { problem });
                 return;
             }
         }
@@ -264,8 +265,8 @@ impl Preload {
         self.set(i, |status| status.bytes = bytes);
         match missing {
             0 => self.set(i, |status| status.state = PreloadState::Done),
-            _ if self.ended() => self.leave_out(i, "the run ended before all of it was read".to_owned()),
-            _ => self.fail(i, format!("{missing} bytes did not stay in a tier")),
+            _ if self.ended() => self.leave_out(i, NotLoaded::RunEndedWithin),
+            _ => self.fail(i, NotLoaded::NotKept { bytes: missing }),
         }
     }
 
@@ -329,10 +330,8 @@ impl Preload {
     fn is_worn(&self, bytes: u64) -> bool {
         let limit = self.written_bytes_per_day.unwrap_or(u64::MAX);
         let reserved = self.engine.written.reserve(self.engine.clock.now(), bytes, limit);
-        if let Err(written) = reserved {
-            let why =
-                format!("preloads wrote {written} bytes within a day, and {limit} is the limit for the SSD's sake");
-            stop(&self.run, &why);
+        if let Err(written_bytes) = reserved {
+            stop(&self.run, PreloadStop::Worn { written_bytes, limit_bytes: limit });
         }
         reserved.is_err()
     }
@@ -396,7 +395,7 @@ impl Preload {
 
     fn ended(&self) -> bool {
         if self.window.is_some_and(|window| self.begun.elapsed() >= window) {
-            self.run.status.lock().stopped.get_or_insert_with(|| "its window has closed".to_owned());
+            self.run.status.lock().stopped.get_or_insert_with(|| PreloadStop::WindowClosed.into());
             return true;
         }
         self.run.stop.is_cancelled()
@@ -409,18 +408,18 @@ impl Preload {
         status.bytes_total = status.bytes_total - before + status.items[i].bytes;
     }
 
-    fn leave_out(&self, i: usize, message: String) {
+    fn leave_out(&self, i: usize, why: NotLoaded) {
         self.set(i, |status| {
             status.state = PreloadState::LeftOut;
-            status.message = Some(message);
+            status.why = Some(why.into());
         });
     }
 
-    fn fail(&self, i: usize, message: String) {
-        tracing::warn!(item = %self.run.status.lock().items[i].item, message, "an item is not preloaded");
+    fn fail(&self, i: usize, why: NotLoaded) {
+        tracing::warn!(item = %self.run.status.lock().items[i].item, %why, "an item is not preloaded");
         self.set(i, |status| {
             status.state = PreloadState::Failed;
-            status.message = Some(message);
+            status.why = Some(why.into());
         });
     }
 }

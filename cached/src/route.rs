@@ -130,6 +130,7 @@ pub(crate) mod tests {
             origin: speed,
             ssd: speed,
             reason: String::new(),
+            cause: None,
             columns: Default::default(),
             items: vec![WhitelistItem {
                 item: "c.s.t/d=1".parse().expect("an item"),

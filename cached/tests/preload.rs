@@ -11,7 +11,7 @@ use common::{CountingOrigin, Worker, content, preload, preloaded, put, read};
 use futures::future::join_all;
 use larder_cached::{Admit, Consistency};
 use larder_model::Clock;
-use larder_model::admin::{PreloadRequest, PreloadState, PreloadStatus};
+use larder_model::admin::{PreloadRequest, PreloadState, PreloadStatus, PreloadStop};
 
 const MIB: usize = 1 << 20;
 
@@ -43,9 +43,9 @@ async fn a_preload_ends_with_its_window_says_what_is_left_and_is_resumed_where_i
     // A byte a second: after the first stretch of each item it would wait for days.
     let request = PreloadRequest { rate_bytes_per_second: Some(1), window_seconds: Some(1), ..all() };
     let status = preloaded(&worker, request).await;
-    assert_eq!(status.stopped.as_deref(), Some("its window has closed"));
+    assert_eq!(status.stopped, Some(PreloadStop::WindowClosed.into()));
     assert_eq!(states(&status), [PreloadState::LeftOut; 3]);
-    assert!(status.items.iter().all(|item| item.message.as_deref().is_some_and(|why| why.contains("the run ended"))));
+    assert!(status.items.iter().all(|item| item.why.as_ref().is_some_and(|why| why.words.contains("the run ended"))));
     assert!((1..6 << 20).contains(&status.bytes_loaded), "the rate was kept: {status:?}");
     worker.stop().await;
 
@@ -66,7 +66,7 @@ async fn wear_preloads_write_no_more_in_a_day_than_they_may_also_over_a_restart(
     let worker = Worker::start(folder.path(), origin.clone(), Consistency::Immutable).await;
     worker.whitelist(1, &items).await;
     let status = preloaded(&worker, limited()).await;
-    assert!(status.stopped.as_deref().is_some_and(|why| why.contains("for the SSD's sake")), "{status:?}");
+    assert!(matches!(status.stopped.as_ref().map(|why| &why.what), Some(PreloadStop::Worn { .. })), "{status:?}");
     assert!(states(&status).contains(&PreloadState::LeftOut), "{status:?}");
     let held = resident_bytes(&worker).await;
     // The end of each object is read before it is known how much that is.
@@ -152,6 +152,6 @@ async fn an_item_that_cannot_be_read_is_reported_and_the_others_are_loaded() {
     request.items[1].locations[0].bucket = "elsewhere".into();
     let status = preloaded(&worker, request).await;
     assert_eq!(states(&status), [PreloadState::Done, PreloadState::Failed, PreloadState::Done]);
-    assert!(status.items[1].message.as_deref().is_some_and(|why| why.contains("`elsewhere` is not served")));
+    assert!(status.items[1].why.as_ref().is_some_and(|why| why.words.contains("`elsewhere` is not served")));
     worker.stop().await;
 }

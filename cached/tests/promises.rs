@@ -12,7 +12,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 use larder_cached::{Admit, Consistency};
 use larder_model::Location;
-use larder_model::admin::{DropRequest, PreloadState};
+use larder_model::admin::{DropRequest, NotLoaded, PreloadState};
 use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt};
 
 const MIB: usize = 1 << 20;
@@ -353,7 +353,7 @@ async fn warm_up_that_lies_a_preload_larger_than_the_capacity_says_what_is_left_
     let status = preloaded(&worker, preload(&["db/t/dt=1/", "db/t/dt=2/", "db/t/dt=3/", "db/t/dt=4/"])).await;
     let states: Vec<PreloadState> = status.items.iter().map(|item| item.state).collect();
     assert_eq!(states, [PreloadState::Done, PreloadState::Done, PreloadState::LeftOut, PreloadState::LeftOut]);
-    assert!(status.items[2].message.as_deref().unwrap_or_default().contains("no room"), "{status:?}");
+    assert!(matches!(status.items[2].why.as_ref().map(|why| &why.what), Some(NotLoaded::NoRoom { .. })), "{status:?}");
     assert!(worker.engine.stat().ssd_used_bytes <= 128 << 20, "the SSD tier overran its capacity");
     worker.stop().await;
 }

@@ -2,13 +2,16 @@
 //!
 //! `cached` serves these; the night (`whitelist`), the command line and the dashboard ask for them.
 
+mod not_loaded;
 mod person;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use self::not_loaded::{NotLoaded, PreloadStop};
 pub use self::person::{Person, Role};
+use crate::said::Said;
 use crate::table::{ItemName, TableName};
 use crate::whitelist::Location;
 
@@ -53,8 +56,8 @@ pub struct PreloadStatus {
     pub version: u64,
     /// Whether the run goes on.
     pub running: bool,
-    /// Why it ended before its last item, in words.
-    pub stopped: Option<String>,
+    /// Why it ended before its last item.
+    pub stopped: Option<Said<PreloadStop>>,
     /// When it began.
     pub started: Option<DateTime<Utc>>,
     /// When it ended.
@@ -81,8 +84,8 @@ pub struct PreloadProgress {
     pub version: u64,
     /// Whether the run goes on.
     pub running: bool,
-    /// Why it ended before its last item, in words.
-    pub stopped: Option<String>,
+    /// Why it ended before its last item.
+    pub stopped: Option<Said<PreloadStop>>,
     /// When it began.
     pub started: Option<DateTime<Utc>>,
     /// When it ended.
@@ -116,8 +119,8 @@ pub struct PreloadItemStatus {
     pub bytes_loaded: u64,
     /// Bytes of it that were resident before.
     pub bytes_resident: u64,
-    /// What went wrong or why it was left out, in words.
-    pub message: Option<String>,
+    /// What went wrong or why it was left out.
+    pub why: Option<Said<NotLoaded>>,
 }
 
 /// How far a preloaded item is.
@@ -130,7 +133,7 @@ pub enum PreloadState {
     Loading,
     /// Every block is resident.
     Done,
-    /// Some blocks could not be read; the message says why.
+    /// Some blocks could not be read.
     Failed,
     /// Not begun when the run ended: no room, no time, or replaced.
     LeftOut,

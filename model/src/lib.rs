@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`object`] and [`table`] name things, [`attribution`] maps the one to the other, [`io_time`] gives
 //! the unit of value, [`access`] and [`event`] are the two log streams, [`whitelist`] is the document the
-//! night publishes, [`admin`] what the crates say to each other over HTTP, [`usage`] what workers did.
+//! night publishes, [`admin`] what the crates say to each other over HTTP, [`usage`] what workers did, [`said`] how
+//! sentences travel.
 
 pub mod access;
 pub mod admin;
@@ -16,6 +17,7 @@ pub mod duration_text;
 pub mod event;
 pub mod io_time;
 pub mod object;
+pub mod said;
 pub mod size;
 pub mod table;
 pub mod usage;
@@ -27,6 +29,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{QueryEvent, TableRead};
 pub use io_time::IoSpeed;
 pub use object::{ByteRange, ObjectName, Route, Tier, Version};
+pub use said::Said;
 pub use size::{ByteRate, ByteSize};
 pub use table::{ItemName, NameError, TableName};
 pub use usage::{Latency, Usage};

@@ -1,5 +1,6 @@
 //! The whitelist: a numbered document that says which items to hold, with the value, size and reason of each.
 
+mod cause;
 mod index;
 
 use std::collections::{BTreeMap, HashSet};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
 
+pub use self::cause::{Cause, Several};
 pub use self::index::LocationIndex;
 use crate::io_time::IoSpeed;
 use crate::table::{ItemName, TableName};
@@ -51,6 +53,9 @@ pub struct Whitelist {
     pub ssd: IoSpeed,
     /// Why this version exists, in words: a night, a rollback and to what, an approval and by whom.
     pub reason: String,
+    /// The same as it is. `None` in documents from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// Tables of whose items only some columns are held. Of all others, everything is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<TableName, HeldColumns>,
@@ -144,6 +149,11 @@ impl WhitelistError {
 }
 
 impl Whitelist {
+    /// The same, for another reason.
+    pub fn because(self, cause: Cause) -> Self {
+        Self { reason: cause.to_string(), cause: Some(cause), ..self }
+    }
+
     /// Reads and checks a document. Nothing of a document with one wrong entry is used.
     pub fn parse(json: &[u8]) -> Result<Self, WhitelistError> {
         let format = serde_json::from_slice::<FormatOnly>(json)
@@ -262,6 +272,7 @@ pub(crate) mod tests {
             origin: speed,
             ssd: speed,
             reason: "a test".into(),
+            cause: None,
             columns: BTreeMap::new(),
             items: items
                 .iter()

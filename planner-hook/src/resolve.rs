@@ -165,6 +165,7 @@ pub(crate) mod tests {
             origin: speed,
             ssd: speed,
             reason: String::new(),
+            cause: None,
             columns: Default::default(),
             items: vec![WhitelistItem {
                 item: "hive.db.t/dt=1".parse().expect("an item"),

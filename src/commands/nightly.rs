@@ -38,7 +38,7 @@ impl Shown {
     pub(super) fn show(&self, progress: Progress) {
         let bar = self.bar.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         match progress {
-            Progress::Step(step) => bar.set_message(step),
+            Progress::Step(step) => bar.set_message(step.as_str()),
             Progress::Day { day, done, total } => bar.set_message(format!("ingest {day} ({done} of {total} days)")),
             Progress::Preload { worker, bytes_done, bytes_total, items_done, items_total } => {
                 let style = "{spinner} preload {msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
@@ -68,7 +68,8 @@ pub(super) fn print(report: &NightReport) -> Result<()> {
             table::size(speed.bytes_per_second as u64)
         )
     };
-    table::say(format!("night of {}: {}", report.night, report.outcome));
+    let outcome = report.outcome.as_ref().map(ToString::to_string).unwrap_or_default();
+    table::say(format!("night of {}: {outcome}", report.night));
     let rows = [
         ("logs", format!("{} days read anew, {} rows", report.days_ingested.len(), report.rows_ingested)),
         ("history", format!("{} days with reads", report.history_days)),

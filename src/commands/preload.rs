@@ -127,7 +127,7 @@ fn print(status: &PreloadStatus) {
             table::size(item.bytes),
             table::size(item.bytes_loaded),
             table::size(item.bytes_resident),
-            item.message.clone().unwrap_or_default(),
+            item.why.as_ref().map(ToString::to_string).unwrap_or_default(),
         ]
     });
     table::print(&["ITEM", "STATE", ">SIZE", ">LOADED", ">WAS THERE", ""], rows);
@@ -189,6 +189,7 @@ mod tests {
             origin: IoSpeed { overhead_seconds: 0.0, bytes_per_second: 1.0 },
             ssd: IoSpeed { overhead_seconds: 0.0, bytes_per_second: 1.0 },
             reason: String::new(),
+            cause: None,
             columns: Default::default(),
             items: names.iter().map(item).collect(),
         }

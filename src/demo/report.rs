@@ -168,6 +168,7 @@ mod tests {
             origin: speed,
             ssd: speed,
             reason: String::new(),
+            cause: None,
             columns: Default::default(),
             items: Vec::new(),
         };

@@ -38,7 +38,7 @@ pub(crate) async fn preload(admin: &Admin) -> Result<()> {
         .await?;
     let status = tokio::time::timeout(PRELOAD_MAX, ended(admin)).await.context("the preload does not end")??;
     if let Some(item) = status.items.iter().find(|item| item.state != PreloadState::Done) {
-        bail!("{} is not preloaded: {}", item.item, item.message.as_deref().unwrap_or("no reason was given"));
+        bail!("{} is not preloaded: {}", item.item, item.why.as_ref().map_or("no reason was given", |why| &why.words));
     }
     Ok(())
 }

@@ -30,8 +30,9 @@ const STATES: [(TierState, &str); 5] = [
     (TierState::OutOfUse, "out_of_use"),
 ];
 
-/// The text form, without the line that ends it: other parts' metrics follow.
-pub(super) fn text(engine: &Engine) -> String {
+/// The text form, without the line that ends it: other parts' metrics follow. `night_finished_ms` is when the last night ended,
+/// in milliseconds since 1970; zero for none.
+pub(super) fn text(engine: &Engine, night_finished_ms: i64) -> String {
     let mut registry = Registry::with_prefix("larder");
     let capacity = Family::<TierLabel, Gauge>::default();
     let state = Family::<StateLabel, Gauge>::default();
@@ -51,6 +52,10 @@ pub(super) fn text(engine: &Engine) -> String {
     }
     let help = "When the whitelist in force was made; 0 while there is none";
     registry.register_with_unit("whitelist_created_timestamp", help, Unit::Seconds, created);
+    let finished = Gauge::<f64, AtomicU64>::default();
+    finished.set(night_finished_ms as f64 / 1000.0);
+    let help = "When the last night ended, also one that changed nothing; 0 while there was none";
+    registry.register_with_unit("night_finished_timestamp", help, Unit::Seconds, finished);
     let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "What runs", build);
     let mut text = String::new();

@@ -1,6 +1,7 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,6 +24,8 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub(super) struct Health {
     pub(super) engine: Arc<Engine>,
+    /// When the last night ended: milliseconds since 1970, zero for none.
+    pub(super) night_finished: Arc<AtomicI64>,
     pub(super) store: Store,
     /// Of the metastore proxy, where there is one.
     pub(super) metastore: Option<Arc<MetastoreMetrics>>,
@@ -89,7 +92,7 @@ async fn metrics(State(health): State<Health>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let metastore = health.metastore.map(|metrics| metrics.text()).unwrap_or_default();
     let iceberg = health.iceberg.map(|metrics| metrics.text()).unwrap_or_default();
-    let gauges = gauges::text(&health.engine);
+    let gauges = gauges::text(&health.engine, health.night_finished.load(Ordering::Relaxed));
     // The data path's text has the line that ends all.
     ([(header::CONTENT_TYPE, kind)], gauges + &metastore + &iceberg + &health.engine.metrics_text()).into_response()
 }
@@ -128,7 +131,8 @@ mod tests {
         });
         let url = format!("sqlite://{}", folder.join("larder.db").display());
         let store = Store::open(&StoreSettings { url }).await.expect("a store");
-        Health { engine: engine.await.expect("an engine"), store, metastore: None, iceberg: None }
+        let (engine, night_finished) = (engine.await.expect("an engine"), Arc::default());
+        Health { engine, night_finished, store, metastore: None, iceberg: None }
     }
 
     async fn ask(health: &Health) -> (StatusCode, serde_json::Value) {

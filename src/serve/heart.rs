@@ -1,6 +1,8 @@
-//! The heartbeat: tells the store every so often that this worker lives, how it fares, and what it did since.
+//! The heartbeat: tells the store every so often that this worker lives, how it fares, and what it did since. By the way it
+//! asks when the last night ended, so that this is known when the store cannot be asked.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -23,6 +25,8 @@ pub(super) struct Heart {
     worker: String,
     admin_url: String,
     started: DateTime<Utc>,
+    /// When the last night ended, as last seen: milliseconds since 1970, zero for none.
+    night_finished: Arc<AtomicI64>,
     /// What the store knows of. One beat at a time, so that nothing is told twice.
     told: Mutex<Usage>,
 }
@@ -34,9 +38,10 @@ impl Heart {
         clock: Arc<dyn Clock>,
         worker: String,
         admin_url: String,
+        night_finished: Arc<AtomicI64>,
     ) -> Self {
         let started = clock.now();
-        Self { store, engine, clock, worker, admin_url, started, told: Mutex::default() }
+        Self { store, engine, clock, worker, admin_url, started, night_finished, told: Mutex::default() }
     }
 
     /// Beats once. What the store does not take now it is told with the next beat.
@@ -55,6 +60,9 @@ impl Heart {
         if !done.is_nothing() {
             self.store.add_usage(&self.worker, now, &done).await?;
             *told = usage;
+        }
+        if let Some(finished) = self.store.last_night_finished().await? {
+            self.night_finished.store(finished.timestamp_millis(), Ordering::Relaxed);
         }
         Ok(())
     }

@@ -34,5 +34,5 @@ export default defineConfig({
     chunkSizeWarningLimit: 700,
   },
   server: { proxy: { "/api": daemon, "/metrics": daemon } },
-  test: { environment: "jsdom", setupFiles: "src/test/setup.ts" },
+  test: { environment: "jsdom", setupFiles: "src/test/setup.ts", testTimeout: 30_000 },
 });

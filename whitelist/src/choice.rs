@@ -14,6 +14,7 @@
 pub mod caps;
 pub mod change;
 pub mod factor;
+mod fate;
 pub mod load;
 mod reason;
 
@@ -27,6 +28,7 @@ use self::caps::Slots;
 pub use self::caps::{Cap, CapOf, Caps, TablePattern};
 pub use self::change::Change;
 pub use self::factor::Factor;
+pub use self::fate::Fate;
 pub use self::reason::Reason;
 
 /// An item that could be held.

@@ -9,7 +9,7 @@ use larder_model::{ItemName, Whitelist, WhitelistItem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::choice::{Change, Ranking, Ruling};
+use crate::choice::{Change, Fate, Ranking, Ruling};
 use crate::realised::ItemDay;
 use crate::store::decisions::Rulings;
 use crate::store::{CandidateRow, LastChoice, Store, StoreError, VersionStatus};
@@ -57,6 +57,9 @@ pub struct ItemExplanation {
     pub reason: String,
     /// What the last night weighed, and how it decided.
     pub verdict: Option<CandidateRow>,
+    /// What became of it when the last choice is made again; `None` beyond the densest few of a table with many partitions.
+    #[serde(default)]
+    pub fate: Option<Fate>,
     /// What would change that, everything else being as it was. Of a table with many partitions, for the densest only:
     /// ask for the item itself.
     pub changes: Vec<WhatIf>,
@@ -112,7 +115,7 @@ pub async fn explain(store: &Store, in_force: Option<&Whitelist>, asked: &ItemNa
         None => false,
     };
     let names = verdicts.iter().take(CHANGES_MAX).map(|row| row.item.clone()).collect();
-    let (choice, mut changes) = match last {
+    let (choice, mut again) = match last {
         Some(last) if !verdicts.is_empty() => choose_again(store, last, names).await?,
         _ => (None, HashMap::new()),
     };
@@ -129,12 +132,15 @@ pub async fn explain(store: &Store, in_force: Option<&Whitelist>, asked: &ItemNa
                 format!("the last night chose it ({}), but version {version} does not hold it", verdict.reason)
             }
         };
+        let (fate, changes) =
+            again.remove(&verdict.item).map_or((None, Vec::new()), |(fate, changes)| (Some(fate), changes));
         items.push(ItemExplanation {
             item: verdict.item.clone(),
             whitelisted: held.is_some(),
             reason,
             ruling: rulings.of(&verdict.item).cloned(),
-            changes: changes.remove(&verdict.item).unwrap_or_default(),
+            fate,
+            changes,
             days: Vec::new(),
             verdict: Some(verdict),
         });
@@ -143,8 +149,16 @@ pub async fn explain(store: &Store, in_force: Option<&Whitelist>, asked: &ItemNa
     for (name, held) in held {
         if !explained.contains(name) && items.len() < EXPLAINED_MAX as usize {
             let (item, reason, ruling) = (name.clone(), held.reason.clone(), rulings.of(name).cloned());
-            let (verdict, changes, days) = (None, Vec::new(), Vec::new());
-            items.push(ItemExplanation { item, whitelisted: true, reason, verdict, changes, days, ruling });
+            items.push(ItemExplanation {
+                item,
+                whitelisted: true,
+                reason,
+                verdict: None,
+                fate: None,
+                changes: Vec::new(),
+                days: Vec::new(),
+                ruling,
+            });
         }
     }
     for explained in items.iter_mut().take(DAYS_OF_MAX) {
@@ -159,12 +173,12 @@ pub async fn explain(store: &Store, in_force: Option<&Whitelist>, asked: &ItemNa
     })
 }
 
-/// Makes the last choice again, and looks for what would change its verdicts about some items.
+/// Makes the last choice again: what becomes of some items, and what would change that.
 async fn choose_again(
     store: &Store,
     last: LastChoice,
     asked: HashSet<ItemName>,
-) -> Result<(Option<ChoiceFigures>, HashMap<ItemName, Vec<WhatIf>>), StoreError> {
+) -> Result<(Option<ChoiceFigures>, HashMap<ItemName, (Fate, Vec<WhatIf>)>), StoreError> {
     let candidates = store.weighed().await?;
     // A million candidates take seconds: not on the threads that serve reads.
     let chosen = tokio::task::spawn_blocking(move || {
@@ -174,7 +188,8 @@ async fn choose_again(
         let wanted = candidates.iter().enumerate().filter(|(_, candidate)| asked.contains(&candidate.item));
         let changes = wanted.map(|(at, candidate)| {
             let changes = ranking.changes(at, last.budget_bytes);
-            (candidate.item.clone(), changes.into_iter().map(what_if).collect())
+            let fate = Fate::of(choice.verdicts[at].outcome, &last.caps);
+            (candidate.item.clone(), (fate, changes.into_iter().map(what_if).collect()))
         });
         let figures = ChoiceFigures {
             version: last.version,

@@ -16,6 +16,7 @@ mod foresee;
 mod narrow;
 mod report;
 mod runner;
+mod warning;
 mod weigh;
 mod workers;
 
@@ -27,14 +28,18 @@ use chrono::{Days, NaiveDate};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use larder_model::io_time::{ASSUMED_ORIGIN, ASSUMED_SSD};
-use larder_model::{ByteSize, Clock, IoSpeed, ItemName, Location, Whitelist, WhitelistItem};
+use larder_model::whitelist::Cause;
+use larder_model::{Clock, IoSpeed, ItemName, Location, Whitelist, WhitelistItem};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use self::decide::{Decided, Limits, without_denied};
 pub use self::foresee::Demand;
 use self::foresee::Foresight;
-pub use self::report::{NightReport, NotLoaded, PreloadSummary, WorkerReport};
+pub use self::report::{ItemNotLoaded, NightReport, PreloadSummary, WorkerReport};
 pub use self::runner::{BeforeNight, NightNow, NightRunner};
+pub use self::warning::{BudgetSize, NightOutcome, Refusal, Warning};
 use self::weigh::weigh;
 use crate::accesses::{AccessError, DayFiles, aggregate};
 use crate::catalog::{BucketReport, CatalogBucket, list, rewritten};
@@ -69,11 +74,46 @@ pub struct Night {
     pub worker_token: Option<String>,
 }
 
+/// What a night does, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NightStep {
+    /// It reads the logs of days that are new or have changed.
+    Ingest,
+    /// It measures the tiers' speeds.
+    Speed,
+    /// It lists the buckets.
+    Catalog,
+    /// It weighs and chooses.
+    Choose,
+    /// It keeps a proposal.
+    Propose,
+    /// It publishes.
+    Publish,
+    /// The workers drop what left, and load what is missing.
+    Preload,
+}
+
+impl NightStep {
+    /// As people read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Speed => "speed",
+            Self::Catalog => "catalog",
+            Self::Choose => "choose",
+            Self::Propose => "propose",
+            Self::Publish => "publish",
+            Self::Preload => "drop and preload",
+        }
+    }
+}
+
 /// How far a night is, for whoever watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
     /// A step began.
-    Step(&'static str),
+    Step(NightStep),
     /// A day of so many is being aggregated.
     Day {
         /// The day.
@@ -161,11 +201,11 @@ impl Night {
         if !lease.is_held().await.map_err(at("check its lease"))? {
             return Err(NightError::TakenOver("publish"));
         }
-        progress(Progress::Step("publish"));
+        progress(Progress::Step(NightStep::Publish));
         let in_force = self.publish(draft, &verdicts, &mut report).await?;
         self.keep(&mut report).await?;
         if let Some(whitelist) = in_force {
-            progress(Progress::Step("drop and preload"));
+            progress(Progress::Step(NightStep::Preload));
             self.tell_workers(&whitelist, &mut report, progress).await?;
         }
         self.keep(&mut report).await?;
@@ -179,14 +219,14 @@ impl Night {
         progress: OnProgress<'_>,
     ) -> Result<(Whitelist, NightReport), NightError> {
         let (draft, _) = self.compute(&mut report, progress).await?;
-        progress(Progress::Step("propose"));
-        let draft = Whitelist { reason: format!("planned by {by}"), ..draft };
+        progress(Progress::Step(NightStep::Propose));
+        let draft = draft.because(Cause::Plan { by: by.to_owned() });
         let in_force = self.in_force(&mut report).await?;
         report.compare(in_force.as_ref(), &draft);
         let proposal = self.store.add_version(draft, VersionStatus::Proposed, None).await;
         let proposal = proposal.map_err(at("keep the proposal"))?;
         report.version = proposal.version;
-        report.outcome = format!("proposed version {}; approve it to put it in force", proposal.version);
+        report.outcome = Some(NightOutcome::Proposed { version: proposal.version }.into());
         report.finished = self.clock.now();
         Ok((proposal, report))
     }
@@ -210,17 +250,17 @@ impl Night {
         report: &mut NightReport,
         progress: OnProgress<'_>,
     ) -> Result<(Whitelist, Verdicts), NightError> {
-        progress(Progress::Step("ingest"));
+        progress(Progress::Step(NightStep::Ingest));
         let mut footers = Footers::new(&self.catalog);
         self.ingest(report, &mut footers, progress).await?;
-        progress(Progress::Step("speed"));
+        progress(Progress::Step(NightStep::Speed));
         report.origin = self.speed("origin", ASSUMED_ORIGIN, report.night).await?;
         report.ssd = self.speed("ssd", ASSUMED_SSD, report.night).await?;
         let (hits, hit_seconds) = self.store.hits_on(report.night).await.map_err(at("read the day's hits"))?;
         report.realised_seconds = saved_seconds(hits, hit_seconds, report.origin.speed);
-        progress(Progress::Step("catalog"));
+        progress(Progress::Step(NightStep::Catalog));
         self.list_buckets(report).await?;
-        progress(Progress::Step("choose"));
+        progress(Progress::Step(NightStep::Choose));
         let rulings = Rulings::new(self.store.decisions().await.map_err(at("read the decisions"))?);
         let history =
             self.store.history(self.first_day(report.night), report.night).await.map_err(at("read the history"))?;
@@ -228,9 +268,9 @@ impl Night {
         let is_unlisted = catalog.is_empty() && report.buckets.iter().any(|bucket| bucket.problem.is_some());
         // An empty whitelist sends every read straight to the origin. Not knowing is no reason for that.
         report.refusal = if is_unlisted {
-            Some("no bucket could be listed, now or before")
+            Some(Refusal::NothingListed)
         } else if !rulings.has_pin() && history.iter().all(|item| item.reads.bytes == 0) {
-            Some("there are no reads in the history and no pins")
+            Some(Refusal::NothingRead)
         } else {
             None
         };
@@ -318,9 +358,7 @@ impl Night {
             report.skipped_files.extend(day.skipped_files);
         }
         if !report.skipped_files.is_empty() {
-            report
-                .warnings
-                .push(format!("{} log files could not be read and were left out", report.skipped_files.len()));
+            report.warn(Warning::SkippedFiles { files: report.skipped_files.len() as u64 });
         }
         Ok(())
     }
@@ -363,11 +401,8 @@ impl Night {
                         problem,
                         "a bucket cannot be listed; its last known sizes count"
                     );
-                    report.warnings.push(format!(
-                        "bucket `{}` cannot be listed, its last known sizes count: {problem}",
-                        bucket.name
-                    ));
                     let bucket = bucket.name.clone();
+                    report.warn(Warning::BucketNotListed { bucket: bucket.clone(), problem: problem.clone() });
                     report.buckets.push(BucketReport { bucket, problem: Some(problem), ..BucketReport::default() });
                 }
             }
@@ -380,7 +415,7 @@ impl Night {
         match self.store.whitelist_in_force().await {
             Ok(whitelist) => Ok(whitelist),
             Err(broken @ StoreError::Data { .. }) => {
-                let warning = format!("{broken}; it is replaced");
+                let warning = Warning::ListBroken { problem: broken.to_string() }.into();
                 if !report.warnings.contains(&warning) {
                     report.warnings.push(warning);
                 }
@@ -400,17 +435,17 @@ impl Night {
         let in_force = self.in_force(report).await?;
         report.compare(in_force.as_ref(), &draft);
         let refused = report.refusal.map(|refusal| {
-            report.warnings.push(format!("nothing was published: {refusal}"));
-            format!("nothing published: {refusal}")
+            report.warn(Warning::NotPublished { refusal });
+            NightOutcome::NotPublished { refusal }
         });
         let unchanged = || {
             let keeps = in_force.as_ref().is_some_and(|document| is_same(document, &draft));
-            keeps.then(|| "nothing published: the items and the budget are those in force".to_owned())
+            keeps.then_some(NightOutcome::Unchanged)
         };
         if let Some(outcome) = refused.or_else(unchanged) {
             report.version = in_force.as_ref().map_or(0, |whitelist| whitelist.version);
             self.store.set_verdicts(verdicts, report.version).await.map_err(at("keep the verdicts"))?;
-            report.outcome = outcome;
+            report.outcome = Some(outcome.into());
             return Ok(in_force);
         }
         if self.settings.approval {
@@ -421,7 +456,7 @@ impl Night {
         let published = published.map_err(at("publish"))?;
         report.version = published.version;
         report.published = true;
-        report.outcome = format!("published version {}", published.version);
+        report.outcome = Some(NightOutcome::Published { version: published.version }.into());
         tracing::info!(version = published.version, items = published.items.len(), "published a whitelist");
         Ok(Some(published))
     }
@@ -442,13 +477,12 @@ impl Night {
         if let Some(same) = proposed.filter(|document| is_same(document, &draft)) {
             self.store.set_verdicts(verdicts, same.version).await.map_err(at("keep the verdicts"))?;
             report.version = same.version;
-            report.outcome = format!("version {} proposes the same, and still waits to be approved", same.version);
+            report.outcome = Some(NightOutcome::StillProposed { version: same.version }.into());
             return Ok(());
         }
-        let draft = Whitelist { reason: format!("proposed by {}", draft.reason), ..draft };
         let proposal = self.store.add_version(draft, VersionStatus::Proposed, Some(verdicts)).await;
         report.version = proposal.map_err(at("keep the proposal"))?.version;
-        report.outcome = format!("proposed version {}; approve it to put it in force", report.version);
+        report.outcome = Some(NightOutcome::Proposed { version: report.version }.into());
         tracing::info!(version = report.version, "proposed a whitelist");
         Ok(())
     }
@@ -474,11 +508,6 @@ fn is_same(a: &Whitelist, b: &Whitelist) -> bool {
 /// Locations by bucket, for dropping what left.
 fn locations_of<'a>(items: impl Iterator<Item = &'a WhitelistItem>) -> BTreeMap<&'a Location, &'a ItemName> {
     items.flat_map(|item| item.locations.iter().map(move |location| (location, &item.item))).collect()
-}
-
-/// A size as people read it.
-fn size(bytes: u64) -> ByteSize {
-    ByteSize(bytes)
 }
 
 #[cfg(test)]

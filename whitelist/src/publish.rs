@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use larder_model::whitelist::Cause;
 use larder_model::{Clock, ItemName, Whitelist, WhitelistItem};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -67,8 +68,8 @@ pub async fn rollback(store: &Store, clock: &dyn Clock, to: u64, by: &str) -> Re
     }
     let gone = || refused(format!("its items were let go, as those of all but the newest {DOCUMENTS_MAX} versions"));
     let document = store.whitelist(to).await?.ok_or_else(gone)?;
-    let document =
-        Whitelist { created: clock.now(), reason: format!("rolled back to version {to} by {by}"), ..document };
+    let document = Whitelist { created: clock.now(), ..document };
+    let document = document.because(Cause::RollBack { to, by: by.to_owned() });
     store.add_version(document, VersionStatus::Published, None).await
 }
 
@@ -80,8 +81,9 @@ pub async fn approve(store: &Store, clock: &dyn Clock, version: u64, by: &str) -
         return Err(refused("it was published before"));
     }
     let document = store.whitelist(version).await?.ok_or_else(|| refused("its items were let go since; plan again"))?;
-    let reason = format!("{}, approved by {by}", document.reason);
-    let document = Whitelist { created: clock.now(), reason, ..document };
+    let of = document.cause.clone().map(Box::new);
+    let document = Whitelist { created: clock.now(), ..document };
+    let document = document.because(Cause::Approval { by: by.to_owned(), of });
     if store.publish_proposal(&document).await? {
         Ok(document)
     } else {

@@ -177,7 +177,7 @@ async fn preload_status(State(worker): State<NotingWorker>) -> Json<PreloadStatu
         bytes: 1,
         bytes_loaded: 1,
         bytes_resident: 0,
-        message: None,
+        why: None,
     };
     let items: Vec<PreloadItemStatus> = last.items.iter().map(item).collect();
     Json(PreloadStatus {

@@ -11,7 +11,7 @@ pub(crate) struct Watcher {
     items: Vec<Told>,
 }
 
-/// What an item's status may change in. Its message comes with a change of the state.
+/// What an item's status may change in. Why comes with a change of the state.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Told {
     state: PreloadState,
@@ -69,7 +69,7 @@ mod tests {
             bytes: 0,
             bytes_loaded: 0,
             bytes_resident: 0,
-            message: None,
+            why: None,
         }
     }
 

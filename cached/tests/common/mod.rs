@@ -287,6 +287,7 @@ pub(crate) fn whitelist(version: u64, items: &[(&str, &str)]) -> Whitelist {
         origin: speed,
         ssd: IoSpeed { overhead_seconds: 0.0001, bytes_per_second: 2e9 },
         reason: "a test".into(),
+        cause: None,
         columns: Default::default(),
         items: items
             .iter()

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
+use larder_model::whitelist::{Cause, Several};
 use larder_model::{ItemName, Location, Whitelist, WhitelistItem};
 
 use crate::choice::load::load_seconds;
@@ -159,23 +160,14 @@ pub(super) fn fit(
         }
     }
     kept.sort_by(|a, b| b.density().total_cmp(&a.density()));
-    let reason = version_reason(&came, &changed, &left);
     // The choice was among few: what it left out says less of the price of space than the night's did, and never that
     // space has become cheaper.
     let cut_density = in_force.cut_density.max(choice.cut_density);
-    let document =
-        Whitelist { version: 1, created: now, budget_bytes, cut_density, reason, items: kept, ..in_force.clone() };
+    let document = Whitelist { version: 1, created: now, budget_bytes, cut_density, items: kept, ..in_force.clone() };
+    let cause =
+        Cause::Landing { landed: Several::of(&came), rewritten: Several::of(&changed), displaced: Several::of(&left) };
+    let document = document.because(cause);
     Fitted { document, came, changed, left, left_out }
-}
-
-fn version_reason(came: &[ItemName], changed: &[ItemName], left: &[ItemName]) -> String {
-    let part = |word: &str, items: &[ItemName]| match items {
-        [] => None,
-        [one] => Some(format!("{word}: {one}")),
-        [one, more @ ..] => Some(format!("{word}: {one} and {} more", more.len())),
-    };
-    let parts = [part("landed", came), part("rewritten", changed), part("displaced", left)];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// The tables of a whitelist: their items.

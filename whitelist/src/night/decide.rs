@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use larder_model::whitelist::FORMAT;
+use larder_model::whitelist::{Cause, FORMAT};
 use larder_model::{HeldColumns, IoSpeed, TableName, Whitelist, WhitelistItem};
 
 use super::NightReport;
@@ -83,6 +83,7 @@ impl Decided {
         };
         let mut items: Vec<WhitelistItem> = self.choice.taken.iter().map(item).collect();
         items.sort_by(|a, b| b.density().total_cmp(&a.density()));
+        let cause = Cause::Night { night: report.night };
         Whitelist {
             format: FORMAT,
             version: 1,
@@ -93,7 +94,8 @@ impl Decided {
             cut_density: self.choice.cut_density,
             origin: report.origin.speed,
             ssd: report.ssd.speed,
-            reason: format!("the night of {}", report.night),
+            reason: cause.to_string(),
+            cause: Some(cause),
             columns: self.held_columns().map(|(table, held)| (table.clone(), held.clone())).collect(),
             items,
         }
@@ -140,7 +142,7 @@ pub(super) fn without_denied(in_force: &Whitelist, rulings: &Rulings, report: &N
     let is_denied =
         |item: &&WhitelistItem| rulings.of(&item.item).is_some_and(|ruling| ruling.kind == RulingKind::Deny);
     let items: Vec<WhitelistItem> = in_force.items.iter().filter(|item| !is_denied(item)).cloned().collect();
-    let reason = format!("the night of {}, which only took out what was denied", report.night);
-    let left = Whitelist { created: report.started, night: report.night, reason, items, ..in_force.clone() };
+    let left = Whitelist { created: report.started, night: report.night, items, ..in_force.clone() };
+    let left = left.because(Cause::Denied { night: report.night });
     (left.items.len() < in_force.items.len()).then_some(left)
 }

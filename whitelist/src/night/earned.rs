@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use larder_model::{ItemName, Whitelist, WhitelistItem};
 
 use super::foresee::Foresight;
+use super::warning::Warning;
 use super::{Night, NightError, NightReport, at};
 use crate::realised::{Earned, Realised, item_days, missed_seconds, saved_seconds};
 use crate::store::{DayItem, StoreError};
@@ -43,7 +44,7 @@ impl Night {
         match self.store.whitelist_of_day(report.night).await {
             Ok(list) => Ok(list),
             Err(broken @ StoreError::Data { .. }) => {
-                report.warnings.push(format!("{broken}; what it realised is not known"));
+                report.warn(Warning::RealisedUnknown { problem: broken.to_string() });
                 Ok(None)
             }
             Err(error) => Err(at("read the day's whitelist")(error)),

@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use larder_model::admin::{DropReport, PreloadItemStatus, PreloadState, PreloadStatus};
+use larder_model::admin::{DropReport, NotLoaded, PreloadItemStatus, PreloadState, PreloadStatus, PreloadStop};
 use larder_model::io_time::{ASSUMED_ORIGIN, ASSUMED_SSD};
-use larder_model::{HeldColumns, ItemName, TableName, Whitelist};
+use larder_model::{HeldColumns, ItemName, Said, TableName, Whitelist};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::decide::Decided;
-use super::size;
+use super::warning::{BudgetSize, NightOutcome, Refusal, Warning};
 use super::weigh::Weighed;
 use crate::catalog::BucketReport;
 use crate::choice::Outcome;
@@ -31,10 +31,10 @@ pub struct NightReport {
     pub started: DateTime<Utc>,
     /// When it ended, or last kept this report.
     pub finished: DateTime<Utc>,
-    /// What it came to, in words.
-    pub outcome: String,
-    /// What a person should know, in words.
-    pub warnings: Vec<String>,
+    /// What it came to; `None` until then.
+    pub outcome: Option<Said<NightOutcome>>,
+    /// What a person should know.
+    pub warnings: Vec<Said<Warning>>,
 
     /// Days whose logs were new or had changed.
     pub days_ingested: Vec<NaiveDate>,
@@ -108,7 +108,7 @@ pub struct NightReport {
 
     /// Why there is nothing to base a whitelist on.
     #[serde(skip)]
-    pub(super) refusal: Option<&'static str>,
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// The columns that are held of a table's items, in figures.
@@ -141,11 +141,11 @@ pub struct WorkerReport {
 
 /// An item that a preload did not load as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct NotLoaded {
+pub struct ItemNotLoaded {
     /// The item.
     pub item: ItemName,
-    /// Why, in words.
-    pub why: String,
+    /// Why.
+    pub why: Said<NotLoaded>,
 }
 
 /// A preload in figures.
@@ -165,21 +165,21 @@ pub struct PreloadSummary {
     pub items_left_out: u64,
     /// The items that are not resident as a whole, and why; at most 1000 of them.
     #[serde(default)]
-    pub not_loaded: Vec<NotLoaded>,
+    pub not_loaded: Vec<ItemNotLoaded>,
     /// How long it held back for the sake of those who read, in seconds.
     #[serde(default)]
     pub held_back_seconds: f64,
-    /// Why it ended before its last item, in words.
-    pub stopped: Option<String>,
+    /// Why it ended before its last item.
+    pub stopped: Option<Said<PreloadStop>>,
 }
 
 impl From<&PreloadStatus> for PreloadSummary {
     fn from(status: &PreloadStatus) -> Self {
         let count = |state| status.items.iter().filter(|item| item.state == state).count() as u64;
         let not_loaded = status.items.iter().filter(|item| item.state != PreloadState::Done).take(NAMES_MAX);
-        let why = |item: &PreloadItemStatus| item.message.clone().unwrap_or_else(|| "the run ended before".to_owned());
+        let why = |item: &PreloadItemStatus| item.why.clone().unwrap_or_else(|| NotLoaded::RunEnded.into());
         Self {
-            not_loaded: not_loaded.map(|item| NotLoaded { item: item.item.clone(), why: why(item) }).collect(),
+            not_loaded: not_loaded.map(|item| ItemNotLoaded { item: item.item.clone(), why: why(item) }).collect(),
             held_back_seconds: status.held_back_seconds,
             bytes_total: status.bytes_total,
             bytes_loaded: status.bytes_loaded,
@@ -209,7 +209,7 @@ impl NightReport {
             night,
             started,
             finished: started,
-            outcome: String::new(),
+            outcome: None,
             warnings: Vec::new(),
             days_ingested: Vec::new(),
             rows_ingested: 0,
@@ -244,6 +244,10 @@ impl NightReport {
         }
     }
 
+    pub(super) fn warn(&mut self, warning: Warning) {
+        self.warnings.push(warning.into());
+    }
+
     /// Notes what was chosen, and warns of what a person may not have meant.
     pub(super) fn count(&mut self, decided: &Decided, in_force: Option<&Whitelist>) {
         let (candidates, choice) = (&decided.weighed.candidates, &decided.choice);
@@ -255,18 +259,17 @@ impl NightReport {
         self.count_wanted(decided.wanted_bytes());
         self.count_vanished(&decided.weighed, in_force);
         if decided.wear_price > 0.0 {
-            let limit = size(decided.limits.write_bytes_max);
-            self.warnings.push(format!("what is worth loading is more than the SSD may be written in a day ({limit})"));
+            self.warn(Warning::Worn { limit_bytes: decided.limits.write_bytes_max });
         }
         let out = |is: fn(&Outcome) -> bool| choice.verdicts.iter().filter(|verdict| is(&verdict.outcome)).count();
         let pinned_out = out(|outcome| matches!(outcome, Outcome::PinnedNoRoom(_)));
         if pinned_out > 0 {
-            self.warnings.push(format!("{pinned_out} pinned items do not fit into the budget"));
+            self.warn(Warning::PinsDoNotFit { items: pinned_out as u64 });
         }
         self.capped = out(|outcome| matches!(outcome, Outcome::Capped { .. })) as u64;
-        for (tier, speed) in [("origin", &self.origin), ("ssd", &self.ssd)] {
-            if !speed.measured {
-                self.warnings.push(format!("the speed of the {tier} is {}", speed.basis));
+        for (tier, measured) in [("origin", self.origin.measured), ("ssd", self.ssd.measured)] {
+            if !measured {
+                self.warn(Warning::SpeedAssumed { tier: tier.to_owned() });
             }
         }
     }
@@ -286,29 +289,27 @@ impl NightReport {
     /// Notes which part of what is worth holding the budget holds, and warns outside of what is advised.
     fn count_wanted(&mut self, wanted_bytes: u64) {
         self.wanted_bytes = wanted_bytes;
-        let (budget, wanted) = (size(self.budget_bytes), size(wanted_bytes));
         if self.budget_bytes == 0 {
-            self.warnings.push("the budget is zero: nothing can be held".into());
+            self.warn(Warning::NoBudget);
         }
         if wanted_bytes == 0 {
             return;
         }
         let share = self.budget_bytes as f64 / wanted_bytes as f64;
         self.budget_share = Some(share);
-        let percent = share * 100.0;
-        let advised = format!("{:.0} to {:.0}% is advised", ADVISED_SHARE.0 * 100.0, ADVISED_SHARE.1 * 100.0);
-        if share >= 1.0 {
-            self.warnings
-                .push(format!("the budget of {budget} holds all that is worth holding ({wanted}): less would do"));
-        } else if share > ADVISED_SHARE.1 {
-            self.warnings.push(format!(
-                "the budget of {budget} holds {percent:.0}% of what is worth holding ({wanted}), {advised}: the last of it earns little"
-            ));
-        } else if share < ADVISED_SHARE.0 && self.budget_bytes > 0 {
-            self.warnings.push(format!(
-                "the budget of {budget} holds {percent:.0}% of what is worth holding ({wanted}), {advised}: more would pay"
-            ));
-        }
+        let size = match share {
+            1.0.. => BudgetSize::HoldsAll,
+            _ if share > ADVISED_SHARE.1 => BudgetSize::Large,
+            _ if share < ADVISED_SHARE.0 && self.budget_bytes > 0 => BudgetSize::Small,
+            _ => return,
+        };
+        self.warn(Warning::Budget {
+            size,
+            budget_bytes: self.budget_bytes,
+            wanted_bytes,
+            advised_percent_min: (ADVISED_SHARE.0 * 100.0).round() as u64,
+            advised_percent_max: (ADVISED_SHARE.1 * 100.0).round() as u64,
+        });
     }
 
     /// Names the tables that were read or are held, and that no bucket holds now.
@@ -323,13 +324,8 @@ impl NightReport {
         let vanished: Vec<&TableName> = known.into_iter().filter(|table| !there.contains(table)).collect();
         self.vanished_tables = vanished.iter().take(NAMES_MAX).map(|table| (*table).clone()).collect();
         if !vanished.is_empty() {
-            let names: Vec<String> = vanished.iter().take(NAMED_MAX).map(|table| format!("`{table}`")).collect();
-            let more = if vanished.len() > NAMED_MAX { ", ..." } else { "" };
-            self.warnings.push(format!(
-                "{} tables were read but no bucket holds them now, dropped or renamed: {}{more}",
-                vanished.len(),
-                names.join(", ")
-            ));
+            let names = vanished.iter().take(NAMED_MAX).map(|table| (*table).clone()).collect();
+            self.warn(Warning::TablesGone { tables: vanished.len() as u64, names });
         }
         let is_gone = |at: &usize| {
             let candidate = &candidates[*at];
@@ -337,7 +333,7 @@ impl NightReport {
         };
         let gone = (0..candidates.len()).filter(is_gone).count();
         if gone > 0 {
-            self.warnings.push(format!("{gone} items were read but no bucket holds them now"));
+            self.warn(Warning::ItemsGone { items: gone as u64 });
         }
     }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
+use larder_model::Said;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::{Night, Progress};
+use super::{Night, NightOutcome, NightStep, Progress};
 
 /// Done before each night: yesterday's last reads may still wait to be written to the log.
 pub type BeforeNight = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
@@ -38,12 +39,16 @@ pub struct NightNow {
     pub plan: bool,
     /// When the one that runs, or the last one, began.
     pub started: Option<DateTime<Utc>>,
-    /// What it is about, in words.
-    pub step: Option<String>,
-    /// What the last one came to: a sentence, also where it failed.
-    pub outcome: Option<String>,
-    /// Whether it failed.
-    pub failed: bool,
+    /// What it is about.
+    pub step: Option<NightStep>,
+    /// How many of the step's days or items are done, where it has such.
+    pub done: Option<u64>,
+    /// Of so many.
+    pub total: Option<u64>,
+    /// What the last one came to.
+    pub outcome: Option<Said<NightOutcome>>,
+    /// Why it failed, if it did.
+    pub problem: Option<String>,
 }
 
 impl NightRunner {
@@ -81,36 +86,39 @@ impl NightRunner {
 
     async fn run(self, by: Option<String>) {
         let done = self.stop.run_until_cancelled(self.run_or_plan(by)).await;
-        let (outcome, failed) = match done {
+        let ended = NightNow { running: false, step: None, done: None, total: None, ..self.now() };
+        let ended = match done {
             Some(Ok(outcome)) => {
-                tracing::info!(outcome, "the night is over");
-                (outcome, false)
+                let words = outcome.as_ref().map(ToString::to_string);
+                tracing::info!(outcome = words, "the night is over");
+                NightNow { outcome, ..ended }
             }
             Some(Err(problem)) => {
                 tracing::error!(error = problem, "the night failed");
-                (problem, true)
+                NightNow { problem: Some(problem), ..ended }
             }
             None => {
                 let left = "the night was left, because the daemon stops";
                 tracing::info!("{left}");
-                (left.to_owned(), true)
+                NightNow { problem: Some(left.to_owned()), ..ended }
             }
         };
-        let mut now = self.now.lock();
-        *now = NightNow { running: false, step: None, outcome: Some(outcome), failed, ..now.clone() };
+        *self.now.lock() = ended;
     }
 
-    async fn run_or_plan(&self, by: Option<String>) -> Result<String, String> {
+    async fn run_or_plan(&self, by: Option<String>) -> Result<Option<Said<NightOutcome>>, String> {
         (self.before)().await;
         let shown = |progress: Progress| {
-            let step = match progress {
-                Progress::Step(step) => step.to_owned(),
-                Progress::Day { day, done, total } => format!("ingest {day}, {} of {total}", done + 1),
+            let (step, steps) = match progress {
+                Progress::Step(step) => (step, None),
+                Progress::Day { done, total, .. } => (NightStep::Ingest, Some((done, total))),
                 Progress::Preload { items_done, items_total, .. } => {
-                    format!("preload, {items_done} of {items_total} items")
+                    (NightStep::Preload, Some((items_done, items_total)))
                 }
             };
-            self.now.lock().step = Some(step);
+            let mut now = self.now.lock();
+            now.step = Some(step);
+            (now.done, now.total) = steps.map(|(done, total)| (done as u64, total as u64)).unzip();
         };
         let done = match by {
             Some(by) => self.night.plan(None, &by, &shown).await.map(|(_, report)| report),

@@ -6,7 +6,7 @@ mod realised;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use larder_model::{AttributionRules, ManualClock};
+use larder_model::{AttributionRules, ByteSize, ManualClock};
 use object_store::aws::AmazonS3Builder;
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
@@ -114,7 +114,7 @@ async fn a_night_run_twice_changes_nothing_the_second_time() {
     world.run("2026-11-19").await;
     let again = world.run("2026-11-19").await;
     assert_eq!((again.days_ingested.len(), again.version, again.published), (0, 1, false));
-    assert!(again.outcome.contains("nothing published"), "{}", again.outcome);
+    assert_eq!(again.outcome, Some(NightOutcome::Unchanged.into()));
     assert_eq!((again.items, again.added_count, again.removed_count), (1, 0, 0));
     assert_eq!(world.night.store.versions(10).await.unwrap().len(), 1);
 }
@@ -151,18 +151,21 @@ async fn without_history_nothing_is_published_and_a_zero_budget_is_warned_of() {
     let mut world = World::new().await;
     let report = world.run("2026-11-19").await;
     assert_eq!((report.version, report.published, report.history_days), (0, false, 0));
-    assert!(report.warnings.iter().any(|warning| warning.contains("there are no reads in the history")), "{report:?}");
+    assert!(
+        report.warnings.iter().any(|warning| warning.words.contains("there are no reads in the history")),
+        "{report:?}"
+    );
     assert!(world.worker.preloads.lock().is_empty());
 
     world.reads("2026-11-19", "a.parquet", "d=2", 40);
     world.night.settings.budget = ByteSize(0);
     let report = world.run("2026-11-19").await;
-    assert!(report.warnings.iter().any(|warning| warning.contains("budget is zero")), "{report:?}");
+    assert!(report.warnings.iter().any(|warning| warning.words.contains("budget is zero")), "{report:?}");
     assert_eq!((report.version, report.items), (1, 0));
     assert!(report.cut_density > 0.0);
     world.night.settings.budget = ByteSize::gib(1);
     let report = world.run("2026-11-19").await;
-    assert!(report.warnings.iter().any(|warning| warning.contains("less would do")), "{report:?}");
+    assert!(report.warnings.iter().any(|warning| warning.words.contains("less would do")), "{report:?}");
 }
 
 #[tokio::test]
@@ -196,7 +199,7 @@ async fn an_origin_that_cannot_be_listed_keeps_its_last_known_sizes() {
     let report = world.run("2026-11-19").await;
     assert!(report.buckets[0].problem.is_some());
     assert_eq!((report.version, report.items), (1, 1), "{report:?}");
-    assert!(report.warnings.iter().any(|warning| warning.contains("bucket `wh` cannot be listed")), "{report:?}");
+    assert!(report.warnings.iter().any(|warning| warning.words.contains("bucket `wh` cannot be listed")), "{report:?}");
 }
 
 #[tokio::test]
@@ -206,7 +209,7 @@ async fn an_origin_that_was_never_listed_publishes_nothing() {
     world.night.catalog[0].store = unreachable_origin();
     let report = world.run("2026-11-19").await;
     assert_eq!((report.version, report.published), (0, false));
-    assert!(report.outcome.contains("no bucket could be listed"), "{}", report.outcome);
+    assert_eq!(report.outcome, Some(NightOutcome::NotPublished { refusal: Refusal::NothingListed }.into()));
 }
 
 fn unreachable_origin() -> Arc<dyn object_store::ObjectStore> {
@@ -276,7 +279,7 @@ async fn a_partition_that_grew_is_published_with_its_new_size() {
     world.origin.delete(&gone).await.unwrap();
     let report = world.run("2026-11-19").await;
     assert_eq!((report.items, report.removed_count), (0, 1));
-    assert!(report.warnings.iter().any(|warning| warning.contains("no bucket holds them")), "{report:?}");
+    assert!(report.warnings.iter().any(|warning| warning.words.contains("no bucket holds them")), "{report:?}");
 }
 
 #[tokio::test]
@@ -286,7 +289,7 @@ async fn with_approval_a_night_proposes_once_and_changes_nothing_until_somebody_
     world.reads("2026-11-19", "a.parquet", "d=2", 40);
     let report = world.run("2026-11-19").await;
     assert_eq!((report.version, report.published), (1, false));
-    assert!(report.outcome.contains("proposed version 1"), "{}", report.outcome);
+    assert_eq!(report.outcome, Some(NightOutcome::Proposed { version: 1 }.into()));
     assert!(world.in_force().await.is_empty() && world.worker.preloads.lock().is_empty());
     let store = &world.night.store;
     let explained = explain(store, None, &"hive.db.t/d=2".parse().unwrap()).await.unwrap();
@@ -294,7 +297,7 @@ async fn with_approval_a_night_proposes_once_and_changes_nothing_until_somebody_
     assert!(reason.starts_with("version 1 proposes it") && reason.ends_with("waits to be approved"), "{reason}");
 
     let again = world.run("2026-11-19").await;
-    assert!(again.outcome.contains("still waits to be approved"), "{}", again.outcome);
+    assert_eq!(again.outcome, Some(NightOutcome::StillProposed { version: 1 }.into()));
     assert_eq!(store.versions(10).await.unwrap().len(), 1);
     approve(store, &*world.night.clock, 1, "bo").await.unwrap();
     let after = world.run("2026-11-19").await;
@@ -410,9 +413,9 @@ async fn the_budget_is_compared_with_what_is_worth_holding() {
         let report = world.run("2026-11-19").await;
         assert_eq!(report.wanted_bytes, 3_000_000);
         assert!((report.budget_share.unwrap() - share).abs() < 1e-9, "{budget}: {report:?}");
-        let warnings: Vec<&String> = report.warnings.iter().filter(|warning| warning.contains("budget")).collect();
+        let warnings: Vec<_> = report.warnings.iter().filter(|warning| warning.words.contains("budget")).collect();
         assert_eq!(warnings.len(), usize::from(warned.is_some()), "{budget}: {warnings:?}");
-        assert!(warned.is_none_or(|words| warnings[0].contains(words)), "{budget}: {warnings:?}");
+        assert!(warned.is_none_or(|words| warnings[0].words.contains(words)), "{budget}: {warnings:?}");
     }
 }
 
@@ -425,7 +428,7 @@ async fn tables_that_vanished_are_named() {
     let report = world.run("2026-11-19").await;
     let names: Vec<String> = report.vanished_tables.iter().map(ToString::to_string).collect();
     assert_eq!(names, ["hive.db.renamed"]);
-    assert!(report.warnings.iter().any(|warning| warning.contains("dropped or renamed: `hive.db.renamed`")));
+    assert!(report.warnings.iter().any(|warning| warning.words.contains("dropped or renamed: `hive.db.renamed`")));
     // The table that is whitelisted goes too.
     world.origin.delete(&ObjectPath::from("raw/db/t/d=1/f.parquet")).await.unwrap();
     world.origin.delete(&ObjectPath::from("raw/db/t/d=2/f.parquet")).await.unwrap();
@@ -445,6 +448,6 @@ async fn a_night_loads_no_more_than_the_ssd_may_be_written_in_a_day() {
     for items in 1..=3 {
         let report = world.run("2026-11-19").await;
         assert_eq!(report.items, items, "a million bytes a night");
-        assert_eq!(report.warnings.iter().any(|warning| warning.contains("written in a day")), items < 3);
+        assert_eq!(report.warnings.iter().any(|warning| warning.words.contains("written in a day")), items < 3);
     }
 }

@@ -17,6 +17,7 @@ use larder_model::{ItemName, Whitelist, WhitelistItem};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::warning::Warning;
 use super::{Night, NightError, NightReport, OnProgress, Progress, WorkerReport, at, locations_of};
 use crate::store::{PreloadRun, StoreError, VersionStatus};
 
@@ -59,18 +60,20 @@ impl Night {
         let told = self.tell(whitelist, &Told::All { night_id: &report.id, progress }).await;
         let told = told.map_err(at("read the workers"))?;
         if told.is_empty() {
-            report.warnings.push("no worker is known: nothing was dropped or preloaded".into());
+            report.warn(Warning::NoWorker);
         }
         for worker in &told {
             if let Some(problem) = &worker.problem {
-                report.warnings.push(format!("worker {}: {problem}", worker.worker));
+                report.warn(Warning::Worker { worker: worker.worker.clone(), problem: problem.clone() });
             }
             if let Some(preload) = worker.preload.as_ref().filter(|preload| !preload.not_loaded.is_empty()) {
-                let (first, count) = (&preload.not_loaded[0], preload.items_failed + preload.items_left_out);
-                report.warnings.push(format!(
-                    "worker {}: {count} items are not resident as a whole, the first of them {}: {}",
-                    worker.worker, first.item, first.why
-                ));
+                let first = preload.not_loaded[0].clone();
+                report.warn(Warning::NotResident {
+                    worker: worker.worker.clone(),
+                    items: preload.items_failed + preload.items_left_out,
+                    first: first.item,
+                    why: first.why,
+                });
             }
         }
         report.workers = told;

@@ -41,17 +41,27 @@ impl Store {
     /// Keeps a night's report, in the place of an earlier one of the same id.
     pub async fn put_night(&self, night: &StoredNight) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO night (id, night, started, report) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (id) DO UPDATE SET report = excluded.report",
+            "INSERT INTO night (id, night, started, finished, report) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (id) DO UPDATE SET finished = excluded.finished, report = excluded.report",
         )
         .bind(&night.id)
         .bind(night.night.to_string())
         .bind(time_text(night.started))
+        .bind(time_text(night.report.finished))
         .bind(serde_json::to_string(&night.report).expect("plain data always serialises"))
         .execute(&self.pool)
         .await
         .map_err(failed_to("keep a night's report"))?;
         Ok(())
+    }
+
+    /// When the last night ended.
+    pub async fn last_night_finished(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let read = failed_to("read when the last night ended");
+        let row =
+            sqlx::query("SELECT MAX(finished) AS finished FROM night").fetch_one(&self.pool).await.map_err(&read)?;
+        let finished: Option<String> = row.try_get("finished").map_err(&read)?;
+        finished.map(|text| time_of(&text, "a night's end")).transpose()
     }
 
     /// The newest nights, the newest first.

@@ -69,6 +69,7 @@ pub(crate) fn document(items: &[&str]) -> Whitelist {
         origin: speed,
         ssd: speed,
         reason: "a test".into(),
+        cause: None,
         columns: Default::default(),
         items: items.iter().map(item).collect(),
     }

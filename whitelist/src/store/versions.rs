@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use larder_model::Whitelist;
+use larder_model::whitelist::Cause;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
@@ -40,8 +41,10 @@ pub struct VersionRow {
     pub created: DateTime<Utc>,
     /// The last day of logs it was computed from.
     pub night: NaiveDate,
-    /// Why it exists.
+    /// Why it exists, in words.
     pub reason: String,
+    /// The same as it is.
+    pub cause: Option<Cause>,
     /// How many items it holds.
     pub items: u64,
     /// Their bytes.
@@ -53,7 +56,7 @@ pub struct VersionRow {
 /// Versions whose items are kept, so that they can be compared and rolled back to. Of older ones the history is kept.
 pub(crate) const DOCUMENTS_MAX: u64 = 100;
 
-const VERSION_COLUMNS: &str = "version, status, created, night, reason, items, bytes, value_seconds";
+const VERSION_COLUMNS: &str = "version, status, created, night, reason, cause, items, bytes, value_seconds";
 
 impl Store {
     /// The number of the version in force.
@@ -182,12 +185,13 @@ impl Store {
     /// Puts a proposal in force, with the reason and time of its approval. Says whether it was still a proposal.
     pub(crate) async fn publish_proposal(&self, document: &Whitelist) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "UPDATE whitelist SET status = 'published', created = $1, reason = $2, document = $3 \
-             WHERE version = $4 AND status = 'proposed' \
-             AND NOT EXISTS (SELECT 1 FROM whitelist newer WHERE newer.version > $4 AND newer.status = 'published')",
+            "UPDATE whitelist SET status = 'published', created = $1, reason = $2, cause = $3, document = $4 \
+             WHERE version = $5 AND status = 'proposed' \
+             AND NOT EXISTS (SELECT 1 FROM whitelist newer WHERE newer.version > $5 AND newer.status = 'published')",
         )
         .bind(time_text(document.created))
         .bind(&document.reason)
+        .bind(cause_text(document))
         .bind(String::from_utf8(document.to_json()).expect("JSON is UTF-8"))
         .bind(to_sql(document.version))
         .execute(&self.pool)
@@ -211,14 +215,15 @@ async fn insert_version(
     document.version = count_of(&row, "version").map_err(&failed)? + 1;
     document.validate().map_err(|error| bad_data("a document about to be published", error))?;
     sqlx::query(
-        "INSERT INTO whitelist (version, status, created, night, reason, items, bytes, value_seconds, document) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO whitelist (version, status, created, night, reason, cause, items, bytes, value_seconds, document) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(to_sql(document.version))
     .bind(status.as_str())
     .bind(time_text(document.created))
     .bind(document.night.to_string())
     .bind(&document.reason)
+    .bind(cause_text(&document))
     .bind(to_sql(document.items.len() as u64))
     .bind(to_sql(document.bytes()))
     .bind(document.items.iter().map(|item| item.value_seconds).sum::<f64>())
@@ -241,6 +246,10 @@ async fn insert_version(
     Ok(document)
 }
 
+fn cause_text(document: &Whitelist) -> String {
+    serde_json::to_string(&document.cause).expect("plain data always serialises")
+}
+
 fn version_row(row: &AnyRow) -> Result<VersionRow, StoreError> {
     let read = failed_to("read a version");
     let version = count_of(row, "version").map_err(&read)?;
@@ -250,12 +259,14 @@ fn version_row(row: &AnyRow) -> Result<VersionRow, StoreError> {
         "published" => VersionStatus::Published,
         other => return Err(bad_data(what, format!("`{other}` is no status"))),
     };
+    let cause: String = row.try_get("cause").map_err(&read)?;
     Ok(VersionRow {
         version,
         status,
         created: time_of(&row.try_get::<String, _>("created").map_err(&read)?, &what)?,
         night: day_of(&row.try_get::<String, _>("night").map_err(&read)?, &what)?,
         reason: row.try_get("reason").map_err(&read)?,
+        cause: serde_json::from_str(&cause).map_err(|error| bad_data(&what, error))?,
         items: count_of(row, "items").map_err(&read)?,
         bytes: count_of(row, "bytes").map_err(&read)?,
         value_seconds: row.try_get("value_seconds").map_err(&read)?,

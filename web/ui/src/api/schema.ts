@@ -749,6 +749,11 @@ export interface components {
              */
             unattributed_bytes: number;
         };
+        /**
+         * @description How the budget compares with the bytes of all that is worth holding.
+         * @enum {string}
+         */
+        BudgetSize: "holds_all" | "large" | "small";
         /** @description Items of which about as much was predicted. Of a calibrated forecast both means are alike in every bin. */
         CalibrationBin: {
             /**
@@ -820,6 +825,51 @@ export interface components {
              * @description What holding it saves, in seconds.
              */
             value_seconds: number;
+        };
+        /** @description Why a version exists. */
+        Cause: {
+            /** @enum {string} */
+            code: "night";
+            /**
+             * Format: date
+             * @description The last day of logs that it read.
+             */
+            night: string;
+        } | {
+            /** @enum {string} */
+            code: "denied";
+            /**
+             * Format: date
+             * @description The last day of logs that it read.
+             */
+            night: string;
+        } | {
+            /** @enum {string} */
+            code: "landing";
+            displaced?: null | components["schemas"]["Several"];
+            landed?: null | components["schemas"]["Several"];
+            rewritten?: null | components["schemas"]["Several"];
+        } | {
+            /** @description Who. */
+            by: string;
+            /** @enum {string} */
+            code: "roll_back";
+            /**
+             * Format: int64
+             * @description Which.
+             */
+            to: number;
+        } | {
+            /** @description Who. */
+            by: string;
+            /** @enum {string} */
+            code: "plan";
+        } | {
+            /** @description Who. */
+            by: string;
+            /** @enum {string} */
+            code: "approval";
+            of?: null | components["schemas"]["Cause"];
         };
         /** @description One change that would turn a verdict, everything else being as it was. */
         Change: {
@@ -1335,9 +1385,17 @@ export interface components {
             verdict?: null | components["schemas"]["CandidateRow"];
             /** @description Whether the version in force holds it. */
             whitelisted: boolean;
+            fate?: null | components["schemas"]["Fate"];
         };
         /** @example hive.tpch.lineitem/l_shipmonth=1998-08 */
         ItemName: string;
+        /** @description An item that a preload did not load as a whole. */
+        ItemNotLoaded: {
+            /** @description The item. */
+            item: components["schemas"]["ItemName"];
+            /** @description Why. */
+            why: components["schemas"]["Said_NotLoaded"];
+        };
         /** @description What the tiers hold of one item. */
         ItemResidency: {
             /**
@@ -1377,12 +1435,16 @@ export interface components {
         };
         /** @description How far this daemon's night is. */
         NightNow: {
-            /** @description Whether it failed. */
-            failed: boolean;
-            /** @description What the last one came to: a sentence, also where it failed. */
-            outcome?: string | null;
+            /**
+             * Format: int64
+             * @description How many of the step's days or items are done, where it has such.
+             */
+            done?: number | null;
+            outcome?: null | components["schemas"]["Said_NightOutcome"];
             /** @description Whether it is a plan, which publishes nothing. */
             plan: boolean;
+            /** @description Why it failed, if it did. */
+            problem?: string | null;
             /** @description Whether one runs. */
             running: boolean;
             /**
@@ -1390,8 +1452,12 @@ export interface components {
              * @description When the one that runs, or the last one, began.
              */
             started?: string | null;
-            /** @description What it is about, in words. */
-            step?: string | null;
+            step?: null | components["schemas"]["Step"];
+            /**
+             * Format: int64
+             * @description Of so many.
+             */
+            total?: number | null;
         };
         /** @description What a night did. */
         NightReport: {
@@ -1462,8 +1528,7 @@ export interface components {
             night: string;
             /** @description What a read from the origin is taken to cost. */
             origin: components["schemas"]["SpeedReport"];
-            /** @description What it came to, in words. */
-            outcome: string;
+            outcome?: null | components["schemas"]["Said_NightOutcome"];
             /** @description Whether the night published it. */
             published: boolean;
             realised?: null | components["schemas"]["Realised"];
@@ -1522,8 +1587,8 @@ export interface components {
              *     costs.
              */
             wanted_bytes?: number;
-            /** @description What a person should know, in words. */
-            warnings: string[];
+            /** @description What a person should know. */
+            warnings: components["schemas"]["Said_Warning"][];
             /** @description What each worker did. */
             workers: components["schemas"]["WorkerReport"][];
         };
@@ -1533,13 +1598,6 @@ export interface components {
             because?: string;
             /** @description Only to plan: what it would publish is kept as a proposal that waits for approval, and no worker is told. */
             plan?: boolean;
-        };
-        /** @description An item that a preload did not load as a whole. */
-        NotLoaded: {
-            /** @description The item. */
-            item: components["schemas"]["ItemName"];
-            /** @description Why, in words. */
-            why: string;
         };
         /** @description What one owner's tables hold and earn. */
         OwnerBill: {
@@ -1715,10 +1773,9 @@ export interface components {
             bytes_resident: number;
             /** @description The table and partition. */
             item: components["schemas"]["ItemName"];
-            /** @description What went wrong or why it was left out, in words. */
-            message?: string | null;
             /** @description How far it is. */
             state: components["schemas"]["PreloadState"];
+            why?: null | components["schemas"]["Said_NotLoaded"];
         };
         /** @description `GET /api/v1/preload/events`: the same without the items, but for those that changed since the event before. */
         PreloadProgress: {
@@ -1771,8 +1828,7 @@ export interface components {
              * @description When it began.
              */
             started?: string | null;
-            /** @description Why it ended before its last item, in words. */
-            stopped?: string | null;
+            stopped?: null | components["schemas"]["Said_PreloadStop"];
             /**
              * Format: int64
              * @description The whitelist version the run fulfils.
@@ -1873,8 +1929,7 @@ export interface components {
              * @description When it began.
              */
             started?: string | null;
-            /** @description Why it ended before its last item, in words. */
-            stopped?: string | null;
+            stopped?: null | components["schemas"]["Said_PreloadStop"];
             /**
              * Format: int64
              * @description The whitelist version the run fulfils.
@@ -1919,9 +1974,8 @@ export interface components {
              */
             items_left_out: number;
             /** @description The items that are not resident as a whole, and why; at most 1000 of them. */
-            not_loaded?: components["schemas"]["NotLoaded"][];
-            /** @description Why it ended before its last item, in words. */
-            stopped?: string | null;
+            not_loaded?: components["schemas"]["ItemNotLoaded"][];
+            stopped?: null | components["schemas"]["Said_PreloadStop"];
         };
         /** @description An answer that says what is wrong. */
         Problem: {
@@ -2084,6 +2138,11 @@ export interface components {
             /** @description The items that were furthest off, at most 20, the furthest first. */
             worst: components["schemas"]["ItemDay"][];
         };
+        /**
+         * @description Why a night has nothing to base a whitelist on.
+         * @enum {string}
+         */
+        Refusal: "nothing_listed" | "nothing_read";
         /** @description `GET /api/v1/residency`: what the tiers hold of each whitelisted item. */
         ResidencyReport: {
             /** @description Each item of the whitelist in force, in its order. */
@@ -2169,11 +2228,248 @@ export interface components {
          * @enum {string}
          */
         RulingKind: "pin" | "deny";
+        /** @description A saying in words, and as it is. */
+        Said_NightOutcome: ({
+            /** @enum {string} */
+            code: "published";
+            /**
+             * Format: int64
+             * @description Which.
+             */
+            version: number;
+        } | {
+            /** @enum {string} */
+            code: "proposed";
+            /**
+             * Format: int64
+             * @description Which.
+             */
+            version: number;
+        } | {
+            /** @enum {string} */
+            code: "still_proposed";
+            /**
+             * Format: int64
+             * @description The version that waits.
+             */
+            version: number;
+        } | {
+            /** @enum {string} */
+            code: "unchanged";
+        } | {
+            /** @enum {string} */
+            code: "not_published";
+            /** @description What was missing. */
+            refusal: components["schemas"]["Refusal"];
+        }) & {
+            /** @description In English. */
+            words: string;
+        };
+        /** @description A saying in words, and as it is. */
+        Said_NotLoaded: ({
+            /** @enum {string} */
+            code: "run_ended";
+        } | {
+            /** @enum {string} */
+            code: "run_ended_within";
+        } | {
+            /**
+             * Format: int64
+             * @description The item's bytes.
+             */
+            bytes: number;
+            /** @enum {string} */
+            code: "no_room";
+            /**
+             * Format: int64
+             * @description The bytes that were left.
+             */
+            left: number;
+        } | {
+            /**
+             * Format: int64
+             * @description The bytes that did not.
+             */
+            bytes: number;
+            /** @enum {string} */
+            code: "not_kept";
+        } | {
+            /** @enum {string} */
+            code: "failed";
+            /** @description What the origin, or reading it, came to. */
+            problem: string;
+        }) & {
+            /** @description In English. */
+            words: string;
+        };
+        /** @description A saying in words, and as it is. */
+        Said_PreloadStop: ({
+            /** @enum {string} */
+            code: "replaced";
+        } | {
+            /** @enum {string} */
+            code: "shutdown";
+        } | {
+            /** @enum {string} */
+            code: "window_closed";
+        } | {
+            /** @enum {string} */
+            code: "worn";
+            /**
+             * Format: int64
+             * @description What they may write, in bytes.
+             */
+            limit_bytes: number;
+            /**
+             * Format: int64
+             * @description What preloads wrote within a day, in bytes.
+             */
+            written_bytes: number;
+        }) & {
+            /** @description In English. */
+            words: string;
+        };
+        /** @description A saying in words, and as it is. */
+        Said_Warning: ({
+            /** @enum {string} */
+            code: "no_worker";
+        } | {
+            /** @enum {string} */
+            code: "worker";
+            /** @description What went wrong. */
+            problem: string;
+            /** @description Its admin URL. */
+            worker: string;
+        } | {
+            /** @enum {string} */
+            code: "not_resident";
+            /** @description The first of them. */
+            first: components["schemas"]["ItemName"];
+            /**
+             * Format: int64
+             * @description How many items are not resident as a whole.
+             */
+            items: number;
+            /** @description Why that is not. */
+            why: components["schemas"]["Said_NotLoaded"];
+            /** @description Its admin URL. */
+            worker: string;
+        } | {
+            /** @enum {string} */
+            code: "realised_unknown";
+            /** @description What is wrong with it. */
+            problem: string;
+        } | {
+            /** @description The bucket. */
+            bucket: string;
+            /** @enum {string} */
+            code: "bucket_not_listed";
+            /** @description Why it cannot be listed. */
+            problem: string;
+        } | {
+            /** @enum {string} */
+            code: "list_broken";
+            /** @description What is wrong with it. */
+            problem: string;
+        } | {
+            /** @enum {string} */
+            code: "not_published";
+            /** @description What was missing. */
+            refusal: components["schemas"]["Refusal"];
+        } | {
+            /** @enum {string} */
+            code: "skipped_files";
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            files: number;
+        } | {
+            /** @enum {string} */
+            code: "worn";
+            /**
+             * Format: int64
+             * @description What may be written, in bytes.
+             */
+            limit_bytes: number;
+        } | {
+            /** @enum {string} */
+            code: "pins_do_not_fit";
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            items: number;
+        } | {
+            /** @enum {string} */
+            code: "speed_assumed";
+            /** @description `origin` or `ssd`. */
+            tier: string;
+        } | {
+            /** @enum {string} */
+            code: "no_budget";
+        } | {
+            /**
+             * Format: int64
+             * @description The largest.
+             */
+            advised_percent_max: number;
+            /**
+             * Format: int64
+             * @description The least share of it that a budget is advised to hold, in percent.
+             */
+            advised_percent_min: number;
+            /**
+             * Format: int64
+             * @description The budget, in bytes.
+             */
+            budget_bytes: number;
+            /** @enum {string} */
+            code: "budget";
+            /** @description In which way. */
+            size: components["schemas"]["BudgetSize"];
+            /**
+             * Format: int64
+             * @description All that is worth holding, in bytes.
+             */
+            wanted_bytes: number;
+        } | {
+            /** @enum {string} */
+            code: "tables_gone";
+            /** @description The first of them. */
+            names: components["schemas"]["TableName"][];
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            tables: number;
+        } | {
+            /** @enum {string} */
+            code: "items_gone";
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            items: number;
+        }) & {
+            /** @description In English. */
+            words: string;
+        };
         /** @description Who is signed in. */
         SessionAnswer: {
             person?: null | components["schemas"]["Person"];
             /** @description Whether anybody has to sign in. If not, everybody is the operator `local`. */
             sign_in: boolean;
+        };
+        /** @description One item or more. */
+        Several: {
+            /** @description The first of them. */
+            first: components["schemas"]["ItemName"];
+            /**
+             * Format: int64
+             * @description How many more there are.
+             */
+            more: number;
         };
         /** @description What somebody signs in with. */
         SignIn: {
@@ -2637,6 +2933,7 @@ export interface components {
              * @description Their bytes.
              */
             bytes: number;
+            cause?: null | components["schemas"]["Cause"];
             /**
              * Format: date-time
              * @description When it was published, or proposed.
@@ -2652,7 +2949,7 @@ export interface components {
              * @description The last day of logs it was computed from.
              */
             night: string;
-            /** @description Why it exists. */
+            /** @description Why it exists, in words. */
             reason: string;
             /** @description How far it has come. */
             status: components["schemas"]["VersionStatus"];
@@ -2684,6 +2981,7 @@ export interface components {
              * @description The bytes the items may take together.
              */
             budget_bytes: number;
+            cause?: null | components["schemas"]["Cause"];
             /** @description Tables of whose items only some columns are held. Of all others, everything is. */
             columns?: {
                 [key: string]: components["schemas"]["HeldColumns"];
@@ -2830,6 +3128,46 @@ export interface components {
              * @description The version of the whitelist that it follows; zero for none.
              */
             whitelist_version: number;
+        };
+        Fate: {
+            /** @enum {string} */
+            code: "pinned";
+        } | {
+            /** @enum {string} */
+            code: "denied";
+        } | {
+            /** @enum {string} */
+            code: "taken";
+        } | {
+            /** @enum {string} */
+            code: "no_room";
+            /** Format: int64 */
+            left_bytes: number;
+        } | {
+            /** @enum {string} */
+            code: "pinned_no_room";
+            /** Format: int64 */
+            left_bytes: number;
+        } | {
+            /** @enum {string} */
+            code: "capped";
+            /** Format: int64 */
+            cap_bytes: number;
+            owner?: string | null;
+            /** Format: int64 */
+            left_bytes: number;
+        } | {
+            /** @enum {string} */
+            code: "too_large";
+        } | {
+            /** @enum {string} */
+            code: "not_worth_loading";
+        } | {
+            /** @enum {string} */
+            code: "no_value";
+        } | {
+            /** @enum {string} */
+            code: "empty";
         };
     };
     responses: never;

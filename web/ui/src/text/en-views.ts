@@ -130,7 +130,6 @@ export const enViews = {
     inForce: "In force",
     isInForce: "in force",
     ofBudget: (share: string, budget: string) => `${share} of a budget of ${budget}`,
-    night: (day: string) => `the night of ${day}`,
     valueNote: "expected over the horizon",
     cutNote: "density of the last item taken",
     cutWhy: (count: string) =>
@@ -182,14 +181,12 @@ export const enViews = {
   },
   nightSteps: {
     ingest: "reading logs",
-    measure: "measuring",
+    speed: "measuring",
     catalog: "listing",
-    value: "weighing",
-    choice: "choosing",
+    choose: "choosing",
+    propose: "proposing",
     publish: "publishing",
-    preload: "preloading",
-    drop: "dropping",
-    report: "reporting",
+    preload: "dropping and preloading",
   },
   whatIf: {
     none: "No choice has been made yet. The first night draws this curve.",

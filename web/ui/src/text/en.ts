@@ -1,8 +1,10 @@
 // All words of the page, in English: what views share is here. The other languages have the same shape, by type.
 
+import { enSaid } from "./en-said";
 import { enViews } from "./en-views";
 
 export const en = {
+  ...enSaid,
   ...enViews,
   views: {
     overview: "Overview",

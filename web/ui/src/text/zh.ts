@@ -1,9 +1,11 @@
 // 页面的全部文字，中文。
 
 import type { Text } from "./en";
+import { zhSaid } from "./zh-said";
 import { zhViews } from "./zh-views";
 
 export const zh: Text = {
+  ...zhSaid,
   ...zhViews,
   views: {
     overview: "总览",

@@ -6,12 +6,10 @@ import { csvOf } from "../parts/csv";
 import { returnPath } from "../shell/session";
 import { worker } from "../test/daemon";
 import { en } from "../text/en";
-import { formatOf } from "../text/format";
 import { adviceOf } from "./queries/advice";
 import { arrangedGroups } from "./queries/Groups";
 import { capacityMax, sliderOf } from "./what-if/slider";
 import { compared } from "./whitelist/Diff";
-import { reasonWords } from "./whitelist/reason";
 import { proposal } from "./whitelist/Whitelist";
 import { healthOf } from "./workers/health";
 import { found, settingsOf } from "./workers/settings";
@@ -75,14 +73,6 @@ describe("versions", () => {
     expect(proposal([version(5, "proposed"), version(4)])?.version).toBe(5);
     expect(proposal([version(6), version(5, "proposed")])).toBeNull();
     expect(proposal(undefined)).toBeNull();
-  });
-
-  it("say why they exist", () => {
-    const f = formatOf("en");
-    expect(reasonWords({ reason: "the night of 2026-11-21", night: "2026-11-21" }, en, f)).toBe("the night of 21 Nov");
-    expect(reasonWords({ reason: "rollback to version 2: broken", night: "2026-11-21" }, en, f)).toBe(
-      "rollback to version 2: broken",
-    );
   });
 });
 

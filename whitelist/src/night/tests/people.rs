@@ -20,7 +20,10 @@ async fn what_is_denied_leaves_also_when_nothing_is_known_of_reads() {
     }
     assert_eq!(world.in_force().await, Vec::<String>::new());
     let report = world.run("2026-11-19").await;
-    assert!(report.warnings.iter().any(|warning| warning.contains("there are no reads in the history")), "{report:?}");
+    assert!(
+        report.warnings.iter().any(|warning| warning.words.contains("there are no reads in the history")),
+        "{report:?}"
+    );
 }
 
 #[tokio::test]

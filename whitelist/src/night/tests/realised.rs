@@ -87,7 +87,7 @@ async fn a_day_without_logs_and_a_list_that_cannot_be_read_are_not_compared() {
     world.night.store.break_document(1, "{}").await;
     let report = world.run("2026-11-20").await;
     assert_eq!(report.realised, None);
-    let said = report.warnings.iter().any(|warning| warning.contains("what it realised is not known"));
+    let said = report.warnings.iter().any(|warning| warning.words.contains("what it realised is not known"));
     assert!(said, "{:?}", report.warnings);
 }
 

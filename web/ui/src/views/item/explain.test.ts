@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { ItemExplanation } from "../../api/types";
 import { item } from "../../test/daemon";
 import { en } from "../../text/en";
 import { formatOf } from "../../text/format";
@@ -35,6 +36,22 @@ describe("an explanation", () => {
     expect(
       verdictWords({ item: "a", whitelisted: false, reason: "never read", changes: [] }, { choice: null }, en, f),
     ).toBe("never read");
+  });
+
+  it("says why an item is out, where its place alone does not", () => {
+    const out = (fate: ItemExplanation["fate"]) => verdictWords({ ...explained(3, false), fate }, { choice }, en, f);
+    expect(out({ code: "no_room", left_bytes: 2 ** 20 })).toMatch(/do not fit into the 1.0 MiB that were left\.$/);
+    expect(out({ code: "capped", cap_bytes: 2 ** 30, owner: "risk", left_bytes: 0 })).toBe(
+      "Not on the whitelist: risk may hold 1.0 GiB, of which 0 B were left.",
+    );
+    expect(out({ code: "no_value" })).toContain("no faster from the SSD");
+    const below = { ...explained(46, false), fate: { code: "no_room" as const, left_bytes: 0 } };
+    expect(verdictWords(below, { choice }, en, f)).toContain("below the cut");
+  });
+
+  it("says of an item without a verdict that it landed since", () => {
+    const landed = { item: "a", whitelisted: true, reason: "landed, worth ...", changes: [] };
+    expect(verdictWords(landed, { choice }, zh, formatOf("zh"))).toBe("在白名单中： 它在上次夜间任务之后到达。");
   });
 
   it("says what would change it", () => {

@@ -1,6 +1,6 @@
 // An explanation in words and figures. Pure.
 
-import type { Explanation, ItemExplanation, WhatIf } from "../../api/types";
+import type { Explanation, Fate, ItemExplanation, Verdict, WhatIf } from "../../api/types";
 import type { Text } from "../../text/en";
 import type { Format } from "../../text/format";
 
@@ -12,15 +12,49 @@ export function verdictWords(
   f: Format,
 ): string {
   const { verdict } = item;
-  if (!verdict || !choice) return item.reason;
   const say = t.explain;
+  if (item.whitelisted && !verdict) return `${say.isIn} ${t.fates.landed}`;
+  if (!verdict || !choice) return item.reason;
   const rank = f.count(verdict.rank);
   const of = f.count(choice.candidates);
   const cut = f.count(choice.cut_rank);
   const where = item.whitelisted ? say.isIn : say.isOut;
+  const fate = item.whitelisted ? null : fateWords(item.fate, verdict, verdict.rank > choice.cut_rank, t, f);
+  if (fate) return `${where} ${fate}`;
   if (verdict.ruling) return `${where} ${say.byRuling(t.items.rulings[verdict.ruling])}`;
   if (verdict.rank <= choice.cut_rank) return `${where} ${say.aboveCut(rank, of, cut)}`;
   return `${where} ${say.belowCut(rank, of, cut)}`;
+}
+
+/** Why an item is out, where its place alone does not say it. */
+function fateWords(
+  fate: Fate | null | undefined,
+  { bytes, load_seconds: load = 0 }: Verdict,
+  belowCut: boolean,
+  t: Text,
+  f: Format,
+): string | null {
+  const say = t.fates;
+  switch (fate?.code) {
+    case "no_room":
+      return belowCut ? null : say.noRoom(f.size(bytes), f.size(fate.left_bytes));
+    case "pinned_no_room":
+      return say.noRoom(f.size(bytes), f.size(fate.left_bytes));
+    case "capped": {
+      const [cap, left] = [f.size(fate.cap_bytes), f.size(fate.left_bytes)];
+      return fate.owner ? say.ownerCap(fate.owner, cap, left) : say.tableCap(cap, left);
+    }
+    case "too_large":
+      return say.tooLarge(f.size(bytes));
+    case "not_worth_loading":
+      return say.notWorthLoading(f.duration(load));
+    case "no_value":
+      return say.noValue;
+    case "empty":
+      return say.empty;
+    default:
+      return null;
+  }
 }
 
 /** One change that would turn the verdict. */

@@ -3,6 +3,7 @@
 import { Link } from "../../parts/Link";
 import { Section } from "../../parts/Section";
 import { Skeleton } from "../../parts/states";
+import { notLoadedWords, warningWords } from "../../text/said";
 import { useWords, type Words } from "../../text/words";
 import type { Notice } from "./notices";
 
@@ -85,9 +86,9 @@ export function sentence(notice: Notice, { t, f }: Pick<Words, "t" | "f">): stri
     case "not_resident":
       return say.notResident(f.count(notice.items), f.count(notice.of));
     case "left_out":
-      return say.leftOut(f.count(notice.items), notice.first, notice.why);
+      return say.leftOut(f.count(notice.items), notice.first, notice.why ? notLoadedWords(notice.why, t, f) : "");
     case "night_warns":
-      return say.nightWarns(notice.words);
+      return say.nightWarns(warningWords(notice.warning, t, f));
     case "more_space":
       return say.moreSpace(f.size(notice.bytes), f.duration(notice.hours * 3600));
     case "table_left":

@@ -1,6 +1,17 @@
 // What a person should look at, the worst first, each with where to go next. Pure.
 
-import type { Curve, FleetWorker, Night, PreloadStatus, Residency, Table, Usage, Version } from "../../api/types";
+import type {
+  Curve,
+  FleetWorker,
+  Night,
+  NotLoaded,
+  PreloadStatus,
+  Residency,
+  Table,
+  Usage,
+  Version,
+  Warning,
+} from "../../api/types";
 import { marginalHours, nextStep } from "../../derive";
 import { hrefOf } from "../../url/views";
 
@@ -17,8 +28,8 @@ type Say =
   | { code: "no_whitelist" }
   | { code: "proposal"; version: number }
   | { code: "not_resident"; items: number; of: number }
-  | { code: "left_out"; items: number; first: string; why: string }
-  | { code: "night_warns"; words: string }
+  | { code: "left_out"; items: number; first: string; why: NotLoaded | null }
+  | { code: "night_warns"; warning: Warning }
   | { code: "more_space"; bytes: number; hours: number }
   | { code: "table_left"; table: string; seconds: number };
 
@@ -134,7 +145,7 @@ function ofPreload({ residency, preload }: Seen): Notice[] {
       code: "left_out",
       items: out.length,
       first: first.item,
-      why: first.message ?? "",
+      why: first.why ?? null,
       level: "warn",
       href: hrefOf("preload", { tab: "left-out" }),
     });
@@ -144,9 +155,9 @@ function ofPreload({ residency, preload }: Seen): Notice[] {
 
 function ofNight({ nights }: Seen): Notice[] {
   const warnings = nights?.[0]?.report.warnings ?? [];
-  return warnings.map((words) => ({
+  return warnings.map((warning) => ({
     code: "night_warns",
-    words,
+    warning,
     level: "warn",
     href: hrefOf("whitelist", { tab: "versions" }),
   }));

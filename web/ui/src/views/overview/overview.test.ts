@@ -86,10 +86,10 @@ describe("attention", () => {
       bytes: 1,
       bytes_loaded: 0,
       bytes_resident: 0,
-      message: "does not fit",
+      why: { words: "does not fit", code: "no_room" as const, bytes: 1, left: 0 },
     };
     expect(attention({ preload: { ...preload, items: [out] } })).toMatchObject([
-      { code: "left_out", items: 1, why: "does not fit" },
+      { code: "left_out", items: 1, why: { code: "no_room" } },
     ]);
   });
 

@@ -7,6 +7,7 @@ import { Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
 import { Table } from "../../parts/table/Table";
 import { NOTHING } from "../../text/format";
+import { stopWords } from "../../text/said";
 import { useWords } from "../../text/words";
 import { leftOut } from "./progress";
 
@@ -59,8 +60,8 @@ export function History({ runs }: { runs: Known<PreloadRun[]> }) {
                   name: t.words.note,
                   wide: true,
                   render: (run) => (
-                    <span className="soft clip" title={run.status.stopped ?? ""}>
-                      {run.status.stopped ?? ""}
+                    <span className="soft clip" title={run.status.stopped?.words ?? ""}>
+                      {run.status.stopped ? stopWords(run.status.stopped, t, f) : ""}
                     </span>
                   ),
                 },

@@ -5,6 +5,7 @@ import type { PreloadStatus } from "../../api/types";
 import { Figure, Figures } from "../../parts/figures";
 import { Empty } from "../../parts/states";
 import { NOTHING } from "../../text/format";
+import { stopWords } from "../../text/said";
 import { useWords } from "../../text/words";
 import { heldBytes, rateOf, type Sample, sampled, secondsLeft } from "./progress";
 
@@ -29,7 +30,7 @@ export function Now({ status, live }: { status: PreloadStatus; live: boolean }) 
         ) : (
           t.preload.finished(status.version, status.finished ? f.moment(status.finished) : NOTHING)
         )}{" "}
-        {status.stopped ? <span className="warn">{t.preload.stopped(status.stopped)}</span> : null}
+        {status.stopped ? <span className="warn">{t.preload.stopped(stopWords(status.stopped, t, f))}</span> : null}
       </p>
       <progress max={1} value={share} aria-label={t.preload.progress} />
       <Figures label={t.preload.progress}>

@@ -11,6 +11,7 @@ import { Section } from "../../parts/Section";
 import type { Column } from "../../parts/table/columns";
 import type { Paged } from "../../parts/table/usePages";
 import { VirtualTable } from "../../parts/table/VirtualTable";
+import { notLoadedWords } from "../../text/said";
 import { useWords } from "../../text/words";
 import { useParam } from "../../url/location";
 import { sort, type Sort, text } from "../../url/params";
@@ -99,8 +100,8 @@ export function PreloadItems({ items, outOnly }: { items: PreloadItem[]; outOnly
               key: "why",
               name: t.words.why,
               render: (item: PreloadItem) => (
-                <span className="soft clip" title={item.message ?? ""}>
-                  {item.message ?? t.preload.noReason}
+                <span className="soft clip" title={item.why?.words ?? ""}>
+                  {item.why ? notLoadedWords(item.why, t, f) : t.preload.noReason}
                 </span>
               ),
             },

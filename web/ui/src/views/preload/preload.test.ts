@@ -10,7 +10,7 @@ const item = (name: string, state: PreloadItem["state"], loaded = 0): PreloadIte
   bytes: 10,
   bytes_loaded: loaded,
   bytes_resident: 0,
-  message: null,
+  why: null,
 });
 const status = (items: PreloadItem[], run = 1): PreloadStatus => ({
   run,

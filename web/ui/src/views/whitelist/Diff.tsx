@@ -143,14 +143,11 @@ function Items({ title, mark, items, csv }: { csv: string; title: string; mark: 
           { key: "value", name: t.words.value, number: true, render: (item) => f.duration(item.value_seconds) },
           { key: "bytes", name: t.words.size, number: true, render: (item) => f.size(item.bytes) },
           {
-            key: "reason",
-            name: t.words.why,
+            key: "density",
+            name: t.words.density,
+            number: true,
             wide: true,
-            render: (item) => (
-              <span className="soft clip" title={item.reason}>
-                {item.reason}
-              </span>
-            ),
+            render: (item) => f.density(item.bytes > 0 ? item.value_seconds / item.bytes : 0),
           },
         ]}
       />

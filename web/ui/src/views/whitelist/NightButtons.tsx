@@ -4,13 +4,14 @@ import { useEffect, useRef, useState } from "react";
 import { writes } from "../../api/client";
 import { askAnew, dataOf, useApi } from "../../api/use";
 import { useViewer } from "../../shell/session";
+import { outcomeWords, stepWords } from "../../text/said";
 import { useWords } from "../../text/words";
 
 const NO_PARAMETERS = {};
 const WATCH = { everyMs: 2000 };
 
 export function NightButtons() {
-  const { t } = useWords();
+  const { t, f } = useWords();
   const { mayWrite } = useViewer();
   const running = dataOf(useApi("/api/v1/nights/now", NO_PARAMETERS, WATCH));
   const [problem, setProblem] = useState<string | null>(null);
@@ -35,9 +36,7 @@ export function NightButtons() {
       {running?.running ? (
         <p>
           <span className="pulse" aria-hidden="true" />{" "}
-          {t.whitelist.nightRuns(
-            running.step ? (t.nightSteps[running.step as keyof typeof t.nightSteps] ?? running.step) : null,
-          )}
+          {t.whitelist.nightRuns(stepWords(running, t, f))}
         </p>
       ) : (
         <>
@@ -47,8 +46,10 @@ export function NightButtons() {
           <button type="button" onClick={() => void start(false)}>
             {t.whitelist.runNight}
           </button>
-          {running?.outcome ? (
-            <small className={running.failed ? "bad" : ""}>{running.outcome}</small>
+          {running?.problem ? (
+            <small className="bad">{running.problem}</small>
+          ) : running?.outcome ? (
+            <small>{outcomeWords(running.outcome, t)}</small>
           ) : (
             <small>{t.whitelist.nightNote}</small>
           )}

@@ -10,9 +10,9 @@ import { Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
 import { Table } from "../../parts/table/Table";
 import { useViewer } from "../../shell/session";
+import { causeWords } from "../../text/said";
 import { useWords } from "../../text/words";
 import { hrefOf } from "../../url/views";
-import { reasonWords } from "./reason";
 
 export function Versions({ versions }: { versions: Known<Version[]> }) {
   const { t, f } = useWords();
@@ -55,7 +55,7 @@ export function Versions({ versions }: { versions: Known<Version[]> }) {
                   grows: true,
                   render: (version) => (
                     <span className="soft clip" title={version.reason}>
-                      {reasonWords(version, t, f)}
+                      {causeWords(version.cause, version.reason, t, f)}
                     </span>
                   ),
                 },

@@ -5,6 +5,7 @@ import { dataOf, orNone, useApi } from "../../api/use";
 import { Tabs } from "../../parts/controls";
 import { Figure, Figures } from "../../parts/figures";
 import { Empty, Loaded } from "../../parts/states";
+import { causeWords } from "../../text/said";
 import { useWords } from "../../text/words";
 import { useParam } from "../../url/location";
 import { oneOf } from "../../url/params";
@@ -15,7 +16,6 @@ import { Decisions } from "./Decisions";
 import { Diff } from "./Diff";
 import { NightButtons } from "./NightButtons";
 import { Proposal } from "./Proposal";
-import { reasonWords } from "./reason";
 import { Versions } from "./Versions";
 
 const TAB = oneOf(["items", "cut", "diff", "versions", "decisions", "activity"], "items");
@@ -80,7 +80,7 @@ function Version({
       <Figure
         name={t.whitelist.inForce}
         value={`v${inForce.version}`}
-        note={`${f.moment(inForce.created)} · ${reasonWords(inForce, t, f)}`}
+        note={`${f.moment(inForce.created)} · ${causeWords(inForce.cause, inForce.reason, t, f)}`}
       />
       <Figure name={t.words.items} value={f.count(inForce.items)} />
       <Figure
