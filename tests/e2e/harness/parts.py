@@ -1,6 +1,6 @@
 """Server software from Maven Central and Debian: each file pinned by its checksum, fetched once, kept outside the clone.
 
-`jar`, `jars`, `unpacked`, `debian` and `java` are all that a harness part needs; what it starts with them is its own affair.
+`jar`, `jars`, `unpacked`, `debian` and `java_command` are all that a harness part needs; what it starts with them is its own affair.
 """
 
 import fcntl
@@ -121,6 +121,18 @@ def java(at_least: int) -> Path:
     if not fit:
         raise RuntimeError(f"no Java {at_least} or newer is installed: looked at $LARDER_JAVA, $JAVA_HOME, {JVMS}, PATH")
     return fit[min(fit)]
+
+
+def java_command(at_least: int, folder: Path) -> list:
+    """How the line of a Java program begins. What it keeps for a moment, and leaves when it is killed, is below `folder`."""
+    return [java(at_least), *java_options(folder)]
+
+
+def java_options(folder: Path) -> list[str]:
+    scratch = folder / "java"
+    scratch.mkdir(parents=True, exist_ok=True)
+    # The second is for figures of the JVM's own, which are in the system's folder wherever the first points.
+    return [f"-Djava.io.tmpdir={scratch}", "-XX:-UsePerfData"]
 
 
 def _version(path: Path) -> int | None:
