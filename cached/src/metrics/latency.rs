@@ -35,7 +35,8 @@ impl LatencyHistogram {
 impl EncodeMetric for LatencyHistogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
         let counts = self.counts();
-        let bounds = LATENCY_BOUNDS_SECONDS.into_iter().chain([f64::MAX]);
+        // Prometheus has no quantiles of a histogram whose last bucket is not `+Inf`.
+        let bounds = LATENCY_BOUNDS_SECONDS.into_iter().chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(counts.0).collect();
         encoder.encode_histogram::<NoLabelSet>(Atomic::<f64>::get(&self.0.seconds), counts.requests(), &buckets, None)
     }
@@ -51,6 +52,9 @@ impl TypedMetric for LatencyHistogram {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
     use super::*;
 
     #[test]
@@ -62,5 +66,14 @@ mod tests {
         assert_eq!(counts.requests(), 2);
         assert_eq!(counts.0[LATENCY_BUCKETS - 1], 1);
         assert_eq!(Atomic::<f64>::get(&histogram.0.seconds), 99.002);
+    }
+
+    #[test]
+    fn the_last_bucket_is_infinite() {
+        let mut registry = Registry::default();
+        registry.register("latency", "Seconds", LatencyHistogram::default());
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        assert!(text.contains("latency_bucket{le=\"+Inf\"} 0"), "{text}");
     }
 }

@@ -65,7 +65,7 @@ class Alluxio:
     def _line(self, main: str, *arguments: str) -> list:
         settings = [f"-D{key}={value}" for key, value in self.settings.items()]
         jars = ":".join(map(str, parts.jars(LOCK)))
-        return [str(part) for part in [parts.java(17), *JVM, *settings, "-cp", jars, main, *arguments]]
+        return [*parts.java_command(17, self.folder), *JVM, *settings, "-cp", jars, main, *arguments]
 
     def _start(self, main: str, ready):
         process = Process(self._line(main), self.folder / f"{main.rsplit('.')[-1]}.log", cwd=self.folder)

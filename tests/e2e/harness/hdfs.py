@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 
 from .metastore import site_xml
-from .parts import jar, java
+from .parts import jar, java_command
 from .process import Process, free_port, wait_until
 
 JARS = [
@@ -43,7 +43,8 @@ USER = getpass.getuser()
 def command(folder: Path, main: str, *arguments, heap: str = "256m", options: list = ()) -> list:
     """A Java program of Hadoop's, configured by `folder`."""
     path = ":".join([str(folder), *(str(jar(*pinned)) for pinned in [*JARS, *LOGGING_JARS])])
-    return [java(17), f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *options, "-cp", path, main, *arguments]
+    line = [*java_command(17, folder), f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *options]
+    return [*line, "-cp", path, main, *arguments]
 
 
 class Daemon:

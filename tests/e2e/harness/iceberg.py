@@ -5,7 +5,7 @@ from pathlib import Path
 import requests
 
 from . import origin as origin_module
-from .parts import jar, java
+from .parts import jar, java_command
 from .process import Process, free_port
 
 NESSIE = (
@@ -40,7 +40,7 @@ class IcebergCatalog:
             "storage.name": origin_module.KEY,
             "storage.secret": origin_module.SECRET,
         }
-        command = [java(21), "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        command = [*java_command(21, folder), "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         command += [f"-D{key}={value}" for key, value in settings.items()]
         self.process = Process([*command, "-jar", jar(*NESSIE)], folder / "nessie.log", cwd=folder)
         self.process.wait_ready(lambda: requests.get(f"{self.url}/v1/config", timeout=5).ok, seconds=180)

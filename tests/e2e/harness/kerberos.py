@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from .hdfs import LOGGING_JARS
-from .parts import jar, java
+from .parts import jar, java_command
 from .process import free_port
 
 REALM = "LARDER.TEST"
@@ -45,7 +45,7 @@ class Kdc:
         )
         jars = [jar(f"org.apache.kerby:{name}:2.0.3", sha256) for name, sha256 in KERBY.items()]
         path = ":".join(str(file) for file in [*jars, *(jar(*pinned) for pinned in LOGGING_JARS)])
-        line = [java(17), "-Xmx128m", "-XX:+UseSerialGC", "-cp", path, Path(__file__).with_name("Kdc.java")]
+        line = [*java_command(17, folder), "-Xmx128m", "-XX:+UseSerialGC", "-cp", path, Path(__file__).with_name("Kdc.java")]
         with (folder / "kdc.log").open("ab") as errors:
             self.child = subprocess.Popen(
                 [str(part) for part in [*line, folder, self.port, REALM, SERVICE, *users]],

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from hmsclient import hmsclient
 from hmsclient.genthrift.hive_metastore import ttypes
 
-from .parts import java
+from .parts import java_command
 from .process import Process, free_port
 
 SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
@@ -57,7 +57,7 @@ class Metastore:
 
     def start(self) -> "Metastore":
         path = ":".join([f"{self.folder}/conf", f"{jars()}/*", *map(str, self.more_jars)])
-        command = [java(17), "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", path]
+        command = [*java_command(17, self.folder), "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", path]
         command += [f"-Dhive.log.dir={self.folder}", "-Dhive.log.file=hive.log"]
         command += ["-Dderby.system.durability=test", f"-Dderby.stream.error.file={self.folder}/derby.log"]
         command += ["org.apache.hadoop.hive.metastore.HiveMetaStore", "-p", self.port]

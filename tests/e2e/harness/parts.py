@@ -1,9 +1,10 @@
-"""Server software from Maven Central: each file pinned by its checksum, fetched once, kept outside the clone.
+"""Server software from Maven Central and Debian: each file pinned by its checksum, fetched once, kept outside the clone.
 
-`jar`, `jars`, `unpacked` and `java` are all that a harness part needs; what it starts with them is its own affair.
+`jar`, `jars`, `unpacked`, `debian` and `java_command` are all that a harness part needs; what it starts with them is its own affair.
 """
 
 import fcntl
+import getpass
 import hashlib
 import os
 import re
@@ -49,13 +50,17 @@ def jar(coordinates: str, sha256: str) -> Path:
             url = f"{CENTRAL}/{group.replace('.', '/')}/{artifact}/{version}/{name}"
             with urllib.request.urlopen(url, timeout=120) as answer, partial.open("wb") as out:
                 shutil.copyfileobj(answer, out, 1 << 20)
-            with partial.open("rb") as content:
-                found = hashlib.file_digest(content, "sha256").hexdigest()
-            if found != sha256:
-                partial.unlink()
-                raise RuntimeError(f"{url} has the sha256 {found}, pinned is {sha256}")
+            _check(partial, sha256, url)
             partial.rename(file)
         return file
+
+
+def _check(file: Path, sha256: str, name: str):
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != sha256:
+        file.unlink()
+        raise RuntimeError(f"{name} has the sha256 {found}, pinned is {sha256}")
 
 
 def jars(lock: Path) -> list[Path]:
@@ -85,6 +90,28 @@ def unpacked(coordinates: str, sha256: str, keep=lambda member: True) -> Path:
         return inside[0] if len(inside) == 1 and inside[0].is_dir() else target
 
 
+def debian(package: str, version: str, sha256: str) -> Path:
+    """The folder that a package of Debian holds, for the machine's own Debian. Nothing is installed, so anybody may; what the
+    package needs beside itself is the caller's to know. The lists that apt looks it up in are fetched for this alone."""
+    name = f"{package}_{version}"
+    with locked(name) as folder:
+        target = folder / name
+        if not target.exists():
+            partial = target.with_name(f"{name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            for needed in ("state/lists/partial", "cache/archives/partial", "root"):
+                (partial / needed).mkdir(parents=True)
+            apt = ["apt-get", "-qq", "-o", f"Dir::State={partial}/state", "-o", f"Dir::Cache={partial}/cache"]
+            for errand in (["update"], ["download", f"{package}={version}"]):
+                subprocess.run([*apt, "-o", f"APT::Sandbox::User={getpass.getuser()}", *errand], cwd=partial, check=True)
+            (file,) = partial.glob("*.deb")
+            _check(file, sha256, file.name)
+            subprocess.run(["dpkg-deb", "--extract", file, partial / "root"], check=True)
+            (partial / "root").rename(target)
+            shutil.rmtree(partial)
+        return target
+
+
 def java(at_least: int) -> Path:
     """The `java` of the oldest installed JDK that is new enough: `$LARDER_JAVA`, `$JAVA_HOME`, the system's, the PATH's."""
     homes = [os.environ.get("LARDER_JAVA"), os.environ.get("JAVA_HOME"), *sorted(map(str, JVMS.glob("*")))]
@@ -94,6 +121,18 @@ def java(at_least: int) -> Path:
     if not fit:
         raise RuntimeError(f"no Java {at_least} or newer is installed: looked at $LARDER_JAVA, $JAVA_HOME, {JVMS}, PATH")
     return fit[min(fit)]
+
+
+def java_command(at_least: int, folder: Path) -> list:
+    """How the line of a Java program begins. What it keeps for a moment, and leaves when it is killed, is below `folder`."""
+    return [java(at_least), *java_options(folder)]
+
+
+def java_options(folder: Path) -> list[str]:
+    scratch = folder / "java"
+    scratch.mkdir(parents=True, exist_ok=True)
+    # The second is for figures of the JVM's own, which are in the system's folder wherever the first points.
+    return [f"-Djava.io.tmpdir={scratch}", "-XX:-UsePerfData"]
 
 
 def _version(path: Path) -> int | None:

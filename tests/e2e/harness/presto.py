@@ -89,7 +89,7 @@ class Presto:
 
     def start(self):
         jars = ":".join(map(str, parts.jars(LOCKS / "presto-server.lock")))
-        command = [parts.java(17), *JVM, f"-Djdk.net.hosts.file={self.hosts}", "-cp", jars]
+        command = [*parts.java_command(17, self.folder), *JVM, f"-Djdk.net.hosts.file={self.hosts}", "-cp", jars]
         command += [f"-Dconfig={self.folder / 'etc' / 'config.properties'}", f"-Dnode.data-dir={self.folder / 'data'}"]
         command += ["-Dnode.environment=test", "-Dnode.internal-address=127.0.0.1"]
         command += ["com.facebook.presto.server.PrestoServer"]

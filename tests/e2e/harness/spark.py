@@ -1,4 +1,4 @@
-"""Spark SQL in local mode, from pyspark: its tables in a metastore, their files at S3."""
+"""Spark SQL in local mode, from pyspark: its tables in a metastore, their files at S3; and what all sessions of Spark share."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import origin as origin_module
 from .metastore import jars, site_xml
-from .parts import jar, java
+from .parts import jar, java, java_options
 
 # S3A of the Hadoop version that pyspark has, and the SDK it is compiled against.
 HADOOP_AWS = ("org.apache.hadoop:hadoop-aws:3.5.0", "66bd9eefb938b1a1657487324b63c13df2d8b17164a1dd24e0ef37b905bc5baa")
@@ -37,42 +37,14 @@ def s3a(origin) -> dict:
     }
 
 
-class Spark:
+class Session:
     """One Spark session, in a process of its own. `sql` runs a statement in it."""
 
-    def __init__(self, folder: Path, metastore_port: int, hadoop: dict):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "conf").mkdir(exist_ok=True)
-        site = {"hive.metastore.uris": f"thrift://127.0.0.1:{metastore_port}", **hadoop}
-        (folder / "conf" / "hive-site.xml").write_text(site_xml(site))
-        settings = {
-            "spark.master": "local[2]",
-            "spark.driver.memory": "900m",
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.extraClassPath": ":".join([str(folder / "conf"), *map(str, s3a_jars())]),
-            "spark.ui.enabled": "false",
-            "spark.sql.catalogImplementation": "hive",
-            "spark.sql.shuffle.partitions": "2",
-            "spark.sql.warehouse.dir": f"{folder}/warehouse",
-            "spark.sql.hive.metastore.sharedPrefixes": "com.amazonaws,software.amazon",
-            # Statistics of a table's files are of no use here, and cost a listing each.
-            "spark.sql.statistics.fallBackToHdfs": "false",
-            "spark.sql.hive.convertMetastoreParquet": "true",
-            **{f"spark.hadoop.{key}": value for key, value in site.items()},
-        }
-        home = jars().parent
-        environment = os.environ | {
-            "JAVA_HOME": str(java(17).parent.parent),
-            "SPARK_HOME": str(home),
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "SPARK_LOCAL_DIRS": str(folder / "local"),
-            "PYSPARK_PYTHON": sys.executable,
-        }
+    def __init__(self, line: list, folder: Path, environment: dict):
         self.log = folder / "spark.log"
         with self.log.open("ab") as errors:
             self.child = subprocess.Popen(
-                [sys.executable, Path(__file__).with_name("spark_session.py"), json.dumps(settings)],
+                [str(part) for part in line],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -103,3 +75,40 @@ class Spark:
         except subprocess.TimeoutExpired:
             self.child.kill()
             self.child.wait()
+
+
+class Spark(Session):
+    """A session of pyspark's, with tables in a Hive Metastore."""
+
+    def __init__(self, folder: Path, metastore_port: int, hadoop: dict):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "conf").mkdir(exist_ok=True)
+        site = {"hive.metastore.uris": f"thrift://127.0.0.1:{metastore_port}", **hadoop}
+        (folder / "conf" / "hive-site.xml").write_text(site_xml(site))
+        settings = {
+            "spark.master": "local[2]",
+            "spark.driver.memory": "900m",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.extraClassPath": ":".join([str(folder / "conf"), *map(str, s3a_jars())]),
+            "spark.driver.extraJavaOptions": " ".join(java_options(folder)),
+            "spark.ui.enabled": "false",
+            "spark.sql.catalogImplementation": "hive",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.sql.warehouse.dir": f"{folder}/warehouse",
+            "spark.sql.hive.metastore.sharedPrefixes": "com.amazonaws,software.amazon",
+            # Statistics of a table's files are of no use here, and cost a listing each.
+            "spark.sql.statistics.fallBackToHdfs": "false",
+            "spark.sql.hive.convertMetastoreParquet": "true",
+            **{f"spark.hadoop.{key}": value for key, value in site.items()},
+        }
+        home = jars().parent
+        environment = os.environ | {
+            "JAVA_HOME": str(java(17).parent.parent),
+            "SPARK_HOME": str(home),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_LOCAL_DIRS": str(folder / "local"),
+            "PYSPARK_PYTHON": sys.executable,
+        }
+        line = [sys.executable, Path(__file__).with_name("spark_session.py"), json.dumps(settings)]
+        super().__init__(line, folder, environment)

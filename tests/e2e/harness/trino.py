@@ -108,8 +108,8 @@ class Trino:
 
     def start(self):
         etc = self.folder / "etc"
-        command = [parts.java(24), *JVM, f"-Dconfig={etc / 'config.properties'}", "-cp", f"{self.server / 'lib'}/*"]
-        command += ["io.trino.server.TrinoServer"]
+        command = [*parts.java_command(24, self.folder), *JVM, f"-Dconfig={etc / 'config.properties'}"]
+        command += ["-cp", f"{self.server / 'lib'}/*", "io.trino.server.TrinoServer"]
         # The catalogs' folder is looked for in the working directory.
         self.process = Process(command, self.folder / "trino.log", cwd=self.folder)
         self.process.wait_ready(self._ready, 180)
@@ -139,6 +139,24 @@ class Trino:
                     if error.error_name != "NO_NODES_AVAILABLE" or time.monotonic() > deadline:
                         raise
             time.sleep(0.5)
+
+    def tell_of_tables(self, files: Path, root: str, schema: str):
+        """Tells the metastore of the catalog `direct` of the tables below `root`, whose files lie in the folder `files` too, as
+        `SCHEMA/TABLE/...`."""
+        self.rows(f"CREATE SCHEMA direct.{schema}")
+        describe = tables.connect()
+        for table in sorted(path.name for path in (files / schema).iterdir()):
+            found = describe.execute(f"DESCRIBE SELECT * FROM '{files}/{schema}/{table}/**/*.parquet'").fetchall()
+            columns = ", ".join(f"{name} {kind}" for name, kind, *_ in found)
+            by = tables.PARTITIONED_BY.get(table, [None])[0]
+            by = by if any((files / schema / table).glob(f"{by}=*")) else None
+            partitioned = f", partitioned_by = ARRAY['{by}']" if by else ""
+            self.rows(
+                f"CREATE TABLE direct.{schema}.{table} ({columns}) "
+                f"WITH (external_location = '{root}/{schema}/{table}/', format = 'PARQUET'{partitioned})"
+            )
+            if by:
+                self.rows(f"CALL direct.system.sync_partition_metadata('{schema}', '{table}', 'ADD')")
 
     def is_running(self, text: str) -> bool:
         """Whether a statement with this text is at work."""
@@ -180,20 +198,7 @@ class TrinoOverS3(Trino):
 
     def add_tables(self, files: Path, schema: str = "tpch"):
         """Tells the metastore of the tables whose files lie in the folder `files` too, as `SCHEMA/TABLE/...`."""
-        self.rows(f"CREATE SCHEMA direct.{schema}")
-        describe = tables.connect()
-        for table in sorted(path.name for path in (files / schema).iterdir()):
-            found = describe.execute(f"DESCRIBE SELECT * FROM '{files}/{schema}/{table}/**/*.parquet'").fetchall()
-            columns = ", ".join(f"{name} {kind}" for name, kind, *_ in found)
-            by = tables.PARTITIONED_BY.get(table, [None])[0]
-            by = by if any((files / schema / table).glob(f"{by}=*")) else None
-            partitioned = f", partitioned_by = ARRAY['{by}']" if by else ""
-            self.rows(
-                f"CREATE TABLE direct.{schema}.{table} ({columns}) "
-                f"WITH (external_location = 's3://raw/hive/{schema}/{table}/', format = 'PARQUET'{partitioned})"
-            )
-            if by:
-                self.rows(f"CALL direct.system.sync_partition_metadata('{schema}', '{table}', 'ADD')")
+        self.tell_of_tables(files, "s3://raw/hive", schema)
 
     def prefixes(self) -> list[str]:
         """The prefixes that the mapping's file names."""
