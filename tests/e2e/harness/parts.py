@@ -1,4 +1,4 @@
-"""Server software from Maven Central and Debian: each file pinned by its checksum, fetched once, kept outside the clone.
+"""Server software from Maven Central, each file pinned by its checksum, and from Debian: fetched once, kept outside the clone.
 
 `jar`, `jars`, `unpacked`, `debian` and `java_command` are all that a harness part needs; what it starts with them is its own affair.
 """
@@ -50,17 +50,13 @@ def jar(coordinates: str, sha256: str) -> Path:
             url = f"{CENTRAL}/{group.replace('.', '/')}/{artifact}/{version}/{name}"
             with urllib.request.urlopen(url, timeout=120) as answer, partial.open("wb") as out:
                 shutil.copyfileobj(answer, out, 1 << 20)
-            _check(partial, sha256, url)
+            with partial.open("rb") as content:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+            if found != sha256:
+                partial.unlink()
+                raise RuntimeError(f"{url} has the sha256 {found}, pinned is {sha256}")
             partial.rename(file)
         return file
-
-
-def _check(file: Path, sha256: str, name: str):
-    with file.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if found != sha256:
-        file.unlink()
-        raise RuntimeError(f"{name} has the sha256 {found}, pinned is {sha256}")
 
 
 def jars(lock: Path) -> list[Path]:
@@ -90,10 +86,11 @@ def unpacked(coordinates: str, sha256: str, keep=lambda member: True) -> Path:
         return inside[0] if len(inside) == 1 and inside[0].is_dir() else target
 
 
-def debian(package: str, version: str, sha256: str) -> Path:
+def debian(package: str) -> Path:
     """The folder that a package of Debian holds, for the machine's own Debian. Nothing is installed, so anybody may; what the
-    package needs beside itself is the caller's to know. The lists that apt looks it up in are fetched for this alone."""
-    name = f"{package}_{version}"
+    package needs beside itself is the caller's to know. The lists that apt looks it up in are fetched for this alone. The
+    version is Debian's newest, which is the only one that it keeps; apt checks it by Debian's signature."""
+    name = f"debian-{package}"
     with locked(name) as folder:
         target = folder / name
         if not target.exists():
@@ -102,10 +99,9 @@ def debian(package: str, version: str, sha256: str) -> Path:
             for needed in ("state/lists/partial", "cache/archives/partial", "root"):
                 (partial / needed).mkdir(parents=True)
             apt = ["apt-get", "-qq", "-o", f"Dir::State={partial}/state", "-o", f"Dir::Cache={partial}/cache"]
-            for errand in (["update"], ["download", f"{package}={version}"]):
+            for errand in (["update"], ["download", package]):
                 subprocess.run([*apt, "-o", f"APT::Sandbox::User={getpass.getuser()}", *errand], cwd=partial, check=True)
             (file,) = partial.glob("*.deb")
-            _check(file, sha256, file.name)
             subprocess.run(["dpkg-deb", "--extract", file, partial / "root"], check=True)
             (partial / "root").rename(target)
             shutil.rmtree(partial)

@@ -9,15 +9,9 @@ import yaml
 from . import parts
 from .process import Process, free_port
 
-PACKAGE = (
-    "prometheus",
-    "2.42.0+ds-5+deb12u1",
-    "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55",
-)
-
 
 def program(name: str) -> Path:
-    return parts.debian(*PACKAGE) / "usr" / "bin" / name
+    return parts.debian("prometheus") / "usr" / "bin" / name
 
 
 def promtool(*arguments) -> str:
