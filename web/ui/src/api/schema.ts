@@ -1235,6 +1235,60 @@ export interface components {
             /** @description What it means, in words. */
             words: string;
         };
+        /** @description What became of a candidate. [`Outcome`] is the same among the caps that it was chosen by. */
+        Fate: {
+            /** @enum {string} */
+            code: "pinned";
+        } | {
+            /** @enum {string} */
+            code: "denied";
+        } | {
+            /** @enum {string} */
+            code: "taken";
+        } | {
+            /** @enum {string} */
+            code: "no_room";
+            /**
+             * Format: int64
+             * @description What was left, in bytes.
+             */
+            left_bytes: number;
+        } | {
+            /** @enum {string} */
+            code: "pinned_no_room";
+            /**
+             * Format: int64
+             * @description What was left, in bytes.
+             */
+            left_bytes: number;
+        } | {
+            /**
+             * Format: int64
+             * @description The cap, in bytes.
+             */
+            cap_bytes: number;
+            /** @enum {string} */
+            code: "capped";
+            /**
+             * Format: int64
+             * @description What was left of it, in bytes.
+             */
+            left_bytes: number;
+            /** @description Whose cap; `None` where it is its table's. */
+            owner?: string | null;
+        } | {
+            /** @enum {string} */
+            code: "too_large";
+        } | {
+            /** @enum {string} */
+            code: "not_worth_loading";
+        } | {
+            /** @enum {string} */
+            code: "no_value";
+        } | {
+            /** @enum {string} */
+            code: "empty";
+        };
         /** @description What was foreseen of a day, and what came. */
         ForecastDay: {
             /**
@@ -1377,6 +1431,7 @@ export interface components {
              *     7. Of a table with many partitions, for the densest only.
              */
             days?: components["schemas"]["ItemDay"][];
+            fate?: null | components["schemas"]["Fate"];
             /** @description The item. */
             item: components["schemas"]["ItemName"];
             /** @description Why, in words: from the version in force where that holds it, else from the last night's verdict. */
@@ -1385,7 +1440,6 @@ export interface components {
             verdict?: null | components["schemas"]["CandidateRow"];
             /** @description Whether the version in force holds it. */
             whitelisted: boolean;
-            fate?: null | components["schemas"]["Fate"];
         };
         /** @example hive.tpch.lineitem/l_shipmonth=1998-08 */
         ItemName: string;
@@ -1452,7 +1506,7 @@ export interface components {
              * @description When the one that runs, or the last one, began.
              */
             started?: string | null;
-            step?: null | components["schemas"]["Step"];
+            step?: null | components["schemas"]["NightStep"];
             /**
              * Format: int64
              * @description Of so many.
@@ -1599,6 +1653,11 @@ export interface components {
             /** @description Only to plan: what it would publish is kept as a proposal that waits for approval, and no worker is told. */
             plan?: boolean;
         };
+        /**
+         * @description What a night does, one after the other.
+         * @enum {string}
+         */
+        NightStep: "ingest" | "speed" | "catalog" | "choose" | "propose" | "publish" | "preload";
         /** @description What one owner's tables hold and earn. */
         OwnerBill: {
             /**
@@ -3128,46 +3187,6 @@ export interface components {
              * @description The version of the whitelist that it follows; zero for none.
              */
             whitelist_version: number;
-        };
-        Fate: {
-            /** @enum {string} */
-            code: "pinned";
-        } | {
-            /** @enum {string} */
-            code: "denied";
-        } | {
-            /** @enum {string} */
-            code: "taken";
-        } | {
-            /** @enum {string} */
-            code: "no_room";
-            /** Format: int64 */
-            left_bytes: number;
-        } | {
-            /** @enum {string} */
-            code: "pinned_no_room";
-            /** Format: int64 */
-            left_bytes: number;
-        } | {
-            /** @enum {string} */
-            code: "capped";
-            /** Format: int64 */
-            cap_bytes: number;
-            owner?: string | null;
-            /** Format: int64 */
-            left_bytes: number;
-        } | {
-            /** @enum {string} */
-            code: "too_large";
-        } | {
-            /** @enum {string} */
-            code: "not_worth_loading";
-        } | {
-            /** @enum {string} */
-            code: "no_value";
-        } | {
-            /** @enum {string} */
-            code: "empty";
         };
     };
     responses: never;

@@ -15,7 +15,7 @@ export const enSaid = {
     worn: (limit: string) => `more is worth loading than the SSD may be written in a day (${limit})`,
     pinsDoNotFit: (items: string) => `pinned items that do not fit into the budget: ${items}`,
     speedAssumed: (tier: string) =>
-      `the speed of ${tier} is assumed: the history holds too few reads of different sizes to measure it`,
+      `${tier}: its speed is assumed, because the history holds too few reads of different sizes to measure it`,
     noBudget: "the budget is zero: nothing can be held",
     budgetHoldsAll: (budget: string, wanted: string) =>
       `the budget of ${budget} holds all that is worth holding (${wanted}): less would do`,

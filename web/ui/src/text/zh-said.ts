@@ -16,7 +16,7 @@ export const zhSaid: Pick<Text, keyof typeof enSaid> = {
     skippedFiles: (files) => `有 ${files} 个日志文件无法读取，已跳过`,
     worn: (limit) => `值得加载的数据超过 SSD 每天允许的写入量（${limit}）`,
     pinsDoNotFit: (items) => `有 ${items} 个固定条目超出预算，放不下`,
-    speedAssumed: (tier) => `${tier}的速度为假定值：历史中不同大小的读取太少，无法测量`,
+    speedAssumed: (tier) => `${tier}：速度为假定值，因为历史中不同大小的读取太少，无法测量`,
     noBudget: "预算为零：什么都无法保留",
     budgetHoldsAll: (budget, wanted) => `预算 ${budget} 已能容纳全部值得保留的数据（${wanted}），可以减少`,
     budgetLarge: (budget, share, wanted, advised) =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ItemExplanation } from "../../api/types";
+import type { Fate } from "../../api/types";
 import { item } from "../../test/daemon";
 import { en } from "../../text/en";
 import { formatOf } from "../../text/format";
@@ -39,7 +39,7 @@ describe("an explanation", () => {
   });
 
   it("says why an item is out, where its place alone does not", () => {
-    const out = (fate: ItemExplanation["fate"]) => verdictWords({ ...explained(3, false), fate }, { choice }, en, f);
+    const out = (fate: Fate) => verdictWords({ ...explained(3, false), fate }, { choice }, en, f);
     expect(out({ code: "no_room", left_bytes: 2 ** 20 })).toMatch(/do not fit into the 1.0 MiB that were left\.$/);
     expect(out({ code: "capped", cap_bytes: 2 ** 30, owner: "risk", left_bytes: 0 })).toBe(
       "Not on the whitelist: risk may hold 1.0 GiB, of which 0 B were left.",
