@@ -1,5 +1,5 @@
-"""The proxy in front of a real Iceberg REST catalog: PyIceberg reads whitelisted tables through Larder and others straight from
-the storage, with the same rows, and all else is as if nobody stood between."""
+"""The proxy in front of a real Iceberg REST catalog: PyIceberg and Spark read whitelisted tables through Larder and others straight
+from the storage, with the same rows, and all else is as if nobody stood between."""
 
 import json
 from types import SimpleNamespace
@@ -19,6 +19,7 @@ from harness.iceberg import WAREHOUSE, IcebergCatalog
 from harness.larder import READER, READER_SECRET, WRITER, WRITER_SECRET, Larder, s3_bucket
 from harness.origin import Origin, Relay
 from harness.process import free_port, wait_until
+from harness.spark_iceberg import SparkOverIceberg
 
 # Java takes its time on a busy machine.
 pytestmark = pytest.mark.timeout(900)
@@ -53,6 +54,14 @@ def site(tmp_path_factory):
     relay.close()
     catalog.stop()
     origin.stop()
+
+
+@pytest.fixture(scope="module")
+def spark(site, tmp_path_factory):
+    """A session that knows the proxy's address, and nothing else of Larder."""
+    session = SparkOverIceberg(tmp_path_factory.mktemp("spark") / "session", proxy(site))
+    yield session
+    session.stop()
 
 
 def start(folder, origin, catalog, upstream: str, key: str = WRITER) -> Larder:
@@ -120,6 +129,50 @@ def test_a_whitelisted_partition_is_read_from_larder_and_other_tables_never_reac
     assert rows(through.load_table("db.cold"), HOT) == rows(direct.load_table("db.cold"), HOT)
     assert served(site) == hot, "a cold table's bytes never reach Larder"
     assert site.origin.requests("GetObject") > data
+
+
+def test_spark_reads_a_whitelisted_partition_from_larder_and_other_tables_never_reach_it(site, spark):
+    def total(table: str) -> tuple:
+        (row,) = spark.sql(f"SELECT count(*), sum(id) FROM lake.db.{table} WHERE dt = '{HOT}'")
+        return row
+
+    before = served(site)
+    assert total("hot") == (1000, sum(range(1000)))
+    hot = served(site)
+    held = [("memory", "cached"), ("ssd", "cached")]
+    assert sum(hot[pair] for pair in held) > sum(before[pair] for pair in held)
+    assert hot["origin", "cached"] == before["origin", "cached"], "what was preloaded is not read again"
+    data = site.origin.requests("GetObject")
+    assert total("cold") == (1000, sum(range(1000)))
+    assert served(site) == hot, "a cold table's bytes never reach Larder"
+    assert site.origin.requests("GetObject") > data
+
+
+def test_what_spark_writes_is_at_the_storage_and_read_fresh(site, spark):
+    own = client(site.catalog.url)
+    spark.sql(f"INSERT INTO lake.db.hot VALUES (-1, '{HOT}'), (-2, '{COLD}')")
+    assert rows(own.load_table("db.hot"), HOT) == [-1, *range(1000)]
+    assert spark.sql("SELECT dt, count(*), min(id) FROM lake.db.hot GROUP BY dt ORDER BY dt") == [(COLD, 1001, -2), (HOT, 1001, -1)]
+    spark.sql("DELETE FROM lake.db.hot WHERE id < 0")
+    assert rows(own.load_table("db.hot"), HOT) == list(range(1000)) == rows(own.load_table("db.hot"), COLD)
+    before = served(site)
+    spark.sql("CREATE TABLE lake.db.by_spark USING iceberg PARTITIONED BY (dt) AS SELECT * FROM lake.db.cold")
+    assert rows(own.load_table("db.by_spark"), HOT) == list(range(1000))
+    spark.sql("DROP TABLE lake.db.by_spark")
+    assert served(site) == before, "neither table is listed"
+
+
+def test_spark_follows_the_whitelist_after_a_refresh(site, spark):
+    total = f"SELECT sum(id) FROM lake.db.hot WHERE dt = '{HOT}'"
+    decide(site.larder, "deny")
+    spark.sql("REFRESH TABLE lake.db.hot")
+    before = served(site)
+    assert spark.sql(total) == [(sum(range(1000)),)]
+    assert served(site) == before
+    decide(site.larder, "pin")
+    spark.sql("REFRESH TABLE lake.db.hot")
+    assert spark.sql(total) == [(sum(range(1000)),)]
+    assert served(site) != before
 
 
 def test_cold_partitions_of_a_hot_table_are_passed_on(site):

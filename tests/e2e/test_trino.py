@@ -166,7 +166,7 @@ def test_larder_killed_in_the_middle_of_a_query(trino, origin, larder, comes_bac
     larder.process.child.send_signal(signal.SIGSTOP)
     with ThreadPoolExecutor(1) as pool:
         query = pool.submit(trino.rows, revenue(1997), "hive")
-        wait_until(lambda: trino.is_running("l_year = 1997"), what="the query")
+        wait_until(lambda: "RUNNING" in trino.states("l_year = 1997"), what="the query")
         larder.kill()
         if comes_back:
             larder.start()

@@ -14,6 +14,7 @@ from .metastore import Metastore
 from .origin import KEY, SECRET, Origin
 from .presto import PrestoOverS3
 from .trino import TrinoOverS3
+from .trino_hdfs import TrinoOverHdfs
 
 
 def s3(folder: Path):
@@ -38,6 +39,18 @@ def trino(folder: Path):
     server.add_tables(folder / "tables")
     where = f"catalogs hive, uri and direct, schema tpch; S3 at {origin.direct}; mapping {server.mapping}"
     return Both(server, origin), f"Trino at {server.url}; {where}"
+
+
+def trino_hdfs(folder: Path):
+    """Trino over TPC-H tables on HDFS and a Hive Metastore."""
+    tables.generate(folder / "tables")
+    hdfs = Hdfs(folder / "hdfs", name_nodes=2)
+    server = TrinoOverHdfs(folder / "trino", hdfs)
+    server.add_tables(folder / "tables")
+    where = f"catalogs hive, unstaged, either and direct, schema tpch; tables at {hdfs.url}{server.ROOT}; {server.metastore.url}"
+    for table, settings in server.larder_settings().items():
+        where += f"\nlarder.toml: {table} = {to_toml(settings)}"
+    return Both(server, hdfs), f"Trino at {server.url}; {where}"
 
 
 def presto(folder: Path):
@@ -96,6 +109,7 @@ PARTS = {
     "metastore": metastore,
     "iceberg": iceberg,
     "trino": trino,
+    "trino-hdfs": trino_hdfs,
     "presto": presto,
     "alluxio": alluxio,
 }

@@ -83,7 +83,7 @@ class Spark(Session):
     def __init__(self, folder: Path, metastore_port: int, hadoop: dict):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "conf").mkdir(exist_ok=True)
-        site = {"hive.metastore.uris": f"thrift://127.0.0.1:{metastore_port}", **hadoop}
+        site = {"hive.metastore.uris": f"thrift://127.0.0.1:{metastore_port}", "hadoop.tmp.dir": f"{folder}/hadoop", **hadoop}
         (folder / "conf" / "hive-site.xml").write_text(site_xml(site))
         settings = {
             "spark.master": "local[2]",

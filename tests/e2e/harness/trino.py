@@ -158,10 +158,10 @@ class Trino:
             if by:
                 self.rows(f"CALL direct.system.sync_partition_metadata('{schema}', '{table}', 'ADD')")
 
-    def is_running(self, text: str) -> bool:
-        """Whether a statement with this text is at work."""
+    def states(self, text: str) -> set[str]:
+        """The states that statements with this text are in, those that have ended among them."""
         queries = requests.get(f"{self.url}/v1/query", headers={"X-Trino-User": "ann"}, timeout=10).json()
-        return any(text in query["query"] and query["state"] == "RUNNING" for query in queries)
+        return {query["state"] for query in queries if text in query["query"]}
 
 
 class TrinoOverS3(Trino):
