@@ -6,7 +6,7 @@
 //! scans by DuckDB and DataFusion beside other caches; with `log`, what the access log costs; with `policies`, the policies
 //! of the adaptive share with LRFU; with `planner`, the whitelist with what came before and with what nobody can beat; with
 //! `nights`, time and memory of nights over logs of up to a billion rows; with `lookups`, finding a key's item; with
-//! `metastore`, what the metastore proxy adds to calls. This one program plays several parts, each a process of its
+//! `metastore`, what the metastore proxy adds to calls. `./test trino-bench` compares engines' queries. This one program plays several parts, each a process of its
 //! own, so that each can be pinned to a core and have its CPU time measured: the comparison, the bare server, the
 //! simulated origin, and the clients.
 
@@ -15,6 +15,7 @@
 mod bare;
 mod client;
 mod compare;
+mod distance;
 mod load;
 mod log;
 mod lookups;
@@ -29,6 +30,7 @@ mod record;
 mod scans;
 mod servers;
 mod ssd;
+mod trino;
 
 use clap::{Parser, Subcommand};
 
@@ -68,6 +70,10 @@ enum Part {
     Datafusion(scans::DataFusionSettings),
     /// Plays an S3 server at a simulated distance (started by the comparisons).
     ServeOrigin(origin::ServerSettings),
+    /// Puts a simulated distance before an HTTP server (started by `./test trino-bench`).
+    Distance(distance::Settings),
+    /// Makes the report of what `./test trino-bench` measured.
+    Trino(trino::Settings),
     /// Serves one file from memory, and does nothing else (started by the comparison).
     Bare(bare::Settings),
     /// Sends GETs as fast as they are answered, and prints what it measured as JSON (started by the comparison).
@@ -76,9 +82,9 @@ enum Part {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    // The bare server, the origin and the load generator have one core each: a second thread would only add hand-overs.
+    // The bare server, the origin, the distance and the load generator have one core each: a second thread would only add hand-overs.
     let mut runtime = match arguments.part {
-        Some(Part::Bare(_) | Part::Load(_) | Part::ServeOrigin(_) | Part::Datafusion(_)) => {
+        Some(Part::Bare(_) | Part::Load(_) | Part::ServeOrigin(_) | Part::Distance(_) | Part::Datafusion(_)) => {
             tokio::runtime::Builder::new_current_thread()
         }
         _ => tokio::runtime::Builder::new_multi_thread(),
@@ -97,6 +103,8 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Planner(settings)) => planner::run(&settings),
         Some(Part::Origin(settings)) => runtime.block_on(origin::run(settings)),
         Some(Part::ServeOrigin(settings)) => runtime.block_on(origin::serve(settings)),
+        Some(Part::Distance(settings)) => runtime.block_on(distance::serve(settings)),
+        Some(Part::Trino(settings)) => trino::report(&settings),
         Some(Part::Scans(settings)) => runtime.block_on(scans::run(settings)),
         Some(Part::Datafusion(settings)) => runtime.block_on(scans::run_datafusion(settings)),
         None => runtime.block_on(compare::run(arguments.compare)),

@@ -127,6 +127,12 @@ impl Machine {
     /// This machine and this run: which comparison it was, its peer and the option that tells the peer's version, and how
     /// it was made.
     pub(crate) fn this(part: &str, peer: Option<(&str, &str)>, how: &str) -> anyhow::Result<Self> {
+        let command = format!("cargo run --release -p larder-bench -- {part} --record").replace("--  ", "-- ");
+        Self::by(&command, peer, how)
+    }
+
+    /// The same of a run by another command.
+    pub(crate) fn by(command: &str, peer: Option<(&str, &str)>, how: &str) -> anyhow::Result<Self> {
         let cpu = fs::read_to_string("/proc/cpuinfo")?;
         let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown");
         let memory = fs::read_to_string("/proc/meminfo")?;
@@ -145,7 +151,7 @@ impl Machine {
                 // The version alone: what follows it is the builder's own name for it.
                 output("uname", &["-r"])?.split('-').next().unwrap_or_default(),
             ),
-            format!("Command: `cargo run --release -p larder-bench -- {part} --record`: {how}.").replace("--  ", "-- "),
+            format!("Command: `{command}`: {how}."),
         ];
         if let Some((program, option)) = peer {
             lines.push(format!("Beside {}.", output(program, &[option])?.trim_start_matches("nginx version: ")));

@@ -2,7 +2,6 @@
 through one that was preloaded. `./test trino-queries` runs it, in about ten minutes."""
 
 import json
-import math
 from types import SimpleNamespace
 
 import pytest
@@ -52,20 +51,6 @@ def site(tmp_path_factory):
     origin.stop()
 
 
-def same(one: list, other: list) -> bool:
-    """Whether these are the same rows, in whatever order: queries that end with LIMIT need not break their ties. What was
-    summed in another order may differ in its last digits."""
-
-    def equal(a, b):
-        return math.isclose(a, b, rel_tol=1e-9) if isinstance(a, float) and isinstance(b, float) else a == b
-
-    def ordered(rows):
-        return sorted(rows, key=lambda row: [f"{value:.6g}" if isinstance(value, float) else repr(value) for value in row])
-
-    pairs = zip(ordered(one), ordered(other), strict=False)
-    return len(one) == len(other) and all(len(a) == len(b) and all(map(equal, a, b)) for a, b in pairs)
-
-
 def direct(site, suite: str, name: str) -> list:
     if (suite, name) not in site.direct:
         site.direct[suite, name] = site.trino.rows(STATEMENTS[suite, name], "direct", schema=suite)
@@ -76,7 +61,7 @@ def direct(site, suite: str, name: str) -> list:
 def test_while_larder_fills_rows_are_those_of_direct_reads(site, suite, name):
     assert not site.is_preloaded
     rows, around = direct(site, suite, name), site.trino.storage.bytes_out
-    assert same(site.trino.rows(STATEMENTS[suite, name], "hive", schema=suite), rows)
+    assert queries.same(site.trino.rows(STATEMENTS[suite, name], "hive", schema=suite), rows)
     assert site.trino.storage.bytes_out == around, "all of it is Larder's"
 
 
@@ -88,6 +73,6 @@ def test_after_the_preload_they_are_the_same_and_nothing_is_read_from_the_origin
         site.is_preloaded = True
     rows = direct(site, suite, name)
     around, read = site.trino.storage.bytes_out, site.larder.metric("larder_origin_bytes_total")
-    assert same(site.trino.rows(STATEMENTS[suite, name], "hive", schema=suite), rows)
+    assert queries.same(site.trino.rows(STATEMENTS[suite, name], "hive", schema=suite), rows)
     assert site.trino.storage.bytes_out == around
     assert site.larder.metric("larder_origin_bytes_total") == read

@@ -119,6 +119,17 @@ def test_a_token_that_larder_did_not_make_is_refused(shared, token):
     assert error_of(call, Bucket="warehouse", ContinuationToken=token) == (400, "InvalidArgument")
 
 
+def test_an_object_that_stands_for_its_folder_is_not_listed_under_another_name(shared, origin):
+    """Some programs write an empty object `folder/`. Trino takes a key that does not begin as it asked for an error."""
+    keys = ["hive/marked/", "hive/marked/f"]
+    for key in keys:
+        origin.client().put_object(Bucket="raw", Key=key, Body=b"")
+    listed = shared.client().list_objects_v2(Bucket="warehouse", Prefix="marked/")
+    assert [entry["Key"] for entry in listed["Contents"]] == ["marked/f"]
+    for key in reversed(keys):
+        origin.client().delete_object(Bucket="raw", Key=key)
+
+
 def test_the_count_is_of_keys_and_prefixes_together(shared):
     """As AWS counts; the origin of these tests counts keys alone."""
     answer = shared.client().list_objects_v2(Bucket="warehouse", Prefix="tpch/", Delimiter="/")

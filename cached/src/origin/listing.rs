@@ -65,8 +65,10 @@ impl Origin {
                 let prefix = self.absolute(&request.prefix);
                 let page = store.list_paginated(Some(&prefix), options).await?;
                 let delimiter = request.delimiter.as_deref().unwrap_or_default();
+                let entries = page.result.objects.into_iter().filter_map(|meta| self.entry(meta));
                 Ok(ListPage {
-                    entries: page.result.objects.into_iter().filter_map(|meta| self.entry(meta)).collect(),
+                    // Where the storage has an object `folder/` the store says `folder`, which nobody asked for.
+                    entries: entries.filter(|entry| entry.key.starts_with(&request.prefix)).collect(),
                     common_prefixes: page
                         .result
                         .common_prefixes

@@ -6,6 +6,7 @@ from pathlib import Path
 import requests
 
 from . import parts
+from .distance import Distance
 from .origin import KEY, SECRET, Origin
 from .process import Process, free_port
 
@@ -18,8 +19,16 @@ class Alluxio:
     """Alluxio whose cache is a folder of at most `capacity`. Each of the origin's `buckets` is mounted under its own name, so
     that the S3 proxy has it as a bucket. The proxy checks no signature."""
 
-    def __init__(self, folder: Path, origin: Origin, buckets: list[str], capacity: str = "256MB"):
+    def __init__(
+        self,
+        folder: Path,
+        origin: Origin | Distance,
+        buckets: list[str],
+        capacity: str = "256MB",
+        jvm: list[str] = JVM,
+    ):
         self.folder = folder
+        self.jvm = jvm
         for name in ("conf", "logs", "root", "cache"):
             (folder / name).mkdir(parents=True)
         names = ["master.rpc", "master.web", "worker.rpc", "worker.web", "proxy.web"]
@@ -37,6 +46,8 @@ class Alluxio:
             "alluxio.master.journal.folder": folder / "journal",
             "alluxio.master.metastore": "HEAP",
             "alluxio.master.mount.table.root.ufs": folder / "root",
+            # Else it writes an empty object `folder/` for each folder that it lists.
+            "alluxio.underfs.object.store.breadcrumbs.enabled": "false",
             "alluxio.security.authorization.permission.enabled": "false",
             "alluxio.security.authentication.type": "NOSASL",
             "alluxio.worker.tieredstore.levels": 1,
@@ -65,7 +76,7 @@ class Alluxio:
     def _line(self, main: str, *arguments: str) -> list:
         settings = [f"-D{key}={value}" for key, value in self.settings.items()]
         jars = ":".join(map(str, parts.jars(LOCK)))
-        return [*parts.java_command(17, self.folder), *JVM, *settings, "-cp", jars, main, *arguments]
+        return [*parts.java_command(17, self.folder), *self.jvm, *settings, "-cp", jars, main, *arguments]
 
     def _start(self, main: str, ready):
         process = Process(self._line(main), self.folder / f"{main.rsplit('.')[-1]}.log", cwd=self.folder)
@@ -79,7 +90,7 @@ class Alluxio:
         """Runs one of Alluxio's own programs, to its end."""
         subprocess.run(self._line(main, *arguments), cwd=self.folder, check=True, capture_output=True, timeout=120)
 
-    def _mount(self, bucket: str, origin: Origin):
+    def _mount(self, bucket: str, origin: Origin | Distance):
         options = {
             "alluxio.underfs.s3.endpoint": origin.endpoint,
             "alluxio.underfs.s3.disable.dns.buckets": "true",

@@ -1,6 +1,7 @@
 """Child processes: started with their output in a file, waited for by a condition, stopped by signal."""
 
 import contextlib
+import os
 import random
 import signal
 import socket
@@ -82,6 +83,12 @@ class Process:
         """The end of what it printed."""
         text = self.log.read_text(errors="replace").splitlines()
         return "\n".join([f"--- {self.log} (last {lines} lines)", *text[-lines:]])
+
+    def cpu_seconds(self) -> float:
+        """CPU time that it has spent, user and system."""
+        # The command's name, in parentheses, may hold spaces; what follows it is numbers, in ticks the 12th and 13th.
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_bytes_max(self) -> int:
         """The most memory it ever had in RAM (VmHWM)."""

@@ -1,5 +1,6 @@
 """All queries of TPC-H and TPC-DS, as DuckDB's extensions bring them, and the tables they are over."""
 
+import math
 import re
 from pathlib import Path
 
@@ -35,3 +36,17 @@ def generate(suite: str, folder: Path, scale: float):
     for (table,) in connection.execute("SHOW TABLES").fetchall():
         (folder / suite / table).mkdir(parents=True)
         connection.execute(f"COPY {table} TO '{folder}/{suite}/{table}/0.parquet' (FORMAT parquet)")
+
+
+def same(one: list, other: list) -> bool:
+    """Whether these are the same rows, in whatever order: queries that end with LIMIT need not break their ties. What was
+    summed in another order may differ in its last digits."""
+
+    def equal(a, b):
+        return math.isclose(a, b, rel_tol=1e-9) if isinstance(a, float) and isinstance(b, float) else a == b
+
+    def ordered(rows):
+        return sorted(rows, key=lambda row: [f"{value:.6g}" if isinstance(value, float) else repr(value) for value in row])
+
+    pairs = zip(ordered(one), ordered(other), strict=False)
+    return len(one) == len(other) and all(len(a) == len(b) and all(map(equal, a, b)) for a, b in pairs)

@@ -57,15 +57,24 @@ def mapped(metastore: Path | str, endpoint: str, **source) -> dict:
 
 
 class Trino:
-    """A coordinator that is its own worker. `catalogs` are their properties by name; `events` takes its query log."""
+    """A coordinator that is its own worker. `catalogs` are their properties by name; `events` takes its query log; `config`
+    and `jvm` are for those who want more of it than tests do."""
 
-    def __init__(self, folder: Path, catalogs: dict[str, dict], events: str | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        catalogs: dict[str, dict],
+        events: str | None = None,
+        config: dict | None = None,
+        jvm: list[str] = JVM,
+    ):
         self.folder = folder
+        self.jvm = jvm
         self.port = free_port()
         self.server = parts.unpacked(f"io.trino:trino-server:{VERSION}:tar.gz", SHA256, WANTED.match)
         etc = folder / "etc"
         (etc / "catalog").mkdir(parents=True)
-        config = {
+        properties = {
             "coordinator": "true",
             "node-scheduler.include-coordinator": "true",
             "http-server.http.port": self.port,
@@ -82,10 +91,10 @@ class Trino:
                 "http-event-listener.connect-ingest-uri": events,
             }
             self._write(etc / "http-event-listener.properties", listener)
-            config["event-listener.config-files"] = etc / "http-event-listener.properties"
-        self._write(etc / "config.properties", config)
-        for name, properties in catalogs.items():
-            self._write(etc / "catalog" / f"{name}.properties", properties)
+            properties["event-listener.config-files"] = etc / "http-event-listener.properties"
+        self._write(etc / "config.properties", properties | (config or {}))
+        for name, catalog in catalogs.items():
+            self._write(etc / "catalog" / f"{name}.properties", catalog)
         self._write(etc / "catalog" / "tpch.properties", {"connector.name": "tpch"})
         self.process: Process | None = None
         self.start()
@@ -108,7 +117,7 @@ class Trino:
 
     def start(self):
         etc = self.folder / "etc"
-        command = [*parts.java_command(24, self.folder), *JVM, f"-Dconfig={etc / 'config.properties'}"]
+        command = [*parts.java_command(24, self.folder), *self.jvm, f"-Dconfig={etc / 'config.properties'}"]
         command += ["-cp", f"{self.server / 'lib'}/*", "io.trino.server.TrinoServer"]
         # The catalogs' folder is looked for in the working directory.
         self.process = Process(command, self.folder / "trino.log", cwd=self.folder)
@@ -140,10 +149,15 @@ class Trino:
                         raise
             time.sleep(0.5)
 
-    def tell_of_tables(self, files: Path, root: str, schema: str):
-        """Tells the metastore of the catalog `direct` of the tables below `root`, whose files lie in the folder `files` too, as
+    def states(self, text: str) -> set[str]:
+        """The states that statements with this text are in, those that have ended among them."""
+        queries = requests.get(f"{self.url}/v1/query", headers={"X-Trino-User": "ann"}, timeout=10).json()
+        return {query["state"] for query in queries if text in query["query"]}
+
+    def add_tables(self, files: Path, schema: str = "tpch", catalog: str = "direct", at: str = "s3://raw/hive"):
+        """Tells the catalog's metastore of the tables at `at` whose files lie in the folder `files` too, as
         `SCHEMA/TABLE/...`."""
-        self.rows(f"CREATE SCHEMA direct.{schema}")
+        self.rows(f"CREATE SCHEMA {catalog}.{schema}")
         describe = tables.connect()
         for table in sorted(path.name for path in (files / schema).iterdir()):
             found = describe.execute(f"DESCRIBE SELECT * FROM '{files}/{schema}/{table}/**/*.parquet'").fetchall()
@@ -152,16 +166,11 @@ class Trino:
             by = by if any((files / schema / table).glob(f"{by}=*")) else None
             partitioned = f", partitioned_by = ARRAY['{by}']" if by else ""
             self.rows(
-                f"CREATE TABLE direct.{schema}.{table} ({columns}) "
-                f"WITH (external_location = '{root}/{schema}/{table}/', format = 'PARQUET'{partitioned})"
+                f"CREATE TABLE {catalog}.{schema}.{table} ({columns}) "
+                f"WITH (external_location = '{at}/{schema}/{table}/', format = 'PARQUET'{partitioned})"
             )
             if by:
-                self.rows(f"CALL direct.system.sync_partition_metadata('{schema}', '{table}', 'ADD')")
-
-    def states(self, text: str) -> set[str]:
-        """The states that statements with this text are in, those that have ended among them."""
-        queries = requests.get(f"{self.url}/v1/query", headers={"X-Trino-User": "ann"}, timeout=10).json()
-        return {query["state"] for query in queries if text in query["query"]}
+                self.rows(f"CALL {catalog}.system.sync_partition_metadata('{schema}', '{table}', 'ADD')")
 
 
 class TrinoOverS3(Trino):
@@ -195,10 +204,6 @@ class TrinoOverS3(Trino):
         super().stop()
         self.storage.close()
         self.admin.close()
-
-    def add_tables(self, files: Path, schema: str = "tpch"):
-        """Tells the metastore of the tables whose files lie in the folder `files` too, as `SCHEMA/TABLE/...`."""
-        self.tell_of_tables(files, "s3://raw/hive", schema)
 
     def prefixes(self) -> list[str]:
         """The prefixes that the mapping's file names."""

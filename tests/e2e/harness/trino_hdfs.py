@@ -72,7 +72,7 @@ class TrinoOverHdfs(Trino):
         """Puts the tables of the folder `files` to HDFS, and tells the metastore of them."""
         self.hdfs.fs("-mkdir", "-p", self.ROOT)
         self.hdfs.fs("-put", str(files / schema), self.ROOT)
-        self.tell_of_tables(files, f"{self.hdfs.url}{self.ROOT}", schema)
+        super().add_tables(files, schema, at=f"{self.hdfs.url}{self.ROOT}")
 
     def stop(self):
         super().stop()

@@ -1,9 +1,12 @@
 //! Tests of the simulated remote: its waits, its pace, and that it leaves bytes alone.
 
+use std::time::Duration;
+
 use object_store::ObjectStoreExt;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 
+use super::network::BUFFERED;
 use super::*;
 
 const MB: usize = 1_000_000;
