@@ -1,7 +1,10 @@
 //! A remote origin, simulated: a wrapper that makes a near store answer as a far one would.
 //!
-//! What lies in between is [`network`](Network): waits, and the speed of streams. The demo and the benchmarks put it in front of a local folder, and say
-//! so: [`SimulatedRemote::describe`] is printed before anything is measured. What it does to bytes is nothing.
+//! What lies in between is the [`Network`]: waits, and the speed of streams. The demo and the benchmarks put it in front of
+//! a local folder, and say so: [`SimulatedRemote::describe`] is printed before anything is measured. What it does to bytes
+//! is nothing.
+
+mod network;
 
 use std::fmt;
 use std::ops::Range;
@@ -21,8 +24,6 @@ use tokio::time::Instant;
 
 use self::network::PIECE_BYTES;
 pub use self::network::{Network, Pace, SimulatedRemoteSettings, SimulatedTraffic};
-
-mod network;
 
 /// One page of a listing, and one batch of deletions, is one request, as S3 has it.
 const KEYS_PER_REQUEST: usize = 1000;
