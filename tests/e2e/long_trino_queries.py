@@ -1,5 +1,5 @@
 """All 22 queries of TPC-H and all 99 of TPC-DS on Trino, by its security mapping: direct, through a Larder that fills, and
-through one that was preloaded. `./test trino-queries` runs it, in about ten minutes."""
+through one that was preloaded. `./test trino-queries` runs it."""
 
 import json
 from types import SimpleNamespace
