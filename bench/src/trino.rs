@@ -163,7 +163,7 @@ impl Measured {
             n => format!("queries 1, {}, {} and so on", n + 1, 2 * n + 1),
         };
         format!(
-            "The origin, simulated: versitygw behind a distance: {}. In the busy hour {}. Trino 476, one node, Hive connector; \
+            "The origin, simulated: versitygw behind a distance: {}; at its busy hour: {}. Trino 476, one node, Hive connector; \
              its tables are Parquet, one file each, at scale {}: TPC-H ({} queries counted, {:.0} MB) and TPC-DS ({every}; \
              {} counted, {:.0} MB). All ways read the same files by the same Trino, each by catalogs of its own that differ in \
              the storage only. Trino remembers listings for a minute, in all of them. A pass runs each query by each way, one \
@@ -177,7 +177,7 @@ impl Measured {
              - larder: by Trino's security mapping, {} of disk and {} of memory; all tables whitelisted; the bucket is \
              immutable, listings are reused for an hour. The others have the page cache for memory.\n\n",
             hour("quiet"),
-            hour("busy").split("; get").next().unwrap_or_default(),
+            hour("busy"),
             self.scale,
             of("tpch "),
             megabytes("tpch"),
