@@ -11,6 +11,7 @@ use crate::table::ItemName;
 /// Why a version exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "code", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one in a document")]
 pub enum Cause {
     /// A night chose it.
     Night {
