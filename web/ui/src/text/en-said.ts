@@ -73,5 +73,6 @@ export const enSaid = {
     noValue: "what is expected to be read of it would be no faster from the SSD.",
     empty: "the origin holds no bytes of it.",
     landed: "it landed after the last night.",
+    place: (rank: string, of: string, cut: string) => `By density it has rank ${rank} of ${of}; the cut is at ${cut}.`,
   },
 };

@@ -71,5 +71,6 @@ export const zhSaid: Pick<Text, keyof typeof enSaid> = {
     noValue: "预期的读取从 SSD 读取也不会更快。",
     empty: "源存储中没有它的数据。",
     landed: "它在上次夜间任务之后到达。",
+    place: (rank, of, cut) => `按密度在 ${of} 个中排第 ${rank}，入选线为第 ${cut} 名。`,
   },
 };

@@ -40,9 +40,9 @@ describe("an explanation", () => {
 
   it("says why an item is out, where its place alone does not", () => {
     const out = (fate: Fate) => verdictWords({ ...explained(3, false), fate }, { choice }, en, f);
-    expect(out({ code: "no_room", left_bytes: 2 ** 20 })).toMatch(/do not fit into the 1.0 MiB that were left\.$/);
+    expect(out({ code: "no_room", left_bytes: 2 ** 20 })).toMatch(/do not fit into the 1.0 MiB that were left\./);
     expect(out({ code: "capped", cap_bytes: 2 ** 30, owner: "risk", left_bytes: 0 })).toBe(
-      "Not on the whitelist: risk may hold 1.0 GiB, of which 0 B were left.",
+      "Not on the whitelist: risk may hold 1.0 GiB, of which 0 B were left. By density it has rank 3 of 170; the cut is at 30.",
     );
     expect(out({ code: "no_value" })).toContain("no faster from the SSD");
     const below = { ...explained(46, false), fate: { code: "no_room" as const, left_bytes: 0 } };

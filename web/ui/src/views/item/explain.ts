@@ -20,7 +20,7 @@ export function verdictWords(
   const cut = f.count(choice.cut_rank);
   const where = item.whitelisted ? say.isIn : say.isOut;
   const fate = item.whitelisted ? null : fateWords(item.fate, verdict, verdict.rank > choice.cut_rank, t, f);
-  if (fate) return `${where} ${fate}`;
+  if (fate) return `${where} ${fate} ${t.fates.place(rank, of, cut)}`;
   if (verdict.ruling) return `${where} ${say.byRuling(t.items.rulings[verdict.ruling])}`;
   if (verdict.rank <= choice.cut_rank) return `${where} ${say.aboveCut(rank, of, cut)}`;
   return `${where} ${say.belowCut(rank, of, cut)}`;
