@@ -22,6 +22,9 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("queries")
     hdfs = Hdfs(folder / "hdfs")
     trino = TrinoOverHdfs(folder / "trino", hdfs)
+    for suite in queries.GENERATORS:
+        queries.generate(suite, folder / "files", SCALE)
+        trino.add_tables(folder / "files", suite)
     larder = Larder(
         folder / "larder",
         [bucket(hdfs, "warehouse", trino.ROOT, options=hdfs.properties)],
@@ -29,8 +32,6 @@ def site(tmp_path_factory):
         **trino.larder_settings(),
     ).start()
     for suite in queries.GENERATORS:
-        queries.generate(suite, folder / "files", SCALE)
-        trino.add_tables(folder / "files", suite)
         for table in (folder / "files" / suite).iterdir():
             larder.command("whitelist", "pin", f"hive.{suite}.{table.name}")
     # A version that is approved comes into force, and nothing is loaded for it.
