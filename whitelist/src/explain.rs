@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use larder_model::{ItemName, Whitelist, WhitelistItem};
+use larder_model::{ItemName, Said, Whitelist, WhitelistItem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -62,23 +62,13 @@ pub struct ItemExplanation {
     pub fate: Option<Fate>,
     /// What would change that, everything else being as it was. Of a table with many partitions, for the densest only:
     /// ask for the item itself.
-    pub changes: Vec<WhatIf>,
+    pub changes: Vec<Said<Change>>,
     /// What it was expected to save on the last days that it was whitelisted, and what it saved, the newest first; at most
     /// 7. Of a table with many partitions, for the densest only.
     #[serde(default)]
     pub days: Vec<ItemDay>,
     /// What people decided by now; the next night obeys it.
     pub ruling: Option<Ruling>,
-}
-
-/// What would change a verdict.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct WhatIf {
-    /// In words.
-    pub words: String,
-    /// In figures.
-    #[serde(flatten)]
-    pub change: Change,
 }
 
 /// Items of one table that are explained at once.
@@ -178,18 +168,17 @@ async fn choose_again(
     store: &Store,
     last: LastChoice,
     asked: HashSet<ItemName>,
-) -> Result<(Option<ChoiceFigures>, HashMap<ItemName, (Fate, Vec<WhatIf>)>), StoreError> {
+) -> Result<(Option<ChoiceFigures>, HashMap<ItemName, (Fate, Vec<Said<Change>>)>), StoreError> {
     let candidates = store.weighed().await?;
     // A million candidates take seconds: not on the threads that serve reads.
     let chosen = tokio::task::spawn_blocking(move || {
         let ranking = Ranking::with_caps(&candidates, &last.caps);
         let choice = ranking.choose(last.budget_bytes);
-        let what_if = |change: Change| WhatIf { words: change.to_string(), change };
         let wanted = candidates.iter().enumerate().filter(|(_, candidate)| asked.contains(&candidate.item));
         let changes = wanted.map(|(at, candidate)| {
             let changes = ranking.changes(at, last.budget_bytes);
             let fate = Fate::of(choice.verdicts[at].outcome, &last.caps);
-            (candidate.item.clone(), (fate, changes.into_iter().map(what_if).collect()))
+            (candidate.item.clone(), (fate, changes.into_iter().map(Said::from).collect()))
         });
         let figures = ChoiceFigures {
             version: last.version,

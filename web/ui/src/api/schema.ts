@@ -871,68 +871,6 @@ export interface components {
             code: "approval";
             of?: null | components["schemas"]["Cause"];
         };
-        /** @description One change that would turn a verdict, everything else being as it was. */
-        Change: {
-            /**
-             * Format: int64
-             * @description The bytes.
-             */
-            bytes: number;
-            /** @enum {string} */
-            change: "more_budget";
-        } | {
-            /**
-             * Format: int64
-             * @description The bytes.
-             */
-            bytes: number;
-            /** @enum {string} */
-            change: "less_budget";
-        } | {
-            /**
-             * Format: int64
-             * @description The bytes.
-             */
-            bytes: number;
-            /** @enum {string} */
-            change: "higher_cap";
-        } | {
-            /** @enum {string} */
-            change: "more_value";
-            /**
-             * Format: double
-             * @description How many times its reads that is; `None` where it saves nothing now.
-             */
-            factor?: number | null;
-            /**
-             * Format: double
-             * @description What it would have to save, in seconds.
-             */
-            value_seconds: number;
-        } | {
-            /** @enum {string} */
-            change: "less_value";
-            /**
-             * Format: double
-             * @description Which part of its reads that is.
-             */
-            factor: number;
-            /**
-             * Format: double
-             * @description What it has to save, in seconds.
-             */
-            value_seconds: number;
-        } | {
-            /** @enum {string} */
-            change: "denial";
-            /** @description The other item. */
-            item: components["schemas"]["ItemName"];
-        } | {
-            /** @enum {string} */
-            change: "no_ruling";
-            /** @description Whether it would be taken. */
-            taken: boolean;
-        };
         /** @description The whitelist under another budget, beside the one in force. */
         ChoiceAnswer: {
             /** @description Those that would come, the most valuable first, at most 50. */
@@ -1425,7 +1363,7 @@ export interface components {
              * @description What would change that, everything else being as it was. Of a table with many partitions, for the densest only:
              *     ask for the item itself.
              */
-            changes: components["schemas"]["WhatIf"][];
+            changes: components["schemas"]["Said_Change"][];
             /**
              * @description What it was expected to save on the last days that it was whitelisted, and what it saved, the newest first; at most
              *     7. Of a table with many partitions, for the densest only.
@@ -2288,6 +2226,71 @@ export interface components {
          */
         RulingKind: "pin" | "deny";
         /** @description A saying in words, and as it is. */
+        Said_Change: ({
+            /**
+             * Format: int64
+             * @description The bytes.
+             */
+            bytes: number;
+            /** @enum {string} */
+            change: "more_budget";
+        } | {
+            /**
+             * Format: int64
+             * @description The bytes.
+             */
+            bytes: number;
+            /** @enum {string} */
+            change: "less_budget";
+        } | {
+            /**
+             * Format: int64
+             * @description The bytes.
+             */
+            bytes: number;
+            /** @enum {string} */
+            change: "higher_cap";
+        } | {
+            /** @enum {string} */
+            change: "more_value";
+            /**
+             * Format: double
+             * @description How many times its reads that is; `None` where it saves nothing now.
+             */
+            factor?: number | null;
+            /**
+             * Format: double
+             * @description What it would have to save, in seconds.
+             */
+            value_seconds: number;
+        } | {
+            /** @enum {string} */
+            change: "less_value";
+            /**
+             * Format: double
+             * @description Which part of its reads that is.
+             */
+            factor: number;
+            /**
+             * Format: double
+             * @description What it has to save, in seconds.
+             */
+            value_seconds: number;
+        } | {
+            /** @enum {string} */
+            change: "denial";
+            /** @description The other item. */
+            item: components["schemas"]["ItemName"];
+        } | {
+            /** @enum {string} */
+            change: "no_ruling";
+            /** @description Whether it would be taken. */
+            taken: boolean;
+        }) & {
+            /** @description In English. */
+            words: string;
+        };
+        /** @description A saying in words, and as it is. */
         Said_NightOutcome: ({
             /** @enum {string} */
             code: "published";
@@ -3028,11 +3031,6 @@ export interface components {
          * @enum {string}
          */
         VersionStatus: "proposed" | "published";
-        /** @description What would change a verdict. */
-        WhatIf: components["schemas"]["Change"] & {
-            /** @description In words. */
-            words: string;
-        };
         /** @description The items to hold, as one night chose them. */
         Whitelist: {
             /**

@@ -1,6 +1,6 @@
 // An explanation in words and figures. Pure.
 
-import type { Explanation, Fate, ItemExplanation, Verdict, WhatIf } from "../../api/types";
+import type { Change, Explanation, Fate, ItemExplanation, Verdict } from "../../api/types";
 import type { Text } from "../../text/en";
 import type { Format } from "../../text/format";
 
@@ -58,7 +58,7 @@ function fateWords(
 }
 
 /** One change that would turn the verdict. */
-export function changeWords(change: WhatIf, t: Text, f: Format): string {
+export function changeWords(change: Change, t: Text, f: Format): string {
   const say = t.explain.change;
   switch (change.change) {
     case "more_budget":
@@ -76,7 +76,7 @@ export function changeWords(change: WhatIf, t: Text, f: Format): string {
     case "no_ruling":
       return say.noRuling(change.taken);
     default:
-      return (change as WhatIf).words;
+      return (change as Change).words;
   }
 }
 
