@@ -1,6 +1,7 @@
 //! Listings reused for a time: a configured one, or within whitelisted folders that of the bucket's freshness rule. Any
 //! write through Larder to a bucket ends all of its listings, and so does a new whitelist. What a listing says of objects
-//! is remembered as their metadata, so that a read that follows asks nothing more.
+//! is remembered as their metadata, so that a read that follows asks nothing more. A folder that a preload has listed whole
+//! answers the listings within it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,13 +13,13 @@ use parking_lot::RwLock;
 
 use crate::engine::Engine;
 use crate::metadata::Metadata;
-use crate::origin::{ListPage, ListRequest, Origin, OriginError};
+use crate::origin::{ListPage, ListRequest, Origin, OriginError, cut_page};
 use crate::settings::Consistency;
 
 /// Entries of all remembered pages together.
 const ENTRIES_MAX: u64 = 250_000;
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct PageKey {
     bucket: String,
     /// The number of writes to the bucket when the page was asked for.
@@ -44,6 +45,14 @@ impl Engine {
         let (named, whitelist) = self.names_all(origin.name(), &request.prefix);
         let age_max = age_max(origin.consistency(), origin.list_cache(), named);
         self.listings.page(origin, request, age_max, whitelist).await
+    }
+
+    /// Every object below a prefix, by key, asked of the origin now. If the prefix is a folder, listings within it are
+    /// answered from that for as long as the bucket's rules allow.
+    pub(crate) async fn list_whole(&self, origin: &Origin, prefix: &str) -> Result<Arc<ListPage>, OriginError> {
+        let (named, whitelist) = self.names_all(origin.name(), prefix);
+        let age_max = age_max(origin.consistency(), origin.list_cache(), named);
+        self.listings.whole(origin, prefix, age_max, whitelist).await
     }
 }
 
@@ -72,35 +81,81 @@ impl Listings {
         age_max: Duration,
         whitelist: u64,
     ) -> Result<Arc<ListPage>, OriginError> {
-        if age_max.is_zero() {
-            return self.ask(origin, request).await;
-        }
-        let writes = self.writes.read().get(origin.name()).copied().unwrap_or(0);
-        let key = PageKey { bucket: origin.name().to_owned(), writes, whitelist, request: request.clone() };
-        let now = self.clock.instant();
-        if let Some((asked, page)) = self.pages.get(&key).await
-            && now.saturating_duration_since(asked) <= age_max
-        {
+        let key = self.key(origin, request.clone(), whitelist);
+        if let Some(page) = self.known(&key, age_max).await {
             // What it says of objects is as old as it is, and was remembered when it came.
             return Ok(page);
         }
-        let page = self.ask(origin, request).await?;
-        // A write that came meanwhile has raised the count, so this page is never found again.
-        self.pages.insert(key, (now, Arc::clone(&page))).await;
-        Ok(page)
+        self.ask(origin, key, age_max, origin.list(request)).await
     }
 
-    async fn ask(&self, origin: &Origin, request: &ListRequest) -> Result<Arc<ListPage>, OriginError> {
-        let (epoch, asked) = (self.metadata.epoch(), Instant::now());
-        let page = origin.list(request).await?;
+    async fn whole(
+        &self,
+        origin: &Origin,
+        prefix: &str,
+        age_max: Duration,
+        whitelist: u64,
+    ) -> Result<Arc<ListPage>, OriginError> {
+        let walk = async { Ok(ListPage { entries: origin.walk(prefix).await?, ..ListPage::default() }) };
+        self.ask(origin, self.key(origin, all_below(prefix), whitelist), age_max, walk).await
+    }
+
+    fn key(&self, origin: &Origin, request: ListRequest, whitelist: u64) -> PageKey {
+        let writes = self.writes.read().get(origin.name()).copied().unwrap_or(0);
+        PageKey { bucket: origin.name().to_owned(), writes, whitelist, request }
+    }
+
+    /// A page that was asked for at most so long ago, or can be cut from the whole of a folder that was.
+    async fn known(&self, key: &PageKey, age_max: Duration) -> Option<Arc<ListPage>> {
+        if age_max.is_zero() {
+            return None;
+        }
+        let now = self.clock.instant();
+        let young = |(asked, page)| (now.saturating_duration_since(asked) <= age_max).then_some(page);
+        if let Some(page) = self.pages.get(key).await.and_then(young) {
+            return Some(page);
+        }
+        // A page behind the first begins where the origin says so.
+        if key.request.token.is_some() {
+            return None;
+        }
+        for (end, _) in key.request.prefix.rmatch_indices('/') {
+            let whole = PageKey { request: all_below(&key.request.prefix[..=end]), ..key.clone() };
+            if let Some(whole) = self.pages.get(&whole).await.and_then(young) {
+                let page = cut_page(&whole.entries, &key.request);
+                return page.next.is_none().then(|| Arc::new(page));
+            }
+        }
+        None
+    }
+
+    /// The origin's answer, which is remembered if it may be used again.
+    async fn ask(
+        &self,
+        origin: &Origin,
+        key: PageKey,
+        age_max: Duration,
+        answer: impl Future<Output = Result<ListPage, OriginError>>,
+    ) -> Result<Arc<ListPage>, OriginError> {
+        let (epoch, asked, now) = (self.metadata.epoch(), Instant::now(), self.clock.instant());
+        let page = Arc::new(answer.await?);
         self.metadata.learn(origin, &page.entries, asked, epoch).await;
-        Ok(Arc::new(page))
+        if !age_max.is_zero() {
+            // A write that came meanwhile has raised the count, so this page is never found again.
+            self.pages.insert(key, (now, Arc::clone(&page))).await;
+        }
+        Ok(page)
     }
 
     /// Ends a bucket's listings.
     pub(crate) fn forget(&self, bucket: &str) {
         *self.writes.write().entry(bucket.to_owned()).or_default() += 1;
     }
+}
+
+/// What the whole of a folder is remembered by: a page without end.
+fn all_below(prefix: &str) -> ListRequest {
+    ListRequest { prefix: prefix.to_owned(), keys_max: usize::MAX, ..ListRequest::default() }
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ use url::Url;
 use self::demand::Readers;
 pub use self::error::OriginError;
 use self::hdfs::Hdfs;
+pub(crate) use self::listing::cut_page;
 pub use self::listing::{ListEntry, ListPage, ListRequest};
 pub use self::open::OpenError;
 pub(crate) use self::pace::Pace;

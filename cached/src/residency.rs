@@ -74,10 +74,9 @@ impl Engine {
         let Some(origin) = self.origins.get(&location.bucket) else {
             return Err(OriginError::NotFound { source: format!("bucket `{}` is not served", location.bucket).into() });
         };
-        let (epoch, begun) = (self.metadata.epoch(), Instant::now());
-        let entries = origin.walk(&location.prefix).await?;
-        self.metadata.learn(origin, entries.values(), begun, epoch).await;
-        let objects = entries.values().filter(|entry| holds(location, &entry.key));
+        let begun = Instant::now();
+        let whole = self.list_whole(origin, &location.prefix).await?;
+        let objects = whole.entries.iter().filter(|entry| holds(location, &entry.key));
         let objects = Arc::new(objects.map(|entry| LocatedObject::new(origin.name(), entry)).collect::<Vec<_>>());
         self.residency.listed.lock().insert(location.clone(), (begun, Arc::clone(&objects)));
         Ok(objects)

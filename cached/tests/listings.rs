@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use common::{CountingOrigin, Worker, content, put, read};
+use common::{CountingOrigin, Worker, content, preload, preloaded, put, read};
 use futures::TryStreamExt;
 use larder_cached::Consistency;
 use larder_model::admin::DropRequest;
@@ -98,6 +98,57 @@ async fn what_larder_changes_ends_a_listing() {
 
     worker.whitelist(2, &[("hive.db.t/dt=1", "db/t/dt=1/"), ("hive.db.t/dt=2", "db/t/dt=2/")]).await;
     assert_eq!(list(&worker, &origin, HOT).await.1, 1, "after a new whitelist");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_preload_has_listed_is_not_listed_again() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), Arc::new(CountingOrigin::default()));
+    let worker = worker(folder.path(), &origin, MINUTE).await;
+    put(&origin, &format!("{HOT}/h=1/g"), b"two").await;
+    let begun = worker.clock.now();
+    preloaded(&worker, preload(&["db/t/dt=1/"])).await;
+    // Listings of the folder, and of what is in it, in any form.
+    assert_eq!(list(&worker, &origin, HOT).await, (vec![format!("{HOT}/f"), format!("{HOT}/h=1/g")], 0));
+    assert_eq!(list(&worker, &origin, &format!("{HOT}/h=1")).await, (vec![format!("{HOT}/h=1/g")], 0));
+    assert_eq!(list(&worker, &origin, &format!("{HOT}/h=2")).await, (vec![], 0));
+    let before = origin.lists();
+    let rolled = worker.s3.list_with_delimiter(Some(&HOT.into())).await.unwrap();
+    assert_eq!(rolled.objects.len(), 1);
+    assert_eq!(rolled.common_prefixes, [format!("{HOT}/h=1").into()]);
+    assert_eq!(origin.lists(), before);
+    // For as long as the bucket's rule says.
+    put(&origin, &format!("{HOT}/i"), b"three").await;
+    worker.clock.set(begun + TimeDelta::milliseconds(60_001));
+    let (keys, lists) = list(&worker, &origin, HOT).await;
+    assert_eq!((keys.len(), lists), (3, 1));
+    // A write through Larder ends it as well.
+    preloaded(&worker, preload(&["db/t/dt=1/"])).await;
+    worker.s3.put(&format!("{HOT}/j").into(), "four".into()).await.unwrap();
+    let (keys, lists) = list(&worker, &origin, HOT).await;
+    assert_eq!((keys.len(), lists), (4, 1));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_a_page_is_listed_at_the_origin() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), Arc::new(CountingOrigin::default()));
+    let worker = worker(folder.path(), &origin, MINUTE).await;
+    for i in 0..1000 {
+        put(&origin, &format!("{HOT}/g{i}"), b"one").await;
+    }
+    preloaded(&worker, preload(&["db/t/dt=1/"])).await;
+    let (keys, lists) = list(&worker, &origin, HOT).await;
+    assert_eq!((keys.len(), lists), (1001, 2));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_preload_has_listed_of_a_strict_bucket_is_listed_again() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), Arc::new(CountingOrigin::default()));
+    let worker = worker(folder.path(), &origin, Consistency::Strict).await;
+    preloaded(&worker, preload(&["db/t/dt=1/"])).await;
+    assert_eq!(list(&worker, &origin, HOT).await.1, 1);
     worker.stop().await;
 }
 

@@ -4,7 +4,6 @@
 //! sorted walk by a pure function; such a walk is bounded by [`WALK_KEYS_MAX`].
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 use futures::TryStreamExt;
 use object_store::list::PaginatedListOptions;
@@ -84,7 +83,7 @@ impl Origin {
     }
 
     /// Every object below `prefix`, by key.
-    pub(crate) async fn walk(&self, prefix: &str) -> Result<BTreeMap<String, ListEntry>, OriginError> {
+    pub(crate) async fn walk(&self, prefix: &str) -> Result<Vec<ListEntry>, OriginError> {
         let folder = prefix.rfind('/').map_or("", |end| &prefix[..end]);
         let folder = Path::parse(self.absolute(folder).trim_end_matches('/'))
             .map_err(|_| OriginError::InvalidKey { key: prefix.to_owned() })?;
@@ -98,7 +97,7 @@ impl Origin {
                 return Err(OriginError::unavailable(format!("more than {WALK_KEYS_MAX} keys begin with `{prefix}`")));
             }
         }
-        Ok(found)
+        Ok(found.into_values().collect())
     }
 
     fn entry(&self, mut meta: object_store::ObjectMeta) -> Option<ListEntry> {
@@ -121,13 +120,15 @@ impl Origin {
     }
 }
 
-/// Cuts a page from sorted keys, all of which begin with the request's prefix.
-fn cut_page(sorted: &BTreeMap<String, ListEntry>, request: &ListRequest) -> ListPage {
+/// Cuts a page from entries that are sorted by key.
+pub(crate) fn cut_page(sorted: &[ListEntry], request: &ListRequest) -> ListPage {
     let mut page = ListPage::default();
     let begin = [&request.after, &request.token].into_iter().flatten().max();
     let mut last = begin.cloned().unwrap_or_default();
-    let bounds = begin.map_or(Bound::Unbounded, |key| Bound::Excluded(key.as_str()));
-    for (key, entry) in sorted.range::<str, _>((bounds, Bound::Unbounded)) {
+    let before = |entry: &ListEntry| entry.key < request.prefix || begin.is_some_and(|begin| entry.key <= *begin);
+    let behind = &sorted[sorted.partition_point(before)..];
+    for entry in behind.iter().take_while(|entry| entry.key.starts_with(&request.prefix)) {
+        let key = &entry.key;
         let delimiter = request.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
         let rolled = delimiter.and_then(|delimiter| {
             let end = key[request.prefix.len()..].find(delimiter)?;
@@ -159,7 +160,7 @@ fn cut_page(sorted: &BTreeMap<String, ListEntry>, request: &ListRequest) -> List
 mod tests {
     use super::*;
 
-    fn keys(keys: &[&str]) -> BTreeMap<String, ListEntry> {
+    fn keys(keys: &[&str]) -> Vec<ListEntry> {
         let entry = |key: &str| {
             let meta = object_store::ObjectMeta {
                 location: key.into(),
@@ -170,10 +171,10 @@ mod tests {
             };
             ListEntry { key: key.to_owned(), state: ObjectState::new(&meta) }
         };
-        keys.iter().map(|key| ((*key).to_owned(), entry(key))).collect()
+        keys.iter().map(|key| entry(key)).collect()
     }
 
-    fn pages(sorted: &BTreeMap<String, ListEntry>, mut request: ListRequest) -> Vec<(Vec<String>, Vec<String>)> {
+    fn pages(sorted: &[ListEntry], mut request: ListRequest) -> Vec<(Vec<String>, Vec<String>)> {
         let mut all = Vec::new();
         loop {
             let page = cut_page(sorted, &request);
@@ -205,6 +206,18 @@ mod tests {
         let request =
             ListRequest { prefix: "p/".into(), after: Some("p/a".into()), keys_max: 10, ..ListRequest::default() };
         assert_eq!(pages(&sorted, request), [(vec!["p/b".to_owned(), "p/c".to_owned()], vec![])]);
+    }
+
+    #[test]
+    fn a_page_holds_only_what_begins_with_its_prefix() {
+        let sorted = keys(&["o/z", "p", "p/a", "p/b/1", "p/b/2", "p0", "q/a"]);
+        let request = ListRequest { prefix: "p/".into(), keys_max: 10, ..ListRequest::default() };
+        let all = ["p/a", "p/b/1", "p/b/2"].map(str::to_owned).to_vec();
+        assert_eq!(pages(&sorted, request.clone()), [(all.clone(), vec![])]);
+        // To begin before the prefix is to begin with it.
+        assert_eq!(pages(&sorted, ListRequest { after: Some("a".into()), ..request.clone() }), [(all, vec![])]);
+        let rolled = (vec!["p/a".to_owned()], vec!["p/b/".to_owned()]);
+        assert_eq!(pages(&sorted, ListRequest { delimiter: Some("/".into()), ..request }), [rolled]);
     }
 
     #[test]
