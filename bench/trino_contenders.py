@@ -35,7 +35,7 @@ WARM = ("local files", "fs.cache", "alluxio", "larder")
 MORNING = ("local files", "direct", "fs.cache", "alluxio", "larder")
 CLIENTS, MORNING_QUERIES = 8, 30
 # An analyst looks at an answer for so long before the next question, in the mean.
-THINKING_SECONDS = 2.0
+THINKING_SECONDS = 6.0
 
 
 def progress(text: str):
