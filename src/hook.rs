@@ -48,13 +48,16 @@ fn told(config: &Config, endpoint: &str) -> Result<Option<(S3Access, HashSet<Str
 
 /// The S3 endpoint's URL, as engines reach it.
 pub(crate) fn endpoint(config: &Config, s3: SocketAddr) -> String {
-    config.hook.endpoint.clone().unwrap_or_else(|| {
-        let scheme = if config.s3.tls.is_some() { "https" } else { "http" };
-        // Who listens everywhere is reached on the same machine.
-        let host = if s3.ip().is_unspecified() { "127.0.0.1".to_owned() } else { s3.ip().to_string() };
-        let host = if s3.is_ipv6() && host.contains(':') { format!("[{host}]") } else { host };
-        format!("{scheme}://{host}:{}", s3.port())
-    })
+    config.hook.endpoint.clone().unwrap_or_else(|| own_url(s3, config.s3.tls.is_some()))
+}
+
+/// The S3 endpoint's URL, as it is reached from here.
+pub(crate) fn own_url(s3: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    // Who listens everywhere is reached on the same machine.
+    let host = if s3.ip().is_unspecified() { "127.0.0.1".to_owned() } else { s3.ip().to_string() };
+    let host = if s3.is_ipv6() && host.contains(':') { format!("[{host}]") } else { host };
+    format!("{scheme}://{host}:{}", s3.port())
 }
 
 /// The mappings of a configuration, with nothing in force yet.
@@ -81,22 +84,31 @@ pub(crate) fn iceberg(
     Ok(IcebergProxy::new(&config.iceberg, resolve, access, buckets, known_keys, stop)?)
 }
 
-/// Keeps the mappings up to date with the whitelist until `stop`, and leaves the default entry behind.
+/// Keeps the mappings up to date with the whitelist until `stop`, and leaves the default entry behind. While the cache is not
+/// healthy there is only that.
 pub(crate) async fn follow(
     mappings: Mappings,
     store: Store,
     mut whitelist: watch::Receiver<Option<Arc<Whitelist>>>,
+    mut healthy: watch::Receiver<bool>,
     stop: CancellationToken,
 ) {
     if mappings.are_configured() {
         whitelist.mark_changed();
-        while let Some(Ok(())) = stop.run_until_cancelled(whitelist.changed()).await {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Ok(()) = whitelist.changed() => {}
+                Ok(()) = healthy.changed() => {}
+                else => stop.cancelled().await,
+            }
             let newest = whitelist.borrow_and_update().clone();
-            if let Some(newest) = newest {
-                publish(&mappings, &store, newest).await;
+            let is_healthy = *healthy.borrow_and_update();
+            match newest {
+                Some(newest) if is_healthy => publish(&mappings, &store, newest).await,
+                Some(_) | None => mappings.withdraw(),
             }
         }
-        stop.cancelled().await;
     }
     // From the first sign of the end on: what was planned before has the grace period.
     mappings.withdraw();

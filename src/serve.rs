@@ -7,11 +7,12 @@ mod gauges;
 mod health;
 mod heart;
 mod settings;
+mod watch;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -25,6 +26,7 @@ use larder_whitelist::{
     ApiState, BeforeNight, CatalogBucket, EventBucket, Landing, Night, NightRunner, Simulation, Spool, Store,
     TouchedItems,
 };
+use tokio::sync::watch::channel;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +34,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use self::health::Health;
 use self::heart::Heart;
+use self::watch::Watch;
 use crate::config::Config;
 use crate::hook;
 use crate::traces::Traces;
@@ -95,7 +98,8 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     .await?;
     let spool = Spool::start(config.logs.path.clone());
 
-    let healthy = Arc::new(AtomicBool::new(true));
+    let (healthy, is_healthy) = channel(true);
+    let watched = Watch::new(s3_address, config.s3.tls.is_some(), healthy)?;
     let endpoint = hook::endpoint(&config, s3_address);
     let mappings = hook::mappings(&config, &endpoint)?;
     let resolve = ResolveState::new(
@@ -107,7 +111,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         }),
         endpoint.clone(),
         config.cache.admit == larder_cached::Admit::All,
-        Arc::clone(&healthy),
+        is_healthy.clone(),
     );
     let metastore = metastore.map(|listener| {
         let proxy = MetastoreProxy::new(&config.metastore, resolve.clone(), Arc::clone(&clock), stop.clone());
@@ -138,6 +142,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let night_finished = Arc::new(AtomicI64::new(0));
     let health = Health {
         engine: Arc::clone(&engine),
+        healthy: is_healthy.clone(),
         night_finished: Arc::clone(&night_finished),
         store: store.clone(),
         metastore: metastore.as_ref().map(|(_, proxy)| proxy.metrics()),
@@ -146,20 +151,12 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let pages = health::router(health).merge(api).merge(larder_web::router(openapi));
 
     let mut tasks = Vec::new();
-    let stopping = stop.clone();
-    tasks.push((
-        "the health flag",
-        // From the first sign of the end on, paths resolve to the origin.
-        tokio::spawn(async move {
-            stopping.cancelled().await;
-            healthy.store(false, Ordering::Relaxed);
-        }),
-    ));
+    tasks.push(("the look at the s3 endpoint", tokio::spawn(watched.run(stop.clone()))));
     if let Some(file) = config.hook.mapping_file.clone() {
         let keeping = hook::file::keep(file, mappings.subscribe(), stop.clone());
         tasks.push(("Trino's mapping file", tokio::spawn(keeping)));
     }
-    let following = hook::follow(mappings, store.clone(), whitelist, stop.clone());
+    let following = hook::follow(mappings, store.clone(), whitelist, is_healthy, stop.clone());
     tasks.push(("Trino's mapping", tokio::spawn(following)));
     let s3 = tokio::net::TcpListener::from_std(s3)?;
     let admin = tokio::net::TcpListener::from_std(admin)?;

@@ -1,7 +1,6 @@
 //! `GET /resolve?path=`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use axum::Json;
@@ -26,7 +25,7 @@ struct Inner {
     buckets: Vec<ResolveBucket>,
     endpoint: String,
     admits_all: bool,
-    healthy: Arc<AtomicBool>,
+    healthy: watch::Receiver<bool>,
     whitelist: watch::Receiver<Option<Arc<Whitelist>>>,
     /// The index of the version that was last asked about, made anew when another comes into force.
     indexed: ArcSwapOption<(Arc<Whitelist>, LocationIndex)>,
@@ -40,7 +39,7 @@ impl ResolveState {
         buckets: impl IntoIterator<Item = ResolveBucket>,
         endpoint: String,
         admits_all: bool,
-        healthy: Arc<AtomicBool>,
+        healthy: watch::Receiver<bool>,
     ) -> Self {
         let buckets = buckets.into_iter().collect();
         Self(Arc::new(Inner { buckets, endpoint, admits_all, healthy, whitelist, indexed: ArcSwapOption::empty() }))
@@ -53,7 +52,7 @@ impl ResolveState {
 
     /// The whitelist in force, if the cache may be used by it now.
     pub(crate) fn in_use(&self) -> Option<Arc<(Arc<Whitelist>, LocationIndex)>> {
-        if self.0.healthy.load(Ordering::Relaxed) { self.indexed() } else { None }
+        if *self.0.healthy.borrow() { self.indexed() } else { None }
     }
 
     fn indexed(&self) -> Option<Arc<(Arc<Whitelist>, LocationIndex)>> {
@@ -74,7 +73,7 @@ impl ResolveState {
             buckets: &self.0.buckets,
             endpoint: &self.0.endpoint,
             admits_all: self.0.admits_all,
-            healthy: self.0.healthy.load(Ordering::Relaxed),
+            healthy: *self.0.healthy.borrow(),
             in_force: indexed.as_deref().map(|(whitelist, index)| (&**whitelist, index)),
         };
         table.resolve(path)
@@ -127,14 +126,14 @@ mod tests {
     #[test]
     fn a_new_whitelist_is_obeyed_at_once() {
         let (sender, receiver) = watch::channel(None);
-        let healthy = Arc::new(AtomicBool::new(true));
-        let state = ResolveState::new(receiver, buckets(), "http://l".into(), false, Arc::clone(&healthy));
+        let (healthy, is_healthy) = watch::channel(true);
+        let state = ResolveState::new(receiver, buckets(), "http://l".into(), false, is_healthy);
         let endpoint = |path: &str| state.resolve(path).expect("a resolution").endpoint;
         assert!(endpoint("s3://warehouse/db/t/dt=2/f").is_some());
         sender.send_replace(Some(Arc::new(whitelist())));
         assert!(endpoint("s3://warehouse/db/t/dt=2/f").is_none());
         assert!(endpoint("s3://warehouse/db/t/dt=1/f").is_some());
-        healthy.store(false, Ordering::Relaxed);
+        healthy.send_replace(false);
         assert!(endpoint("s3://warehouse/db/t/dt=1/f").is_none());
     }
 }

@@ -31,8 +31,8 @@ const STATES: [(TierState, &str); 5] = [
 ];
 
 /// The text form, without the line that ends it: other parts' metrics follow. `night_finished_ms` is when the last night ended,
-/// in milliseconds since 1970; zero for none.
-pub(super) fn text(engine: &Engine, night_finished_ms: i64) -> String {
+/// in milliseconds since 1970; zero for none. `healthy` says whether the S3 endpoint answers.
+pub(super) fn text(engine: &Engine, night_finished_ms: i64, healthy: bool) -> String {
     let mut registry = Registry::with_prefix("larder");
     let capacity = Family::<TierLabel, Gauge>::default();
     let state = Family::<StateLabel, Gauge>::default();
@@ -56,6 +56,10 @@ pub(super) fn text(engine: &Engine, night_finished_ms: i64) -> String {
     finished.set(night_finished_ms as f64 / 1000.0);
     let help = "When the last night ended, also one that changed nothing; 0 while there was none";
     registry.register_with_unit("night_finished_timestamp", help, Unit::Seconds, finished);
+    let answers = Gauge::<i64>::default();
+    answers.set(i64::from(healthy));
+    let help = "1 while the S3 endpoint answers; else engines are sent to the storage";
+    registry.register("s3_endpoint_answers", help, answers);
     let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "What runs", build);
     let mut text = String::new();

@@ -15,6 +15,7 @@ use larder_planner_hook::iceberg::IcebergMetrics;
 use larder_planner_hook::metastore::MetastoreMetrics;
 use larder_whitelist::Store;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use super::gauges;
 
@@ -24,6 +25,8 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub(super) struct Health {
     pub(super) engine: Arc<Engine>,
+    /// Whether the S3 endpoint answers.
+    pub(super) healthy: watch::Receiver<bool>,
     /// When the last night ended: milliseconds since 1970, zero for none.
     pub(super) night_finished: Arc<AtomicI64>,
     pub(super) store: Store,
@@ -70,6 +73,8 @@ async fn readyz(State(health): State<Health>) -> Response {
         .into_iter()
         .map(|(bucket, result)| Check::new(format!("bucket {bucket}"), result.err().map(|error| error.detail())))
         .collect();
+    let endpoint = (!*health.healthy.borrow()).then(|| "it does not answer; engines are sent to the storage".to_owned());
+    checks.push(Check::new("s3 endpoint".to_owned(), endpoint));
     let ready = checks.iter().all(|check| check.ok);
     let store = match store {
         Ok(result) => result.err().map(|error| error.to_string()),
@@ -92,7 +97,7 @@ async fn metrics(State(health): State<Health>) -> Response {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let metastore = health.metastore.map(|metrics| metrics.text()).unwrap_or_default();
     let iceberg = health.iceberg.map(|metrics| metrics.text()).unwrap_or_default();
-    let gauges = gauges::text(&health.engine, health.night_finished.load(Ordering::Relaxed));
+    let gauges = gauges::text(&health.engine, health.night_finished.load(Ordering::Relaxed), *health.healthy.borrow());
     // The data path's text has the line that ends all.
     ([(header::CONTENT_TYPE, kind)], gauges + &metastore + &iceberg + &health.engine.metrics_text()).into_response()
 }
@@ -104,7 +109,6 @@ mod tests {
     use larder_cached::{BucketSettings, CacheSettings, EngineParts, Origins, SsdSettings};
     use larder_model::{ByteSize, SystemClock};
     use larder_whitelist::StoreSettings;
-    use tokio::sync::watch;
 
     use super::*;
 
@@ -132,7 +136,8 @@ mod tests {
         let url = format!("sqlite://{}", folder.join("larder.db").display());
         let store = Store::open(&StoreSettings { url }).await.expect("a store");
         let (engine, night_finished) = (engine.await.expect("an engine"), Arc::default());
-        Health { engine, night_finished, store, metastore: None, iceberg: None }
+        let healthy = watch::channel(true).1;
+        Health { engine, healthy, night_finished, store, metastore: None, iceberg: None }
     }
 
     async fn ask(health: &Health) -> (StatusCode, serde_json::Value) {
@@ -153,7 +158,7 @@ mod tests {
         let health = health(folder.path(), &format!("file://{}", folder.path().display()), &[]).await;
         let (status, answer) = ask(&health).await;
         assert_eq!((status, answer["ready"].as_bool()), (StatusCode::OK, Some(true)), "{answer}");
-        for part in ["bucket warehouse", "store", "ssd"] {
+        for part in ["bucket warehouse", "s3 endpoint", "store", "ssd"] {
             assert_eq!(check(&answer, part)["ok"], true, "{answer}");
         }
         health.store.close().await;

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,12 @@ DEFAULT = {"useClusterDefault": True}
 def start(start_larder, origin, tmp_path):
     """Starts a daemon that keeps the mapping in one and the same file, and lists one partition."""
 
-    def make(name: str, **hook):
+    def make(name: str, s3: dict | None = None, **hook):
         larder = start_larder(
             [s3_bucket(origin, "raw", "s3://raw", catalog="hive")],
             name=name,
             nightly={"schedule": ""},
+            s3=s3 or {},
             hook={"key": WRITER, "mapping_file": str(tmp_path / "mapping.json")} | hook,
         ).start()
         larder.command("whitelist", "pin", ITEM)
@@ -102,3 +104,24 @@ def test_the_mapping_by_http_wants_the_token_that_is_configured(start):
     refused = requests.get(url, timeout=10)
     assert refused.status_code == 403 and "token" in refused.text and "secret" not in refused.text
     assert requests.get(f"{url}?token=open-sesame", timeout=10).json()["mappings"][-1] == DEFAULT
+
+
+def test_an_endpoint_that_has_no_room_is_left_out_until_it_has(start, start_larder):
+    larder = start("one", s3={"connections_max": 4})
+    wait_for(start.file, larder.endpoint)
+    path = {"path": f"{FOLDER}part"}
+    route = lambda: requests.get(f"{larder.admin}/api/v1/resolve", params=path, timeout=30).json()["route"]  # noqa: E731
+    ready = lambda: requests.get(f"{larder.admin}/readyz", timeout=30)  # noqa: E731
+    assert route() == "cached" and ready().ok
+    held = [socket.create_connection(("127.0.0.1", larder.s3_port)) for _ in range(4)]
+    try:
+        wait_for(start.file)
+        assert route() == "direct"
+        assert ready().status_code == 503 and "does not answer" in ready().text
+        assert larder.metric("larder_s3_endpoint_answers") == 0
+    finally:
+        for connection in held:
+            connection.close()
+    wait_for(start.file, larder.endpoint)
+    assert route() == "cached" and ready().ok
+    assert larder.metric("larder_s3_endpoint_answers") == 1

@@ -64,8 +64,9 @@ impl ApiState {
 /// Rows that a listing gives unless fewer are asked for.
 const ROWS_MAX: u32 = 10_000;
 
-/// Reports that a listing gives unless fewer are asked for: each is a page or more.
-const REPORTS_MAX: u32 = 100;
+/// Reports that a listing gives unless others are asked for, and at most: each is a page or more.
+const REPORTS: u32 = 100;
+const REPORTS_MAX: u32 = 1000;
 
 /// The routes, to be nested under `/api/v1`.
 pub fn router(state: ApiState) -> OpenApiRouter {
@@ -97,13 +98,17 @@ pub fn router(state: ApiState) -> OpenApiRouter {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Limit {
-    /// At most 10000 rows or 100 reports, which are the defaults.
+    /// At most 10000 rows, which is the default, or 1000 reports, of which 100 are the default.
     limit: Option<u32>,
 }
 
 impl Limit {
     fn rows(&self) -> u32 {
         self.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX)
+    }
+
+    fn reports(&self) -> u32 {
+        self.limit.unwrap_or(REPORTS).min(REPORTS_MAX)
     }
 }
 
@@ -274,7 +279,7 @@ async fn nights(
     State(state): State<ApiState>,
     limit: Result<Query<Limit>, QueryRejection>,
 ) -> Result<Json<Vec<StoredNight>>, Problem> {
-    Ok(Json(state.store.nights(limit?.rows().min(REPORTS_MAX)).await?))
+    Ok(Json(state.store.nights(limit?.reports()).await?))
 }
 
 /// The newest preloads that nights asked for, the newest first.
@@ -285,7 +290,7 @@ async fn preload_runs(
     State(state): State<ApiState>,
     limit: Result<Query<Limit>, QueryRejection>,
 ) -> Result<Json<Vec<PreloadRun>>, Problem> {
-    Ok(Json(state.store.preload_runs(limit?.rows().min(REPORTS_MAX)).await?))
+    Ok(Json(state.store.preload_runs(limit?.reports()).await?))
 }
 
 #[cfg(test)]

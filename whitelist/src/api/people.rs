@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{ApiState, Limit, Problem, REPORTS_MAX, VersionRow};
+use super::{ApiState, Limit, Problem, VersionRow};
 use crate::choice::RulingKind;
 use crate::night::NightNow;
 use crate::people::{self, Actor};
@@ -158,7 +158,7 @@ async fn activity(
     State(state): State<ApiState>,
     limit: Result<Query<Limit>, QueryRejection>,
 ) -> Result<Json<Vec<Activity>>, Problem> {
-    Ok(Json(state.store.activity(limit?.rows().min(REPORTS_MAX)).await?))
+    Ok(Json(state.store.activity(limit?.rows()).await?))
 }
 
 /// A night to run now.

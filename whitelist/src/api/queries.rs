@@ -18,10 +18,11 @@ use crate::choice::RulingKind;
 use crate::store::decisions::Rulings;
 use crate::store::{DayQuery, GroupKind, QueryGroup, QueryRead};
 
-/// Queries that are given unless fewer are asked for.
-const QUERIES_MAX: usize = 1000;
+/// Queries that are given unless others are asked for, and at most.
+const QUERIES: usize = 1000;
+const QUERIES_MAX: usize = 100_000;
 /// Engines, users or tables that are given.
-const GROUPS_MAX: u32 = 100;
+const GROUPS_MAX: usize = 100;
 /// With this share from the cache nothing more would help.
 const WELL_SERVED: f64 = 0.9;
 
@@ -47,8 +48,20 @@ struct Wanted {
     /// What comes first; `duration` when absent.
     #[param(inline)]
     sort: Option<QueryOrder>,
-    /// At most 1000, which is the default.
+    /// At most 100000; 1000 when absent.
     limit: Option<usize>,
+}
+
+impl Wanted {
+    fn names_any(&self) -> bool {
+        self.user.is_some() || self.engine.is_some() || self.table.is_some()
+    }
+
+    fn wants(&self, query: &DayQuery) -> bool {
+        self.user.as_ref().is_none_or(|user| query.user == *user)
+            && self.engine.as_ref().is_none_or(|engine| query.engine == *engine)
+            && self.table.as_ref().is_none_or(|table| query.reads.iter().any(|read| read.table == *table))
+    }
 }
 
 /// Which queries come first.
@@ -76,7 +89,8 @@ pub(super) struct QueriesAnswer {
     pub total: u64,
     /// The first of them.
     pub queries: Vec<QueryAnswer>,
-    /// All queries of these days by user, those that took longest together first.
+    /// The queries by user, those that took longest together first: all of these days, or where a user, an engine or a table
+    /// is named, those that match.
     pub by_user: Vec<QueryGroup>,
     /// The same by engine.
     pub by_engine: Vec<QueryGroup>,
@@ -125,11 +139,7 @@ async fn queries(
     let Query(wanted) = wanted?;
     let (from, to) = Span { from: wanted.from, to: wanted.to }.days(&state).await?;
     let mut queries = state.store.queries(from, to).await?;
-    queries.retain(|query| {
-        wanted.user.as_ref().is_none_or(|user| query.user == *user)
-            && wanted.engine.as_ref().is_none_or(|engine| query.engine == *engine)
-            && wanted.table.as_ref().is_none_or(|table| query.reads.iter().any(|read| read.table == *table))
-    });
+    queries.retain(|query| wanted.wants(query));
     let by = |of: fn(&DayQuery) -> f64| move |a: &DayQuery, b: &DayQuery| of(b).total_cmp(&of(a));
     match wanted.sort.unwrap_or(QueryOrder::Duration) {
         QueryOrder::Duration => queries.sort_by(by(|query| query.seconds)),
@@ -138,19 +148,49 @@ async fn queries(
         QueryOrder::Cached => queries.sort_by(by(|query| 1.0 - query.cached_share.unwrap_or(1.0))),
     }
     let total = queries.len() as u64;
-    queries.truncate(wanted.limit.unwrap_or(QUERIES_MAX).min(QUERIES_MAX));
+    let groups = async |kind| match wanted.names_any() {
+        true => Ok(groups_of(&queries, kind)),
+        false => state.store.query_groups(kind, from, to, GROUPS_MAX as u32).await,
+    };
+    let (by_user, by_engine, by_table) =
+        (groups(GroupKind::User).await?, groups(GroupKind::Engine).await?, groups(GroupKind::Table).await?);
+    queries.truncate(wanted.limit.unwrap_or(QUERIES).min(QUERIES_MAX));
     let listed = Listed::new(state.in_force().as_deref());
     let rulings = Rulings::new(state.store.decisions().await?);
-    let groups = async |kind| state.store.query_groups(kind, from, to, GROUPS_MAX).await;
     Ok(Json(QueriesAnswer {
         from,
         to,
         total,
         queries: queries.into_iter().map(|query| answer(query, &listed, &rulings)).collect(),
-        by_user: groups(GroupKind::User).await?,
-        by_engine: groups(GroupKind::Engine).await?,
-        by_table: groups(GroupKind::Table).await?,
+        by_user,
+        by_engine,
+        by_table,
     }))
+}
+
+/// The queries by what they have in common; of a table, what was read of it counts.
+fn groups_of(queries: &[DayQuery], kind: GroupKind) -> Vec<QueryGroup> {
+    let mut groups: HashMap<String, QueryGroup> = HashMap::new();
+    let mut add = |name: String, seconds: f64, read_bytes: u64| {
+        let empty = QueryGroup { kind, name: name.clone(), queries: 0, seconds: 0.0, read_bytes: 0 };
+        let group = groups.entry(name).or_insert(empty);
+        group.queries += 1;
+        group.seconds += seconds;
+        group.read_bytes += read_bytes;
+    };
+    for query in queries {
+        match kind {
+            GroupKind::User => add(query.user.clone(), query.seconds, query.read_bytes),
+            GroupKind::Engine => add(query.engine.clone(), query.seconds, query.read_bytes),
+            GroupKind::Table => {
+                query.reads.iter().for_each(|read| add(read.table.to_string(), query.seconds, read.read_bytes));
+            }
+        }
+    }
+    let mut groups: Vec<QueryGroup> = groups.into_values().collect();
+    groups.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then_with(|| a.name.cmp(&b.name)));
+    groups.truncate(GROUPS_MAX);
+    groups
 }
 
 /// The partitions of each table that are listed.

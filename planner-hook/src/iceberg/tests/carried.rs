@@ -1,7 +1,6 @@
 //! The proxy between a client and a catalog, both made here, over real connections.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
@@ -34,7 +33,7 @@ struct Proxied {
 impl Proxied {
     async fn before(upstream: String, more: IcebergSettings) -> Self {
         let (whitelist, watched) = watch::channel(Some(Arc::new(whitelist())));
-        let healthy = Arc::new(AtomicBool::new(true));
+        let (_, healthy) = watch::channel(true);
         let resolve = ResolveState::new(watched, buckets(), "http://larder:9000".into(), false, healthy);
         let access = S3Access { endpoint: "http://larder:9000".into(), key: "K".into(), secret: "S".into() };
         let stop = CancellationToken::new();

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use larder_model::SystemClock;
@@ -22,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Running {
     address: SocketAddr,
-    healthy: Arc<AtomicBool>,
+    healthy: watch::Sender<bool>,
     stop: CancellationToken,
     metrics: Arc<MetastoreMetrics>,
     serving: JoinHandle<()>,
@@ -40,9 +39,9 @@ async fn start(upstreams: &[SocketAddr], settings: MetastoreSettings) -> Running
         upstream: upstreams.iter().map(|address| format!("thrift://{address}")).collect(),
         ..settings
     };
-    let healthy = Arc::new(AtomicBool::new(true));
+    let (healthy, is_healthy) = watch::channel(true);
     let (_, whitelist) = watch::channel(Some(Arc::new(whitelist())));
-    let resolve = ResolveState::new(whitelist, buckets(), "http://l".into(), false, Arc::clone(&healthy));
+    let resolve = ResolveState::new(whitelist, buckets(), "http://l".into(), false, is_healthy);
     let stop = CancellationToken::new();
     let proxy = MetastoreProxy::new(&settings, resolve, Arc::new(SystemClock), stop.clone());
     let metrics = proxy.metrics();
@@ -87,14 +86,14 @@ async fn answers_and_requests_are_rewritten_and_health_decides_per_answer() {
     let mut client = TcpStream::connect(proxy.address).await.expect("the proxy");
     let (mut upstream, _) = in_time(metastore.accept()).await.expect("a connection");
     for (healthy, place) in [(true, WHOLE_CACHED), (false, WHOLE), (true, WHOLE_CACHED)] {
-        proxy.healthy.store(healthy, Ordering::Relaxed);
+        proxy.healthy.send_replace(healthy);
         client.write_all(&get_table()).await.expect("sent");
         assert_eq!(read(&mut upstream, get_table().len()).await, get_table());
         upstream.write_all(&whole_table(WHOLE)).await.expect("sent");
         assert!(read(&mut client, whole_table(place).len()).await == whole_table(place));
     }
     // What was told while it was healthy comes back also while it is not.
-    proxy.healthy.store(false, Ordering::Relaxed);
+    proxy.healthy.send_replace(false);
     let add = |place| sent(&request("add_partition", vec![(1, partition(place))]));
     client.write_all(&add(CACHED)).await.expect("sent");
     assert!(read(&mut upstream, add(HOT).len()).await == add(HOT));
@@ -166,7 +165,7 @@ async fn shutdown_ends_idle_connections_and_lets_calls_finish() {
     let (mut upstream, _) = in_time(metastore.accept()).await.expect("a connection");
     busy.write_all(&get_table()).await.expect("sent");
     assert_eq!(read(&mut upstream, get_table().len()).await, get_table());
-    proxy.healthy.store(false, Ordering::Relaxed);
+    proxy.healthy.send_replace(false);
     proxy.stop.cancel();
     assert!(read_all(&mut idle).await.is_empty());
     upstream.write_all(&whole_table(WHOLE)).await.expect("sent");

@@ -190,6 +190,20 @@ async fn queries_are_filtered_sorted_and_advised() {
     assert_eq!(told(&format!("/queries?{span}&sort=cached&limit=1")).await, of(&[("ana-2", "not_whitelisted")]));
     assert_eq!(told(&format!("/queries?{span}&user=ana&table=a.b.t&engine=trino")).await.len(), 2);
     assert_eq!(told(&format!("/queries?{span}&table=a.b.u")).await.len(), 0);
+    // Groups are of what matches, whatever is shown of it.
+    let (_, answer) = asked.get(&format!("/queries?{span}&user=ana&limit=1")).await;
+    assert_eq!((answer["total"].as_u64(), answer["queries"].as_array().unwrap().len()), (Some(2), 1));
+    let groups = |by: &str| -> Vec<(String, u64, f64)> {
+        let groups = answer[by].as_array().unwrap().iter();
+        let group = |group: &Value| {
+            let name = group["name"].as_str().unwrap().to_owned();
+            (name, group["queries"].as_u64().unwrap(), group["seconds"].as_f64().unwrap())
+        };
+        groups.map(group).collect()
+    };
+    assert_eq!(groups("by_user"), [("ana".to_owned(), 2, 5.0)]);
+    assert_eq!(groups("by_engine"), [("trino".to_owned(), 2, 5.0)]);
+    assert_eq!(groups("by_table"), [("a.b.t".to_owned(), 2, 5.0)]);
     asked.change("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "deny"}"#).await;
     assert_eq!(told(&format!("/queries?{span}&user=ana&limit=1")).await, of(&[("ana-1", "denied")]));
 }
