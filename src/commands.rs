@@ -17,7 +17,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use larder_cached::Origins;
 use larder_model::{Clock, SystemClock};
-use larder_whitelist::Store;
+use larder_whitelist::{Metastore, Store};
 
 use crate::admin::Admin;
 use crate::cli::{Cli, Command};
@@ -83,6 +83,10 @@ impl Context {
 
     fn origins(config: &Config) -> Result<Origins> {
         Ok(Origins::open(&config.buckets)?)
+    }
+
+    fn metastore(config: &Config, origins: &Origins) -> Option<Arc<Metastore>> {
+        crate::serve::metastore_of(config, crate::serve::places(config, origins))
     }
 }
 

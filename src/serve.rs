@@ -16,14 +16,16 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use anyhow::Result;
-use larder_cached::{Engine, EngineParts, Origins};
+use larder_cached::{BucketSettings, Engine, EngineParts, Origins};
 use larder_model::Clock;
-use larder_planner_hook::metastore::MetastoreProxy;
+use larder_planner_hook::metastore::{MetastoreProxy, MetastoreSettings};
 use larder_planner_hook::{ResolveBucket, ResolveState};
 use larder_web::Access;
+use larder_whitelist::logs::{Place, Places};
+use larder_whitelist::metastore::MetastoreAddresses;
 use larder_whitelist::night::Demand;
 use larder_whitelist::{
-    ApiState, BeforeNight, CatalogBucket, EventBucket, Landing, Night, NightRunner, Simulation, Spool, Store,
+    ApiState, BeforeNight, CatalogBucket, EventBucket, Landing, Metastore, Night, NightRunner, Simulation, Spool, Store,
     TouchedItems,
 };
 use tokio::sync::watch::channel;
@@ -122,7 +124,9 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         None => None,
     };
     let touched = TouchedItems::new(event_buckets(&origins));
-    let nights = nights(night(&config, &store, &origins, &clock, None)?, &engine, &spool, &stop);
+    let tables = metastore_of(&config, places(&config, &origins));
+    let night = || night(&config, &store, &origins, &clock, None, tables.clone());
+    let nights = nights(night()?, &engine, &spool, &stop);
     let state = ApiState {
         store: store.clone(),
         whitelist: whitelist.clone(),
@@ -195,15 +199,19 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tasks.push(("the iceberg proxy", tokio::spawn(proxy.serve(listener, grace))));
     }
+    if let Some(tables) = tables.clone() {
+        let learning = tables.run(config.metastore.read_every, stop.clone());
+        tasks.push(("what the metastore says of tables", tokio::spawn(learning)));
+    }
     let heart =
         Heart::new(store.clone(), Arc::clone(&engine), Arc::clone(&clock), worker, admin_url.clone(), night_finished);
     let heart = Arc::new(heart);
     tasks.push(("the heartbeat", tokio::spawn(Arc::clone(&heart).beat_on(stop.clone()))));
     if runs_nights {
-        let landing = Landing::new(night(&config, &store, &origins, &clock, None)?, touched);
+        let landing = Landing::new(night()?, touched);
         tasks.push(("the look for landings", tokio::spawn(landing.run(stop.clone()))));
         let (night, stopping, worker) =
-            (night(&config, &store, &origins, &clock, None)?, stop.clone(), admin_url.clone());
+            (night()?, stop.clone(), admin_url.clone());
         tasks.push((
             "the preload to resume",
             tokio::spawn(async move {
@@ -280,6 +288,28 @@ fn event_buckets(origins: &Origins) -> Vec<EventBucket> {
     origins.iter().filter_map(of).collect()
 }
 
+/// The metastore that is asked where the tables of these buckets lie, if one is configured.
+pub(crate) fn metastore_of(config: &Config, places: Places) -> Option<Arc<Metastore>> {
+    let MetastoreSettings { connect, stall, read_every, .. } = config.metastore;
+    let addresses = config.metastore.addresses();
+    let asks = !addresses.is_empty() && !read_every.is_zero();
+    asks.then(|| Metastore::new(MetastoreAddresses { addresses, connect, stall }, places))
+}
+
+/// The buckets, as URLs name them.
+pub(crate) fn places(config: &Config, origins: &Origins) -> Places {
+    let place = |bucket: &BucketSettings| {
+        let origin = origins.get(&bucket.name)?;
+        Some(Place {
+            bucket: bucket.name.clone(),
+            origin: origin.url().to_owned(),
+            catalog: bucket.catalog.as_ref().unwrap_or(&bucket.name).clone(),
+            rules: origin.rules().clone(),
+        })
+    };
+    Places::new(config.buckets.iter().filter_map(place).collect(), None)
+}
+
 /// The night that these parts would run. `workers` are admin URLs; `None` for those that the store has seen.
 pub(crate) fn night(
     config: &Config,
@@ -287,6 +317,7 @@ pub(crate) fn night(
     origins: &Origins,
     clock: &Arc<dyn Clock>,
     workers: Option<Vec<String>>,
+    metastore: Option<Arc<Metastore>>,
 ) -> Result<Night> {
     let catalog = origins.iter().map(|origin| CatalogBucket {
         name: origin.name().to_owned(),
@@ -299,6 +330,7 @@ pub(crate) fn night(
         clock: Arc::clone(clock),
         logs: config.logs.path.clone(),
         catalog: catalog.collect(),
+        metastore,
         settings: config.nightly.clone(),
         write_bytes_max: config.nightly.wear_bytes(config.cache.ssd.capacity),
         demand: Demand {

@@ -1,9 +1,13 @@
 //! Attribution: which table and partition an object belongs to.
 //!
-//! Configured prefixes win, the longest first. Else the path is read the way Hive lays tables out:
-//! `.../schema.db/table/key=value/key=value/file`. The folders that table formats put below a table (`data`, `metadata`,
+//! Configured prefixes win, the longest first; then what a metastore declares, the deepest folder first. Else the path is read
+//! the way Hive lays tables out: `.../schema.db/table/key=value/key=value/file`. The folders that table formats put below a table (`data`, `metadata`,
 //! `_delta_log`) are not taken for tables. A file at the top of a bucket is a table of its own, named by its stem.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use crate::table::{TableName, is_partition_segment};
@@ -18,12 +22,25 @@ pub struct TablePrefix {
     pub name: TableName,
 }
 
-/// How one bucket's keys map to tables.
+/// What a metastore says lies in a folder of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredFolder {
+    /// The table.
+    pub table: TableName,
+    /// The partition that all of the folder is; `None` for a whole table, whose partitions are in folders named `k=v`.
+    pub partition: Option<String>,
+}
+
+/// What a metastore says of a bucket, by key prefix with `/` at its end.
+pub type DeclaredFolders = HashMap<String, DeclaredFolder>;
+
+/// How one bucket's keys map to tables. What is declared to one is declared to all of its clones.
 #[derive(Debug, Clone)]
 pub struct AttributionRules {
     catalog: String,
     /// Sorted by length, the longest first.
     prefixes: Vec<TablePrefix>,
+    declared: Arc<ArcSwap<DeclaredFolders>>,
 }
 
 /// The table and partition an object belongs to, and the folder that holds that partition.
@@ -48,7 +65,12 @@ impl AttributionRules {
             .map(|entry| TablePrefix { prefix: format!("{}/", entry.prefix.trim_matches('/')), ..entry })
             .collect();
         prefixes.sort_by_key(|entry| std::cmp::Reverse(entry.prefix.len()));
-        Self { catalog: catalog.replace('.', "_"), prefixes }
+        Self { catalog: catalog.replace('.', "_"), prefixes, declared: Arc::default() }
+    }
+
+    /// Takes what a metastore says, in the place of what it said before.
+    pub fn declare(&self, folders: DeclaredFolders) {
+        self.declared.store(Arc::new(folders));
     }
 
     /// The attribution of `key`; `None` for an empty key and for folders that name no table.
@@ -61,7 +83,21 @@ impl AttributionRules {
                 location: key[..location_len].to_owned(),
             });
         }
-        self.attribute_by_path(key)
+        self.attribute_as_declared(key).or_else(|| self.attribute_by_path(key))
+    }
+
+    fn attribute_as_declared(&self, key: &str) -> Option<Attribution> {
+        let declared = self.declared.load();
+        if declared.is_empty() {
+            return None;
+        }
+        let folders = key.rmatch_indices('/').map(|(end, _)| &key[..=end]);
+        let (folder, found) = folders.filter_map(|folder| Some((folder, declared.get(folder)?))).next()?;
+        let (partition, location_len) = match &found.partition {
+            Some(partition) => (partition.clone(), folder.len()),
+            None => partition_below(key, folder.len()),
+        };
+        Some(Attribution { table: found.table.clone(), partition, location: key[..location_len].to_owned() })
     }
 
     fn attribute_by_path(&self, key: &str) -> Option<Attribution> {
@@ -154,6 +190,37 @@ mod tests {
         check("raw/clicks/dt=1/f", "hive.web.clicks", "dt=1", "raw/clicks/dt=1/");
         check("raw/clicks/x/f", "hive.web.clicks", "", "raw/clicks/");
         check("raw/clicks2/f", "hive.raw.clicks2", "", "raw/clicks2/");
+    }
+
+    #[test]
+    fn what_is_declared_wins_over_the_path_and_not_over_what_is_stated() {
+        let rules = rules();
+        let folder = |table: &str, partition: Option<&str>| DeclaredFolder {
+            table: table.parse().expect("a name"),
+            partition: partition.map(str::to_owned),
+        };
+        let declared = [
+            ("wh/0a1b/", folder("hive.sales.orders", None)),
+            ("wh/0a1b/old/", folder("hive.sales.orders", Some("dt=1"))),
+            ("archive/2019/", folder("hive.sales.orders", Some("dt=2019"))),
+            ("raw/clicks/", folder("hive.other.name", None)),
+        ];
+        let before = rules.clone();
+        rules.declare(declared.map(|(key, folder)| (key.to_owned(), folder)).into());
+        let shown = |key: &str| {
+            let found = before.attribute(key).expect("an attribution");
+            (format!("{}/{}", found.table, found.partition), found.location)
+        };
+        for (key, item, location) in [
+            ("wh/0a1b/dt=2/f", "hive.sales.orders/dt=2", "wh/0a1b/dt=2/"),
+            ("wh/0a1b/f", "hive.sales.orders/", "wh/0a1b/"),
+            ("wh/0a1b/old/f", "hive.sales.orders/dt=1", "wh/0a1b/old/"),
+            ("archive/2019/a/f", "hive.sales.orders/dt=2019", "archive/2019/"),
+            ("archive/2020/f", "hive.archive.2020/", "archive/2020/"),
+            ("raw/clicks/dt=1/f", "hive.web.clicks/dt=1", "raw/clicks/dt=1/"),
+        ] {
+            assert_eq!(shown(key), (item.to_owned(), location.to_owned()), "{key}");
+        }
     }
 
     #[test]

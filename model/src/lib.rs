@@ -24,7 +24,7 @@ pub mod usage;
 pub mod whitelist;
 
 pub use access::AccessKind;
-pub use attribution::{Attribution, AttributionRules, TablePrefix};
+pub use attribution::{Attribution, AttributionRules, DeclaredFolder, DeclaredFolders, TablePrefix};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use event::{QueryEvent, TableRead};
 pub use io_time::IoSpeed;

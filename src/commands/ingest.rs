@@ -21,6 +21,11 @@ const STANDARD_INPUT: &str = "-";
 pub(super) async fn run(context: &Context, args: &IngestArgs) -> Result<()> {
     let config = context.config()?;
     let places = places(&config, args.catalog.as_deref());
+    if let Some(metastore) = crate::serve::metastore_of(&config, places.clone())
+        && let Err(problem) = metastore.learn().await
+    {
+        tracing::warn!(problem, "the metastore cannot be asked where tables lie; their paths count");
+    }
     let mut reader = LogReader::new(args.format, places, SystemClock.now())
         .map_err(|problem| anyhow!("{problem} with --catalog NAME"))?;
     // Kept until the end: the file goes with it.

@@ -35,7 +35,8 @@ pub(super) async fn run(context: &Context, command: WhitelistCommand) -> Result<
         WhitelistCommand::Explain { item, json } => explain(&store, &item, json).await?,
         WhitelistCommand::Plan { date, json } => {
             let origins = Context::origins(&config)?;
-            let night = crate::serve::night(&config, &store, &origins, &clock, None)?;
+            let metastore = Context::metastore(&config, &origins);
+            let night = crate::serve::night(&config, &store, &origins, &clock, None, metastore)?;
             let shown = Shown::new();
             let planned = night.plan(date, &user(), &|progress| shown.show(progress)).await;
             shown.clear();

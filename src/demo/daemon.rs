@@ -78,7 +78,7 @@ impl Daemon {
         })
         .await?;
         let workers = Some(vec![format!("http://{}", serving.admin)]);
-        let night = serve::night(&config, &serving.store, &origins, &clock, workers)?;
+        let night = serve::night(&config, &serving.store, &origins, &clock, workers, None)?;
         let rules = origins.get(BUCKET).context("the lake's bucket is configured")?.rules().clone();
         Ok(Self { config, serving, night, rules })
     }

@@ -1,6 +1,7 @@
 //! Landings: partitions that come between two nights, and those that are rewritten.
 //!
-//! The daemon looks at the folders of whitelisted tables every so often, and at once at what the storage's events name.
+//! The daemon looks at the folders of whitelisted tables every so often, asks the metastore for their partitions if there is
+//! one, and looks at once at what the storage's events name.
 //! A new partition of a table whose newest partitions are held is taken to be worth what they are (`wanted` says when);
 //! if there is room for it, or it is worth more than what is least dense, a version of the whitelist with it comes into
 //! force, and the workers are told to load it before anybody reads it. A held partition that has changed is loaded anew.
@@ -138,7 +139,11 @@ impl Landing {
             places.extend(items.iter().filter(|item| item.item.partition.is_empty()).map(|item| Place::held(item)));
             if items.iter().any(|item| !item.item.partition.is_empty()) {
                 let known = self.known(table, items).await?;
-                match self.partitions(&known, items).await {
+                let declared = self.declared(table, &known).await.unwrap_or_else(|problem| {
+                    report.problems.push(format!("{table}: the metastore: {problem}"));
+                    BTreeMap::new()
+                });
+                match self.partitions(&known, items, declared).await {
                     Ok(found) => places.extend(found),
                     Err(problem) => report.problems.push(format!("{table}: {problem}")),
                 }
@@ -191,19 +196,42 @@ impl Landing {
         Some(Place { item, locations: locations.collect(), expected_density: Some(density) })
     }
 
-    /// The places of a table to look at: the partitions that are wanted, and the newest held ones.
-    async fn partitions(&self, known: &KnownPartitions, items: &[&WhitelistItem]) -> Result<Vec<Place>, String> {
+    /// The partitions that the metastore has and that are wanted, and where they lie.
+    async fn declared(
+        &self,
+        table: &larder_model::TableName,
+        known: &KnownPartitions,
+    ) -> Result<BTreeMap<String, Location>, String> {
+        let Some(metastore) = &self.night.metastore else { return Ok(BTreeMap::new()) };
+        let mut names = metastore.partition_names(table).await?;
+        names.retain(|name| known.expected_density(name).is_some());
+        Ok(metastore.locations(table, names).await?.into_iter().collect())
+    }
+
+    /// The places of a table to look at: the partitions that are wanted, those of them that a metastore has declared where it
+    /// says, and the newest held ones.
+    async fn partitions(
+        &self,
+        known: &KnownPartitions,
+        items: &[&WhitelistItem],
+        declared: BTreeMap<String, Location>,
+    ) -> Result<Vec<Place>, String> {
         let levels = items.iter().map(|item| item.item.partition.split('/').count()).max().unwrap_or(1);
         let mut names = BTreeSet::new();
         for (bucket, root) in roots(items) {
             names.extend(self.lister.partitions(&bucket, &root, levels, known).await?);
         }
+        names.retain(|partition| !declared.contains_key(partition));
         let wanted = names.iter().filter_map(|partition| self.wanted(known, items, partition));
+        let declared = declared.into_iter().filter_map(|(partition, location)| {
+            let place = self.wanted(known, items, &partition)?;
+            Some(Place { locations: vec![location], ..place })
+        });
         let by_name: HashMap<&str, &&WhitelistItem> =
             items.iter().map(|item| (item.item.partition.as_str(), item)).collect();
         let newest = known.held_newest_first();
         let newest = newest.into_iter().filter(|name| !name.is_empty()).take(REWRITES_LOOKED_AT);
-        Ok(wanted.chain(newest.filter_map(|name| by_name.get(name)).map(|item| Place::held(item))).collect())
+        Ok(wanted.chain(declared).chain(newest.filter_map(|name| by_name.get(name)).map(|item| Place::held(item))).collect())
     }
 
     /// Lists the places, publishes what is to be held of them, and tells the workers.

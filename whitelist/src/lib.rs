@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`forecast`] says how often an item will be read, [`value`] what that is worth and [`choice`] which items
 //! are taken, all pure. [`logs`] takes
-//! query events in, [`accesses`] aggregates the logs of a day, [`speed`] measures, [`catalog`] lists the buckets;
+//! query events in, [`accesses`] aggregates the logs of a day, [`speed`] measures, [`catalog`] lists the buckets and [`metastore`] says where tables lie in them;
 //! [`night`] strings them together, [`realised`] compares a day with what was expected of it, and [`publish`] looks after the versions, [`explain`] says why. [`landing`]
 //! looks for what comes between two nights. [`store`] remembers, [`api`] shows.
 
@@ -16,6 +16,7 @@ mod footers;
 pub mod forecast;
 pub mod landing;
 pub mod logs;
+pub mod metastore;
 pub mod night;
 mod partition_time;
 pub mod people;
@@ -37,6 +38,7 @@ pub use choice::{
 };
 pub use landing::{EventBucket, Landing, LandingReport, TouchedItems};
 pub use logs::{Format, Spool};
+pub use metastore::Metastore;
 pub use night::{BeforeNight, Night, NightError, NightReport, NightRunner, Progress};
 pub use publish::follow;
 pub use settings::{NightlySettings, Owner, StoreSettings, TableCap};

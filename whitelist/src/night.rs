@@ -44,6 +44,7 @@ use self::weigh::weigh;
 use crate::accesses::{AccessError, DayFiles, aggregate};
 use crate::catalog::{BucketReport, CatalogBucket, list, rewritten};
 use crate::footers::Footers;
+use crate::metastore::Metastore;
 use crate::publish::diff;
 use crate::realised::saved_seconds;
 use crate::settings::NightlySettings;
@@ -62,6 +63,8 @@ pub struct Night {
     pub logs: PathBuf,
     /// The buckets that hold the tables.
     pub catalog: Vec<CatalogBucket>,
+    /// Says which tables there are and where, if there is one.
+    pub metastore: Option<Arc<Metastore>>,
     /// History, budget, window, rate.
     pub settings: NightlySettings,
     /// What a worker's preloads may write to its SSD within a day, in bytes.
@@ -259,6 +262,11 @@ impl Night {
         let (hits, hit_seconds) = self.store.hits_on(report.night).await.map_err(at("read the day's hits"))?;
         report.realised_seconds = saved_seconds(hits, hit_seconds, report.origin.speed);
         progress(Progress::Step(NightStep::Catalog));
+        if let Some(metastore) = &self.metastore
+            && let Err(problem) = metastore.learn_anew().await
+        {
+            report.warn(Warning::MetastoreUnread { problem });
+        }
         self.list_buckets(report).await?;
         progress(Progress::Step(NightStep::Choose));
         let rulings = Rulings::new(self.store.decisions().await.map_err(at("read the decisions"))?);

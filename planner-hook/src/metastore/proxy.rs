@@ -54,11 +54,10 @@ impl MetastoreProxy {
         clock: Arc<dyn Clock>,
         shutdown: CancellationToken,
     ) -> Self {
-        let addresses = settings.upstream.iter().filter_map(|url| MetastoreSettings::address(url)).map(str::to_owned);
         let shared = Shared {
             places: Arc::new(Places::new(resolve.buckets(), &settings.scheme)),
             resolve,
-            upstreams: Upstreams::new(addresses.collect(), settings.connect, clock),
+            upstreams: Upstreams::new(settings.addresses(), settings.connect, clock),
             stall: settings.stall,
             frames: frames_room(),
             metrics: Arc::new(MetastoreMetrics::new()),

@@ -8,14 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::resolve::is_s3;
 
-/// The proxy in front of a Hive Metastore.
+/// A Hive Metastore, and the proxy in front of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MetastoreSettings {
     /// Where it listens; nowhere when absent.
     pub listen: Option<SocketAddr>,
-    /// The metastores behind it, `thrift://host:port`: the first that takes a connection has it.
+    /// The metastores, `thrift://host:port`: the first that takes a connection has it.
     pub upstream: Vec<String>,
+    /// How often it is asked which tables there are and where they lie; zero for never.
+    #[serde(with = "duration_text")]
+    pub read_every: Duration,
     /// The scheme of locations in the cache, where the origin's own is none of S3's.
     pub scheme: String,
     /// How long a metastore may take to accept a connection.
@@ -33,6 +36,7 @@ impl Default for MetastoreSettings {
         Self {
             listen: None,
             upstream: Vec::new(),
+            read_every: Duration::from_secs(600),
             scheme: "s3a".to_owned(),
             connect: Duration::from_secs(3),
             stall: Duration::from_secs(60),
@@ -51,6 +55,11 @@ impl MetastoreSettings {
         (is_host && port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(address)
     }
 
+    /// `host:port` of each metastore.
+    pub fn addresses(&self) -> Vec<String> {
+        self.upstream.iter().filter_map(|upstream| Self::address(upstream)).map(str::to_owned).collect()
+    }
+
     /// What is wrong with it: a key, and words.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
@@ -67,6 +76,9 @@ impl MetastoreSettings {
             if time < Duration::from_secs(1) {
                 problems.push((key, format!("{time:?} is too short: pauses of 1s are nothing unusual")));
             }
+        }
+        if !self.read_every.is_zero() && self.read_every < Duration::from_secs(1) {
+            problems.push(("read_every", format!("{:?} is too often: write at least 1s, or 0s for never", self.read_every)));
         }
         if self.connections_max == 0 {
             problems.push(("connections_max", "must be at least 1".to_owned()));

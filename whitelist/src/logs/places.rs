@@ -47,6 +47,17 @@ impl Places {
 
     /// The table and partition that a folder's or an object's URL belongs to; `None` for what no bucket stands for.
     pub(super) fn attribute(&self, url: &str) -> Option<Attribution> {
+        let (place, key) = self.locate(url)?;
+        place.rules.attribute(&key)
+    }
+
+    /// The buckets.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter()
+    }
+
+    /// The bucket that a URL is in, and the key there.
+    pub(crate) fn locate(&self, url: &str) -> Option<(&Place, String)> {
         let (scheme, rest) = split(url)?;
         let below = |place: &Place| {
             let (origin_scheme, origin) = split(&place.origin)?;
@@ -55,13 +66,11 @@ impl Places {
             key.starts_with('/').then(|| (origin.len(), key.trim_start_matches('/').to_owned()))
         };
         let longest = self.places.iter().filter_map(|place| below(place).map(|(length, key)| (length, place, key)));
-        let found = longest.max_by_key(|(length, ..)| *length).map(|(_, place, key)| (place, key)).or_else(|| {
+        longest.max_by_key(|(length, ..)| *length).map(|(_, place, key)| (place, key)).or_else(|| {
             let (name, key) = rest.split_once('/')?;
             let named = self.places.iter().find(|place| scheme == "s3" && place.bucket == name);
             named.map(|place| (place, key.to_owned()))
-        });
-        let (place, key) = found?;
-        place.rules.attribute(&key)
+        })
     }
 }
 

@@ -116,6 +116,11 @@ pub enum Warning {
         /// Why it cannot be listed.
         problem: String,
     },
+    /// What the metastore said last of where tables lie counts, or if it said nothing yet, their paths.
+    MetastoreUnread {
+        /// Why it cannot be asked.
+        problem: String,
+    },
     /// The whitelist in force cannot be read, and is replaced.
     ListBroken {
         /// What is wrong with it.
@@ -187,6 +192,9 @@ impl fmt::Display for Warning {
             Self::RealisedUnknown { problem } => write!(f, "{problem}; what it realised is not known"),
             Self::BucketNotListed { bucket, problem } => {
                 write!(f, "bucket `{bucket}` cannot be listed, its last known sizes count: {problem}")
+            }
+            Self::MetastoreUnread { problem } => {
+                write!(f, "the metastore cannot be asked where tables lie, what was known before counts: {problem}")
             }
             Self::ListBroken { problem } => write!(f, "{problem}; it is replaced"),
             Self::NotPublished { refusal } => write!(f, "nothing was published: {refusal}"),

@@ -9,6 +9,8 @@ export const enSaid = {
     realisedUnknown: (problem: string) => `what the day's list realised is not known: ${problem}`,
     bucketNotListed: (bucket: string, problem: string) =>
       `bucket ${bucket} cannot be listed, its last known sizes count: ${problem}`,
+    metastoreUnread: (problem: string) =>
+      `the metastore cannot be asked where tables lie, what was known before counts: ${problem}`,
     listBroken: (problem: string) => `the whitelist in force cannot be read and is replaced: ${problem}`,
     notPublished: (refusal: string) => `nothing was published: ${refusal}`,
     skippedFiles: (files: string) => `log files that could not be read and were left out: ${files}`,

@@ -18,6 +18,8 @@ export function warningWords(warning: Warning, t: Text, f: Format): string {
       return say.realisedUnknown(warning.problem);
     case "bucket_not_listed":
       return say.bucketNotListed(warning.bucket, warning.problem);
+    case "metastore_unread":
+      return say.metastoreUnread(warning.problem);
     case "list_broken":
       return say.listBroken(warning.problem);
     case "not_published":

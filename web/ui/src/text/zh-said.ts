@@ -11,6 +11,7 @@ export const zhSaid: Pick<Text, keyof typeof enSaid> = {
       `节点 ${worker} 上有 ${items} 个条目未完整驻留，首个是 ${first}（${why}）`,
     realisedUnknown: (problem) => `当天名单的实际收益未知：${problem}`,
     bucketNotListed: (bucket, problem) => `无法列举存储桶 ${bucket}，沿用上次已知的大小：${problem}`,
+    metastoreUnread: (problem) => `无法向元数据服务查询各表的位置，沿用此前所知：${problem}`,
     listBroken: (problem) => `当前生效的白名单无法读取，已被替换：${problem}`,
     notPublished: (refusal) => `没有发布新版本：${refusal}`,
     skippedFiles: (files) => `有 ${files} 个日志文件无法读取，已跳过`,
