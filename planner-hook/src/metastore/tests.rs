@@ -271,6 +271,31 @@ fn a_table_that_is_too_large_to_be_held_passes_as_it_is() {
 }
 
 #[test]
+fn a_framed_request_that_cannot_be_held_ends_the_connection_and_an_answer_passes() {
+    let create = request("create_table", vec![(1, table(storage(WHOLE_CACHED), &[], "MANAGED_TABLE"))]);
+    let answer = reply("get_table", table(storage(WHOLE), &[], "MANAGED_TABLE"));
+    // The begin of a frame that is as long as that.
+    let too_long = |message: &Message| {
+        let length = super::stream::FRAME_HELD_BYTES_MAX as i32;
+        [&length.to_be_bytes()[..], &message.bytes(true, false)].concat()
+    };
+    // A frame that would do, where all others have left no room for it.
+    let (enough, none_left) = (frames_room(), Arc::new(tokio::sync::Semaphore::new(0)));
+    for (frame, room) in [(too_long(&create), &enough), (create.bytes(true, true), &none_left)] {
+        let (mut stream, mut out) = (Stream::new(Side::Requests, Arc::clone(room)), Vec::new());
+        stream.input().extend_from_slice(&frame);
+        assert!(stream.work(&to_origin, &mut out).is_err());
+        assert!(out.is_empty(), "the metastore was told of the cache");
+    }
+    for (frame, room) in [(too_long(&answer), &enough), (answer.bytes(true, true), &none_left)] {
+        let (mut stream, mut out) = (Stream::new(Side::Answers, Arc::clone(room)), Vec::new());
+        stream.input().extend_from_slice(&frame);
+        assert!(!stream.work(&to_cache, &mut out).expect("answers pass"));
+        assert!(out == frame, "another answer");
+    }
+}
+
+#[test]
 fn other_protocols_pass_as_they_are() {
     let compact = [0x82, 0x21, 0x01, 0x09, b'g', b'e', b't', b'_', b't', b'a', b'b', b'l', b'e', 0x00];
     let framed: Vec<u8> = [&[0, 0, 0, 14][..], &compact].concat();

@@ -107,29 +107,44 @@ fn cut_off_at_any_byte_it_passes_as_far_as_it_came() {
     }
 }
 
+/// Breaks some bytes.
+fn broken(mut input: Vec<u8>, rng: &mut ChaCha8Rng) -> Vec<u8> {
+    for _ in 0..rng.random_range(1..4) {
+        let at = rng.random_range(0..input.len());
+        match rng.random_range(0..4) {
+            0 => input[at] = rng.random(),
+            1 => input[at] = [0, 0x7f, 0x80, 0xff][rng.random_range(0..4)],
+            2 => drop(input.drain(at..(at + rng.random_range(1..9)).min(input.len()))),
+            _ => input.insert(at, rng.random()),
+        }
+        if input.is_empty() {
+            input.push(0x80);
+        }
+    }
+    input
+}
+
 #[test]
 fn broken_in_any_way_nothing_is_lost_and_nothing_added() {
+    let mut rewritten = [0, 0];
     for seed in 0..20_000 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let (mut input, _) = bytes(&mut rng);
-        for _ in 0..rng.random_range(1..4) {
-            let at = rng.random_range(0..input.len());
-            match rng.random_range(0..4) {
-                0 => input[at] = rng.random(),
-                1 => input[at] = [0, 0x7f, 0x80, 0xff][rng.random_range(0..4)],
-                2 => drop(input.drain(at..(at + rng.random_range(1..9)).min(input.len()))),
-                _ => input.insert(at, rng.random()),
-            }
-            if input.is_empty() {
-                input.push(0x80);
-            }
-        }
+        let (whole, _) = bytes(&mut rng);
+        // What a client says that was told of the cache.
+        let (said, _, _) = pass(Side::Answers, to_cache(), &whole, 200);
         let piece = rng.random_range(1..200);
-        let (out, _, _) = pass(Side::Answers, None, &input, piece);
-        assert!(out == input, "seed {seed}");
-        let (out, passed, _) = pass(Side::Answers, to_cache(), &input, piece);
-        // Each location here is longer at the origin than in the cache by as much as the bucket's name and folder differ.
-        let shorter = passed.rewritten as usize * ("raw/hive".len().abs_diff("warehouse".len()));
-        assert_eq!(out.len().abs_diff(input.len()), shorter, "seed {seed}");
+        for (at, (side, rewrite, input)) in
+            [(Side::Answers, to_cache(), whole), (Side::Requests, to_origin(), said)].into_iter().enumerate()
+        {
+            let input = broken(input, &mut rng);
+            let (out, _, _) = pass(side, None, &input, piece);
+            assert!(out == input, "seed {seed}, {side:?}");
+            let (out, passed, _) = pass(side, rewrite, &input, piece);
+            // A location is longer in the cache than at the origin by as much as the bucket's name and folder differ.
+            let differs = passed.rewritten as usize * ("raw/hive".len().abs_diff("warehouse".len()));
+            assert_eq!(out.len().abs_diff(input.len()), differs, "seed {seed}, {side:?}");
+            rewritten[at] += passed.rewritten;
+        }
     }
+    assert!(rewritten.iter().all(|count| *count > 100), "{rewritten:?} locations were rewritten");
 }
