@@ -106,6 +106,8 @@ from memory or SSD; list is the version of the whitelist in force.")]
     GuardMapping {
         /// The mapping's file.
         file: PathBuf,
+        /// The S3 endpoint's URL.
+        endpoint: String,
     },
 }
 

@@ -38,7 +38,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Stat(args) => live::stat(&context, &args).await,
         Command::Top(args) => live::top(&context, &args).await,
         Command::CheckConfig => check_config::run(&context),
-        Command::GuardMapping { file } => crate::hook::guard::run(&file),
+        Command::GuardMapping { file, endpoint } => crate::hook::guard::run(&file, endpoint).await,
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod file;
 pub(crate) mod guard;
+pub(crate) mod watch;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

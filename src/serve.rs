@@ -7,7 +7,6 @@ mod gauges;
 mod health;
 mod heart;
 mod settings;
-mod watch;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -36,9 +35,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use self::health::Health;
 use self::heart::Heart;
-use self::watch::Watch;
 use crate::config::Config;
 use crate::hook;
+use crate::hook::watch::Watch;
 use crate::traces::Traces;
 
 /// What each part has to end and to write after the grace period, which belongs to the requests under way.
@@ -101,7 +100,8 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let spool = Spool::start(config.logs.path.clone());
 
     let (healthy, is_healthy) = channel(true);
-    let watched = Watch::new(s3_address, config.s3.tls.is_some(), healthy)?;
+    let own_url = hook::own_url(s3_address, config.s3.tls.is_some());
+    let watched = Watch::new(own_url.clone(), healthy)?;
     let endpoint = hook::endpoint(&config, s3_address);
     let mappings = hook::mappings(&config, &endpoint)?;
     let resolve = ResolveState::new(
@@ -157,7 +157,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let mut tasks = Vec::new();
     tasks.push(("the look at the s3 endpoint", tokio::spawn(watched.run(stop.clone()))));
     if let Some(file) = config.hook.mapping_file.clone() {
-        let keeping = hook::file::keep(file, mappings.subscribe(), stop.clone());
+        let keeping = hook::file::keep(file, own_url, mappings.subscribe(), stop.clone());
         tasks.push(("Trino's mapping file", tokio::spawn(keeping)));
     }
     let following = hook::follow(mappings, store.clone(), whitelist, is_healthy, stop.clone());

@@ -16,11 +16,16 @@ use super::guard::{self, Guard};
 const GUARD_AGAIN: Duration = Duration::from_secs(1);
 
 /// Writes what is in force to the file until `stop`, and the default entry at the end. The file names Larder only while
-/// there is a guard.
-pub(crate) async fn keep(file: PathBuf, mut in_force: watch::Receiver<InForce>, stop: CancellationToken) {
+/// there is a guard, which asks the S3 endpoint at `s3_url`.
+pub(crate) async fn keep(
+    file: PathBuf,
+    s3_url: String,
+    mut in_force: watch::Receiver<InForce>,
+    stop: CancellationToken,
+) {
     let pause = || stop.run_until_cancelled(tokio::time::sleep(GUARD_AGAIN));
     while !stop.is_cancelled() {
-        let mut guard = match stop.run_until_cancelled(Guard::start(file.clone())).await {
+        let mut guard = match stop.run_until_cancelled(Guard::start(file.clone(), &s3_url)).await {
             None => return,
             Some(Ok(guard)) => guard,
             Some(Err(error)) => {
@@ -62,10 +67,15 @@ fn write_or_log(file: &Path, mapping: &Mapping) {
 /// Puts a mapping in the place of what the file held, so that a reader sees the one or the other. It holds a secret:
 /// others than its owner and group cannot read it.
 pub(super) fn write(file: &Path, mapping: &Mapping) -> Result<()> {
+    write_bytes(file, &mapping.json)
+}
+
+/// The same of a mapping that the file has held.
+pub(super) fn write_bytes(file: &Path, mapping: &[u8]) -> Result<()> {
     let partial = guard::beside(file, "partial");
     let write = || {
         let mut out = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&partial)?;
-        out.write_all(&mapping.json)?;
+        out.write_all(mapping)?;
         std::fs::rename(&partial, file)
     };
     write().with_context(|| format!("cannot write {}", file.display()))

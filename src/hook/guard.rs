@@ -1,12 +1,14 @@
-//! The guard of Trino's mapping file: a process of its own, which does nothing until Larder's ends.
+//! The guard of Trino's mapping file: a process of its own, which takes the mapping back when Larder cannot.
 //!
 //! Larder holds the other end of the guard's standard input. When that closes, however Larder ended, the guard writes the
-//! mapping that sends everything to the storage, so that the next query that Trino plans does not look for Larder. A
-//! lock on a file beside it lets one Larder at a time have the mapping, and the next one wait until the guard is done.
+//! mapping that sends everything to the storage, so that the next query that Trino plans does not look for Larder. The same
+//! while Larder exists and its S3 endpoint does not answer: a process that is stopped, or on a machine that swaps, does not
+//! notice that by itself. A lock on a file beside it lets one Larder at a time have the mapping, and the next one wait until
+//! the guard is done.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
@@ -14,7 +16,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use larder_planner_hook::Mapping;
-use tokio::sync::oneshot;
+use tokio::io::AsyncReadExt;
+use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::file;
+use super::watch::Watch;
 
 /// What a guard says once it holds the lock.
 const READY: &str = "guarding";
@@ -22,8 +29,8 @@ const READY: &str = "guarding";
 /// A guard that does not hold the lock after this time waits for more than the last one's end.
 const LOCKED_OUT: Duration = Duration::from_secs(10);
 
-/// `larder guard-mapping FILE`: returns when standard input ends, with the file saying "straight to the storage".
-pub(crate) fn run(file: &Path) -> Result<()> {
+/// `larder guard-mapping FILE ENDPOINT`: returns when standard input ends, with the file saying "straight to the storage".
+pub(crate) async fn run(file: &Path, s3_url: String) -> Result<()> {
     let lock = beside(file, "lock");
     let held = OpenOptions::new().create(true).append(true).open(&lock);
     let held = held.with_context(|| format!("cannot open {}", lock.display()))?;
@@ -31,9 +38,33 @@ pub(crate) fn run(file: &Path) -> Result<()> {
     let mut out = std::io::stdout();
     // Nobody hears it if Larder is gone already, and then there is the more reason to go on.
     _ = writeln!(out, "{READY}").and_then(|()| out.flush());
-    // Larder says nothing: this returns when it is gone.
-    std::io::stdin().read_to_end(&mut Vec::new())?;
-    super::file::write(file, &Mapping::unmapped())
+    let (healthy, is_healthy) = watch::channel(true);
+    tokio::spawn(Watch::new(s3_url, healthy)?.run(CancellationToken::new()));
+    tokio::select! {
+        // Larder says nothing: this returns when it is gone.
+        _ = tokio::io::stdin().read_to_end(&mut Vec::new()) => {}
+        taken = take_back_while_silent(file, is_healthy) => taken?,
+    }
+    file::write(file, &Mapping::unmapped())
+}
+
+/// Takes the mapping back while the endpoint does not answer. Larder itself does so too if it can, and knows best what to
+/// say afterwards: what it wrote meanwhile stays.
+async fn take_back_while_silent(file: &Path, mut is_healthy: watch::Receiver<bool>) -> Result<()> {
+    let mut taken = None;
+    while is_healthy.changed().await.is_ok() {
+        let unmapped = Mapping::unmapped();
+        let now = std::fs::read(file).unwrap_or_default();
+        match taken.take() {
+            None if !*is_healthy.borrow() && now != unmapped.json => {
+                file::write(file, &unmapped)?;
+                taken = Some(now);
+            }
+            Some(before) if *is_healthy.borrow() && now == unmapped.json => file::write_bytes(file, &before)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The path of a file's companion.
@@ -53,11 +84,12 @@ pub(super) struct Guard {
 impl Guard {
     /// Starts a guard, and waits until it holds the lock: until the guard of a Larder that ended before has written, or
     /// for as long as another Larder has the file.
-    pub(super) async fn start(file: PathBuf) -> Result<Self> {
+    pub(super) async fn start(file: PathBuf, s3_url: &str) -> Result<Self> {
         let program = std::env::current_exe().context("cannot name the program that runs")?;
         let mut process = Command::new(program)
             .arg("guard-mapping")
             .arg(&file)
+            .arg(s3_url)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C reaches all of a terminal's processes, and the guard must outlive this one.

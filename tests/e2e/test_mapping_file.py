@@ -50,7 +50,8 @@ def wait_for(file: Path, *endpoints: str):
         assert all(entry["prefix"] == FOLDER for entry in entries(file))
         return [entry["endpoint"] for entry in entries(file)] == list(endpoints)
 
-    wait_until(named, what=f"{endpoints} in the mapping")
+    # A Larder that hangs is left out after three times five seconds.
+    wait_until(named, 60, f"{endpoints} in the mapping")
 
 
 def guards(larder) -> list[int]:
@@ -125,3 +126,18 @@ def test_an_endpoint_that_has_no_room_is_left_out_until_it_has(start, start_lard
     wait_for(start.file, larder.endpoint)
     assert route() == "cached" and ready().ok
     assert larder.metric("larder_s3_endpoint_answers") == 1
+
+
+def test_a_larder_that_hangs_is_left_out_until_it_goes_on(start):
+    larder = start("one")
+    wait_for(start.file, larder.endpoint)
+    os.kill(larder.process.pid, signal.SIGSTOP)
+    try:
+        wait_for(start.file)
+    finally:
+        os.kill(larder.process.pid, signal.SIGCONT)
+    wait_for(start.file, larder.endpoint)
+    # What the guard puts back is not in the way of what Larder says next.
+    larder.command("whitelist", "deny", ITEM)
+    larder.command("nightly")
+    wait_for(start.file)

@@ -4,7 +4,6 @@
 //! requests, a process that does not get to its work) keeps this out too. Origins and tiers are not asked. With a tier out of
 //! use reads come from the origin, and with the origin down what is held is still served, which the storage itself is not.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -22,15 +21,15 @@ const FAILURES: u32 = 3;
 
 /// Asks the endpoint itself.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     client: reqwest::Client,
     url: String,
     healthy: watch::Sender<bool>,
 }
 
 impl Watch {
-    /// Tells `healthy` what it finds.
-    pub(super) fn new(s3: SocketAddr, tls: bool, healthy: watch::Sender<bool>) -> Result<Self> {
+    /// Asks at this URL, and tells `healthy` what it finds.
+    pub(crate) fn new(url: String, healthy: watch::Sender<bool>) -> Result<Self> {
         let client = reqwest::Client::builder()
             .timeout(ANSWERS_WITHIN)
             .pool_max_idle_per_host(0)
@@ -38,11 +37,11 @@ impl Watch {
             // The certificate names the host that engines use, and this is asked by address.
             .danger_accept_invalid_certs(true)
             .build()?;
-        Ok(Self { client, url: crate::hook::own_url(s3, tls), healthy })
+        Ok(Self { client, url, healthy })
     }
 
     /// Asks until `stop`, from the first sign of which on the cache is not healthy.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    pub(crate) async fn run(self, stop: CancellationToken) {
         let mut failures = 0;
         while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
             let Some(asked) = stop.run_until_cancelled(self.ask()).await else { break };
