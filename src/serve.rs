@@ -24,8 +24,8 @@ use larder_whitelist::logs::{Place, Places};
 use larder_whitelist::metastore::MetastoreAddresses;
 use larder_whitelist::night::Demand;
 use larder_whitelist::{
-    ApiState, BeforeNight, CatalogBucket, EventBucket, Landing, Metastore, Night, NightRunner, Simulation, Spool, Store,
-    TouchedItems,
+    ApiState, BeforeNight, CatalogBucket, EventBucket, Landing, Metastore, Night, NightRunner, Simulation, Spool,
+    Store, TouchedItems,
 };
 use tokio::sync::watch::channel;
 use tokio::task::JoinHandle;
@@ -210,8 +210,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     if runs_nights {
         let landing = Landing::new(night()?, touched);
         tasks.push(("the look for landings", tokio::spawn(landing.run(stop.clone()))));
-        let (night, stopping, worker) =
-            (night()?, stop.clone(), admin_url.clone());
+        let (night, stopping, worker) = (night()?, stop.clone(), admin_url.clone());
         tasks.push((
             "the preload to resume",
             tokio::spawn(async move {
@@ -329,6 +328,7 @@ pub(crate) fn night(
         store: store.clone(),
         clock: Arc::clone(clock),
         logs: config.logs.path.clone(),
+        engine: config.nightly.log_engine()?,
         catalog: catalog.collect(),
         metastore,
         settings: config.nightly.clone(),

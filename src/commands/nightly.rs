@@ -15,7 +15,8 @@ use crate::cli::NightlyArgs;
 pub(super) async fn run(context: &Context, args: &NightlyArgs) -> Result<()> {
     let (config, store) = context.store().await?;
     let origins = Context::origins(&config)?;
-    let night = crate::serve::night(&config, &store, &origins, &Context::clock(), None, Context::metastore(&config, &origins))?;
+    let night =
+        crate::serve::night(&config, &store, &origins, &Context::clock(), None, Context::metastore(&config, &origins))?;
     let shown = Shown::new();
     let report = night.run(args.date, &|progress| shown.show(progress)).await;
     shown.clear();

@@ -166,6 +166,13 @@ pub(super) fn everything() -> Config {
         tables: vec!["hive.ads.*".parse().expect("tables")],
         cap: larder_model::ByteSize::gib(20),
     }];
+    config.nightly.trino = Some(larder_whitelist::accesses::TrinoSettings {
+        url: "https://trino:8443".to_owned(),
+        user: "larder".to_owned(),
+        password_file: Some("/etc/larder/trino.password".into()),
+        access: "hive.larder.access_log".to_owned(),
+        events: Some("hive.larder.query_events".to_owned()),
+    });
     config
 }
 

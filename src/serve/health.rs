@@ -73,7 +73,8 @@ async fn readyz(State(health): State<Health>) -> Response {
         .into_iter()
         .map(|(bucket, result)| Check::new(format!("bucket {bucket}"), result.err().map(|error| error.detail())))
         .collect();
-    let endpoint = (!*health.healthy.borrow()).then(|| "it does not answer; engines are sent to the storage".to_owned());
+    let endpoint =
+        (!*health.healthy.borrow()).then(|| "it does not answer; engines are sent to the storage".to_owned());
     checks.push(Check::new("s3 endpoint".to_owned(), endpoint));
     let ready = checks.iter().all(|check| check.ok);
     let store = match store {

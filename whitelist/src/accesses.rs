@@ -1,7 +1,8 @@
 //! Accesses: one day's logs, aggregated by table and partition.
 //!
 //! Two streams tell of the same reads: the access log of each worker, and the query events of each engine. Each is
-//! aggregated by SQL on DataFusion over the day's Parquet files; [`streams`] joins the two so that nothing counts twice.
+//! aggregated by SQL, on DataFusion over the day's Parquet files or on a Trino cluster ([`LogEngine`]); [`streams`] joins
+//! the two so that nothing counts twice.
 //!
 //! A file that cannot be read costs its own rows and nothing else: it is found, named, and left out.
 
@@ -9,8 +10,10 @@ mod files;
 mod queries;
 mod statements;
 mod streams;
+mod trino;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -32,6 +35,8 @@ pub use self::files::{DayFiles, LogFile};
 use self::queries::QueryAnswers;
 pub(crate) use self::streams::WHOLE_TABLE;
 use self::streams::{AccessRow, EventRow, join};
+use self::trino::Log;
+pub use self::trino::{Trino, TrinoError, TrinoSettings};
 use crate::logs::split_columns;
 use crate::speed::{Measured, SizeBin, fit};
 use crate::store::{DayItem, DayQuery, DaySummary, QueryGroup, SkippedFile};
@@ -65,6 +70,33 @@ pub enum AccessError {
         #[source]
         source: Box<DataFusionError>,
     },
+    /// The cluster failed: see to it, or fix `[nightly.trino]`.
+    #[error("Trino cannot aggregate the logs")]
+    Trino(#[from] TrinoError),
+}
+
+/// What runs the statements.
+#[derive(Debug, Clone, Default)]
+pub enum LogEngine {
+    /// DataFusion, here, over the files of this machine.
+    #[default]
+    Embedded,
+    /// A cluster, over tables of the logs of all workers.
+    Trino(Trino),
+}
+
+impl LogEngine {
+    /// The days from `first` to `last` that have logs, in order; `logs` is the folder of this machine's.
+    pub async fn days(&self, logs: &Path, first: NaiveDate, last: NaiveDate) -> Result<Vec<DayFiles>, AccessError> {
+        match self {
+            Self::Embedded => {
+                let logs = logs.to_owned();
+                let listed = tokio::task::spawn_blocking(move || DayFiles::list(&logs, first, last)).await;
+                listed.expect("listing folders does not panic")
+            }
+            Self::Trino(trino) => Ok(trino.days(first, last).await?),
+        }
+    }
 }
 
 /// A day's logs, aggregated.
@@ -104,14 +136,16 @@ pub struct RangeRead {
 }
 
 /// Aggregates the files of one day.
-pub async fn aggregate(files: &DayFiles) -> Result<Day, AccessError> {
+pub async fn aggregate(engine: &LogEngine, files: &DayFiles) -> Result<Day, AccessError> {
     let day = files.day;
     let mut skipped = Vec::new();
-    let access = Stream { name: "access log", day, schema: Arc::new(statements::access_schema()) };
+    let schema = Arc::new(statements::access_schema());
+    let access = Stream { engine, log: Log::Access, name: "access log", day, schema };
     let (access_files, access_rows) = access.run(&files.access, statements::ACCESSES, &mut skipped).await?;
     let (_, origin_bins) = access.run(&access_files, statements::ORIGIN_SPEED, &mut skipped).await?;
     let (_, ssd_bins) = access.run(&access_files, statements::SSD_SPEED, &mut skipped).await?;
-    let events = Stream { name: "query events", day, schema: Arc::new(crate::logs::event_schema()) };
+    let schema = Arc::new(crate::logs::event_schema());
+    let events = Stream { engine, log: Log::Events, name: "query events", day, schema };
     let (event_files, event_rows) = events.run(&files.events, statements::EVENTS, &mut skipped).await?;
     // What of objects was read says which columns are worth their room. A night can do without that.
     let ranges = access.run(&access_files, &statements::ranges(), &mut skipped).await;
@@ -153,9 +187,9 @@ pub async fn aggregate(files: &DayFiles) -> Result<Day, AccessError> {
 }
 
 async fn ask_for_queries(
-    access: &Stream,
+    access: &Stream<'_>,
     access_files: &[LogFile],
-    events: &Stream,
+    events: &Stream<'_>,
     event_files: &[LogFile],
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<QueryAnswers, AccessError> {
@@ -171,20 +205,27 @@ async fn ask_for_queries(
 }
 
 /// One of the two logs of a day.
-struct Stream {
+struct Stream<'e> {
+    engine: &'e LogEngine,
+    log: Log,
     name: &'static str,
     day: NaiveDate,
     schema: datafusion::arrow::datatypes::SchemaRef,
 }
 
-impl Stream {
-    /// Runs a statement over files, leaving out those that break it. Returns the files that were read, and the answer.
+impl Stream<'_> {
+    /// Runs a statement over files, leaving out those that break it; a cluster's are its own to judge, all or none. Returns
+    /// the files that were read, and the answer.
     async fn run(
         &self,
         files: &[LogFile],
         statement: &str,
         skipped: &mut Vec<SkippedFile>,
     ) -> Result<(Vec<LogFile>, Vec<RecordBatch>), AccessError> {
+        if let LogEngine::Trino(trino) = self.engine {
+            let answer = if files.is_empty() { Vec::new() } else { trino.run(self.log, self.day, statement).await? };
+            return Ok((files.to_vec(), answer));
+        }
         let mut good: Vec<LogFile> = Vec::with_capacity(files.len());
         for file in files {
             match files::check(file, &self.schema) {

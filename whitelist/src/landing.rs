@@ -231,7 +231,10 @@ impl Landing {
             items.iter().map(|item| (item.item.partition.as_str(), item)).collect();
         let newest = known.held_newest_first();
         let newest = newest.into_iter().filter(|name| !name.is_empty()).take(REWRITES_LOOKED_AT);
-        Ok(wanted.chain(declared).chain(newest.filter_map(|name| by_name.get(name)).map(|item| Place::held(item))).collect())
+        Ok(wanted
+            .chain(declared)
+            .chain(newest.filter_map(|name| by_name.get(name)).map(|item| Place::held(item)))
+            .collect())
     }
 
     /// Lists the places, publishes what is to be held of them, and tells the workers.

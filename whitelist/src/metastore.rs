@@ -89,7 +89,10 @@ impl Metastore {
             match &problem {
                 // It is said once, not every so often.
                 Some(problem) if last_problem.is_none() => {
-                    tracing::warn!(problem, "the metastore cannot be asked where tables lie; what was known before counts");
+                    tracing::warn!(
+                        problem,
+                        "the metastore cannot be asked where tables lie; what was known before counts"
+                    );
                 }
                 None if last_problem.is_some() => tracing::info!("the metastore says where tables lie again"),
                 Some(_) | None => {}
@@ -179,12 +182,7 @@ impl Metastore {
         Ok(())
     }
 
-    fn partitions(
-        &self,
-        client: &mut Client,
-        of: &Table,
-        names: &[String],
-    ) -> thrift::Result<Vec<(String, Location)>> {
+    fn partitions(&self, client: &mut Client, of: &Table, names: &[String]) -> thrift::Result<Vec<(String, Location)>> {
         // The answer names partitions by their values.
         let by_values: HashMap<Vec<String>, &String> = names.iter().map(|name| (values(name), name)).collect();
         let mut found = Vec::with_capacity(names.len());

@@ -41,7 +41,7 @@ pub use self::report::{ItemNotLoaded, NightReport, PreloadSummary, WorkerReport}
 pub use self::runner::{BeforeNight, NightNow, NightRunner};
 pub use self::warning::{BudgetSize, NightOutcome, Refusal, Warning};
 use self::weigh::weigh;
-use crate::accesses::{AccessError, DayFiles, aggregate};
+use crate::accesses::{AccessError, LogEngine, aggregate};
 use crate::catalog::{BucketReport, CatalogBucket, list, rewritten};
 use crate::footers::Footers;
 use crate::metastore::Metastore;
@@ -61,6 +61,8 @@ pub struct Night {
     pub clock: Arc<dyn Clock>,
     /// The logs' folder, with `access/` and `queries/` in it.
     pub logs: PathBuf,
+    /// What aggregates the logs.
+    pub engine: LogEngine,
     /// The buckets that hold the tables.
     pub catalog: Vec<CatalogBucket>,
     /// Says which tables there are and where, if there is one.
@@ -336,15 +338,13 @@ impl Night {
         progress: OnProgress<'_>,
     ) -> Result<(), NightError> {
         let (first, last) = (self.first_day(report.night), report.night);
-        let logs = self.logs.clone();
-        let listed = tokio::task::spawn_blocking(move || DayFiles::list(&logs, first, last)).await;
-        let mut days = listed.expect("listing folders does not panic").map_err(NightError::Ingest)?;
+        let mut days = self.engine.days(&self.logs, first, last).await.map_err(NightError::Ingest)?;
         let known = self.store.day_fingerprints().await.map_err(at("read what was ingested"))?;
         days.retain(|files| known.get(&files.day) != Some(&files.fingerprint()));
         let total = days.len();
         for (done, files) in days.iter().enumerate() {
             progress(Progress::Day { day: files.day, done, total });
-            let day = aggregate(files).await.map_err(NightError::Ingest)?;
+            let day = aggregate(&self.engine, files).await.map_err(NightError::Ingest)?;
             // Before the day itself, which says that all of it is known.
             self.keep_columns(&day, footers).await?;
             let speeds: Vec<_> = [("origin", day.origin), ("ssd", day.ssd)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use larder_model::{ByteRate, ByteSize, duration_text};
 use serde::{Deserialize, Serialize};
 
+use crate::accesses::{LogEngine, Trino, TrinoError, TrinoSettings};
 use crate::choice::{Cap, CapOf, Caps, TablePattern};
 
 /// `[store]`.
@@ -48,6 +49,21 @@ pub struct NightlySettings {
     pub caps: Vec<TableCap>,
     /// What may be held for whom.
     pub owners: Vec<Owner>,
+    /// What aggregates the logs.
+    pub engine: EngineName,
+    /// The cluster, for `engine = "trino"`.
+    pub trino: Option<TrinoSettings>,
+}
+
+/// What aggregates the logs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineName {
+    /// DataFusion, within Larder.
+    #[default]
+    Embedded,
+    /// A Trino cluster.
+    Trino,
 }
 
 /// `[[nightly.caps]]`: what may be held of a table.
@@ -83,6 +99,8 @@ impl Default for NightlySettings {
             wear: 1.0,
             caps: Vec::new(),
             owners: Vec::new(),
+            engine: EngineName::Embedded,
+            trino: None,
         }
     }
 }
@@ -107,6 +125,12 @@ impl NightlySettings {
                 "nightly.wear must be above 0 and at most {WEAR_MAX}, in writes of the whole SSD a day"
             ));
         }
+        if self.engine == EngineName::Trino && self.trino.is_none() {
+            return Err("nightly.engine is \"trino\": say where it is in [nightly.trino]".into());
+        }
+        if let Some(trino) = &self.trino {
+            trino.validate()?;
+        }
         if self.caps.len() + self.owners.len() > CAPS_MAX {
             return Err(format!("nightly.caps and nightly.owners must be at most {CAPS_MAX} together"));
         }
@@ -127,6 +151,14 @@ impl NightlySettings {
             }
         }
         Ok(())
+    }
+
+    /// What aggregates the logs.
+    pub fn log_engine(&self) -> Result<LogEngine, TrinoError> {
+        match &self.trino {
+            Some(trino) if self.engine == EngineName::Trino => Ok(LogEngine::Trino(Trino::new(trino)?)),
+            Some(_) | None => Ok(LogEngine::Embedded),
+        }
     }
 
     /// What may be held of tables and for owners.
@@ -180,6 +212,8 @@ mod tests {
             (r#"{"window": "0s"}"#, "nightly.window"),
             (r#"{"schedule": "every night"}"#, "nightly.schedule"),
             (r#"{"landing_poll": "10ms"}"#, "nightly.landing_poll"),
+            (r#"{"engine": "trino"}"#, "[nightly.trino]"),
+            (r#"{"trino": {"url": "http://t:8080", "access": "access_log"}}"#, "nightly.trino.access"),
             (r#"{"wear": 0}"#, "nightly.wear"),
             (r#"{"wear": 1e9}"#, "nightly.wear"),
             (

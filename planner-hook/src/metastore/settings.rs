@@ -78,7 +78,10 @@ impl MetastoreSettings {
             }
         }
         if !self.read_every.is_zero() && self.read_every < Duration::from_secs(1) {
-            problems.push(("read_every", format!("{:?} is too often: write at least 1s, or 0s for never", self.read_every)));
+            problems.push((
+                "read_every",
+                format!("{:?} is too often: write at least 1s, or 0s for never", self.read_every),
+            ));
         }
         if self.connections_max == 0 {
             problems.push(("connections_max", "must be at least 1".to_owned()));

@@ -15,7 +15,7 @@ const DAY: &str = "2026-11-19";
 
 async fn day_of(logs: &std::path::Path) -> Day {
     let [files] = DayFiles::list(logs, day(DAY), day(DAY)).unwrap().try_into().unwrap();
-    aggregate(&files).await.unwrap()
+    aggregate(&LogEngine::Embedded, &files).await.unwrap()
 }
 
 fn reads(day: &Day) -> Vec<(String, u64, u64)> {

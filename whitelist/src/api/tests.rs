@@ -38,6 +38,7 @@ impl Asked {
         let clock = Arc::new(ManualClock::new(time("2026-11-20T02:30:00Z")));
         let touched = objects_tests::touched();
         let night = Night {
+            engine: Default::default(),
             metastore: None,
             store: store.clone(),
             clock: Arc::clone(&clock) as _,

@@ -54,6 +54,7 @@ impl World {
             rules: AttributionRules::new("hive", vec![]),
         };
         let night = Night {
+            engine: Default::default(),
             metastore: None,
             store,
             clock: Arc::new(ManualClock::new(time("2026-11-20T06:00:00Z"))),

@@ -41,6 +41,7 @@ impl World {
         }
         let worker = NotingWorker::default();
         let night = Night {
+            engine: Default::default(),
             metastore: None,
             store,
             clock: Arc::new(ManualClock::new(time("2026-11-20T02:30:00Z"))),
