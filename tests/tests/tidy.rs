@@ -78,6 +78,25 @@ fn every_promise_has_the_tests_that_are_named() {
 }
 
 #[test]
+fn every_factor_of_a_value_has_words_in_both_languages() {
+    // Put together here, so that this file does not find itself.
+    let made = concat!("Factor::", "new(");
+    let quoted = |after: &str| Some(after.trim_start().strip_prefix('"')?.split_once('"')?.0.to_owned());
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for (_, text) in sources() {
+        names.extend(text.split(made).skip(1).filter_map(quoted));
+    }
+    assert!(names.len() > 10, "only these were found: {names:?}");
+    for language in ["en", "zh"] {
+        let page = fs::read_to_string(root().join(format!("web/ui/src/text/{language}.ts"))).expect("the page's words");
+        let (_, after) = page.split_once("\n  factors: {").expect("the words of factors");
+        let (words, _) = after.split_once("\n  },").expect("their end");
+        let missing: Vec<&String> = names.iter().filter(|name| !words.contains(&format!("\n    {name}: {{"))).collect();
+        assert!(missing.is_empty(), "{language}.ts has no words for the factors {missing:?}");
+    }
+}
+
+#[test]
 fn dependencies_between_our_crates_point_one_way() {
     let allowed: BTreeMap<&str, BTreeSet<&str>> =
         ALLOWED.iter().map(|(name, others)| (*name, others.iter().copied().collect())).collect();

@@ -165,6 +165,12 @@ export const en = {
     trust: { name: "Trust", words: "what its table read lately over what was forecast" },
     requests: { name: "Reads", words: "of it, over the history" },
     read_bytes: { name: "Bytes read", words: "what these reads asked for" },
+    rewrites: { name: "Rewrites", words: "times that it is written anew in the week to come" },
+    reload_seconds: { name: "Loading anew", words: "what these rewrites cost" },
+    place_seconds: { name: "Its place", words: "what other reads would save in the room that it takes" },
+    columns: { name: "Columns", words: "so many of its table's are worth their room, and are held" },
+    columns_byte_share: { name: "Bytes of these columns", words: "as a share of all that it has" },
+    columns_value_share: { name: "Value of these columns", words: "as a share of all that it is worth" },
   },
   decide: {
     pin: "Pin",

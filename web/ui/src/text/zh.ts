@@ -154,6 +154,12 @@ export const zh: Text = {
     trust: { name: "信任度", words: "该表近期实际读取与预测之比" },
     requests: { name: "读取次数", words: "历史期内对它的读取" },
     read_bytes: { name: "读取量", words: "这些读取请求的数据量" },
+    rewrites: { name: "重写次数", words: "未来一周预计被重写的次数" },
+    reload_seconds: { name: "重新加载", words: "这些重写带来的加载成本" },
+    place_seconds: { name: "占位成本", words: "它所占空间若留给其他读取可节省的时间" },
+    columns: { name: "保留列数", words: "该表值得占用空间、因而保留的列" },
+    columns_byte_share: { name: "保留列的大小", words: "占该条目全部大小的比例" },
+    columns_value_share: { name: "保留列的价值", words: "占该条目全部价值的比例" },
   },
   decide: {
     pin: "固定",
