@@ -89,7 +89,7 @@ export const enViews = {
     items: "All items, by rank",
     itemsOfTable: "Its items",
     itsQueries: "Its queries",
-    unknownTable: "The last night weighed no such table.",
+    unknownTable: (count: string) => `It is not among the ${count} tables that the last night found worth most.`,
     ofAllValue: (share: string) => `${share} of all value, expected this week`,
     itemsOf: (listed: string, all: string) => `${listed} of ${all} items on the whitelist`,
     listedBytes: (bytes: string) => `${bytes} of it on the whitelist`,

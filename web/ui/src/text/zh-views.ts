@@ -87,7 +87,7 @@ export const zhViews: Pick<Text, keyof typeof enViews> = {
     items: "全部条目（按排名）",
     itemsOfTable: "该表的条目",
     itsQueries: "相关查询",
-    unknownTable: "上次夜间任务没有评估过这张表。",
+    unknownTable: (count) => `上次夜间任务评出的价值最高的 ${count} 张表中没有它。`,
     ofAllValue: (share) => `占全部价值的 ${share}（本周预期）`,
     itemsOf: (listed, all) => `${all} 个条目中 ${listed} 个在白名单`,
     listedBytes: (bytes) => `其中 ${bytes} 在白名单`,

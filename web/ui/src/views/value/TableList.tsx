@@ -8,6 +8,9 @@ import { useWords } from "../../text/words";
 import { hrefOf } from "../../url/views";
 import type { Measure } from "./tree";
 
+/** Beyond these the CSV has the rest. */
+const SHOWN = 1000;
+
 export function TableList({ tables, measure }: { tables: TableRow[]; measure: Measure }) {
   const { t, f } = useWords();
   const of = (table: TableRow) => (measure === "value" ? table.value_seconds : table.bytes);
@@ -17,7 +20,7 @@ export function TableList({ tables, measure }: { tables: TableRow[]; measure: Me
       <Table
         label={t.value.tables}
         maxHeight={400}
-        rows={[...tables].sort((a, b) => of(b) - of(a))}
+        rows={[...tables].sort((a, b) => of(b) - of(a)).slice(0, SHOWN)}
         rowKey={(table) => table.table}
         columns={[
           {
@@ -51,6 +54,7 @@ export function TableList({ tables, measure }: { tables: TableRow[]; measure: Me
           },
         ]}
       />
+      {tables.length > SHOWN ? <p className="soft">{t.parts.more(f.count(tables.length - SHOWN))}</p> : null}
     </details>
   );
 }

@@ -17,18 +17,21 @@ import { MeasureChoice } from "./Value";
 
 const MEASURE = oneOf(["value", "bytes"], "value");
 const DOWN_TO = oneOf(["partitions", "columns"], "partitions");
-const TABLES = { query: { limit: 1000 } };
+const NO_PARAMETERS = {};
 /** More areas than these are too small to be seen. */
 const AREAS = 200;
+const CSV_ROWS = 100_000;
 const HEIGHT = 280;
 
 export function TableMap({ table }: { table: string }) {
   const { t } = useWords();
   const [measure, setMeasure] = useParam("by", MEASURE);
   const [downTo, setDownTo] = useParam("map", DOWN_TO);
-  const known = dataOf(useApi("/api/v1/tables", TABLES))?.find((row) => row.table === table);
+  const known = dataOf(useApi("/api/v1/tables", NO_PARAMETERS))?.find((row) => row.table === table);
   const csv =
-    downTo === "columns" ? csvPath(`tables/${encodeURIComponent(table)}/columns`) : csvPath("items", { table });
+    downTo === "columns"
+      ? csvPath(`tables/${encodeURIComponent(table)}/columns`)
+      : csvPath("items", { table, limit: CSV_ROWS });
   return (
     <Section
       title={downTo === "columns" ? t.value.columns : t.value.partitions}

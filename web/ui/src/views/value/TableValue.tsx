@@ -12,12 +12,12 @@ import { Forecast } from "./Forecast";
 import { Heat } from "./Heat";
 import { TableMap } from "./TableMap";
 
-const TABLES = { query: { limit: 1000 } };
+const NO_PARAMETERS = {};
 const DAYS = 30;
 
 export default function TableValue({ table }: { table: string }) {
   const { t, f } = useWords();
-  const tables = useApi("/api/v1/tables", TABLES);
+  const tables = useApi("/api/v1/tables", NO_PARAMETERS);
   const days = useApi("/api/v1/tables/{table}/days", { path: { table }, query: { days: DAYS } });
   return (
     <>
@@ -30,7 +30,7 @@ export default function TableValue({ table }: { table: string }) {
       <Loaded of={tables} height={88}>
         {(all) => {
           const known = all.find((row) => row.table === table);
-          if (!known) return <p className="lead">{t.value.unknownTable}</p>;
+          if (!known) return <p className="lead">{t.value.unknownTable(f.count(all.length))}</p>;
           const kept =
             known.value_seconds > 0 ? Math.min(known.whitelisted_value_seconds / known.value_seconds, 1) : null;
           return (

@@ -17,19 +17,19 @@ import { Treemap } from "./Treemap";
 import { type Measure, tableNodes } from "./tree";
 
 const MEASURE = oneOf(["value", "bytes"], "value");
-const TABLES = { query: { limit: 1000 } };
+const NO_PARAMETERS = {};
 const HEIGHT = 380;
 
 export default function Value() {
   const { t, f } = useWords();
   const [measure, setMeasure] = useParam("by", MEASURE);
-  const tables = useApi("/api/v1/tables", TABLES);
+  const tables = useApi("/api/v1/tables", NO_PARAMETERS);
   return (
     <>
       <Section
         title={t.value.tables}
         note={t.value.tablesNote}
-        csv={csvPath("tables", { limit: 1000 })}
+        csv={csvPath("tables")}
         tools={<MeasureChoice value={measure} onChange={setMeasure} />}
       >
         <Loaded of={tables} height={HEIGHT}>
