@@ -94,7 +94,7 @@ export const writes = {
     write("DELETE", "/api/v1/whitelist/decisions", undefined, { target, because }),
   approve: (version: number, because: string) => write("POST", "/api/v1/whitelist/approve", { version, because }),
   rollBack: (version: number, because: string) => write("POST", "/api/v1/whitelist/rollback", { version, because }),
-  night: (plan: boolean) => write("POST", "/api/v1/nights", { plan }),
+  night: (plan: boolean, because: string) => write("POST", "/api/v1/nights", { plan, because }),
   simulate: () => write("POST", "/api/v1/simulation", {}),
   signIn: (token: string) => write("POST", "/api/v1/session", { token }),
   signOut: () => write("DELETE", "/api/v1/session"),

@@ -147,6 +147,7 @@ export const enViews = {
     planNow: "Plan now",
     runNight: "Run a night now",
     nightNote: "A plan leaves a proposal and publishes nothing.",
+    nightDoes: "It weighs every item anew and publishes what it chooses, or proposes it where approval is wanted.",
     nightRuns: (step: string | null) => (step ? `A night is under way: ${step}.` : "A night is under way."),
     tabs: {
       items: "Items",
