@@ -172,12 +172,9 @@ export const enViews = {
       deny: "denied",
       undecide: "undecided",
       approve: "approved",
-      reject: "rejected",
       rollback: "rolled back",
       night: "ran a night",
       plan: "planned",
-      preload: "preloaded",
-      drop: "dropped",
     },
   },
   nightSteps: {

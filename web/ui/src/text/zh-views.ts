@@ -165,12 +165,9 @@ export const zhViews: Pick<Text, keyof typeof enViews> = {
       deny: "禁止",
       undecide: "撤销决定",
       approve: "批准",
-      reject: "驳回",
       rollback: "回滚",
       night: "运行夜间任务",
       plan: "规划",
-      preload: "预加载",
-      drop: "清除",
     },
   },
   nightSteps: {
