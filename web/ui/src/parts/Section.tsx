@@ -11,11 +11,13 @@ interface SectionProps {
   tools?: ReactNode;
   /** Where the same rows are to be had as CSV. */
   csv?: string | undefined;
+  /** What is in that file, where these are other rows. */
+  csvWhy?: string;
   className?: string;
   children: ReactNode;
 }
 
-export function Section({ title, note, tools, csv, className = "", children }: SectionProps) {
+export function Section({ title, note, tools, csv, csvWhy, className = "", children }: SectionProps) {
   const id = useId();
   return (
     <section aria-labelledby={id} className={className}>
@@ -24,7 +26,7 @@ export function Section({ title, note, tools, csv, className = "", children }: S
         {note ? <p>{note}</p> : null}
         <div className="tools">
           {tools}
-          {csv ? <CsvLink href={csv} /> : null}
+          {csv ? <CsvLink href={csv} why={csvWhy} /> : null}
         </div>
       </header>
       {children}
@@ -33,10 +35,10 @@ export function Section({ title, note, tools, csv, className = "", children }: S
 }
 
 /** `name` is the file's, where the daemon does not give it one. */
-export function CsvLink({ href, name = "" }: { href: string; name?: string }) {
+export function CsvLink({ href, name = "", why }: { href: string; name?: string; why?: string | undefined }) {
   const { t } = useWords();
   return (
-    <a className="csv" href={href} download={name} title={t.parts.csvWhy}>
+    <a className="csv" href={href} download={name} title={why ?? t.parts.csvWhy}>
       CSV
     </a>
   );

@@ -256,6 +256,7 @@ export const enViews = {
     leftOut: "Left out",
     leftOutNote: "what was not loaded, and why",
     nothingLeftOut: "Nothing was left out.",
+    csvWhy: "All items of this preload as CSV",
     noReason: "no reason given",
     history: "History",
     noHistory: "No night has preloaded yet.",

@@ -246,6 +246,7 @@ export const zhViews: Pick<Text, keyof typeof enViews> = {
     leftOut: "未加载",
     leftOutNote: "未加载的条目和原因",
     nothingLeftOut: "全部已加载。",
+    csvWhy: "以 CSV 下载这次预加载的全部条目",
     noReason: "没有说明原因",
     history: "历史",
     noHistory: "还没有夜间任务做过预加载。",

@@ -115,6 +115,7 @@ export function PreloadItems({ items, outOnly }: { items: PreloadItem[]; outOnly
       title={outOnly ? t.preload.leftOut : t.preload.items}
       note={outOnly ? t.preload.leftOutNote : undefined}
       csv={csvPath("preload")}
+      csvWhy={t.preload.csvWhy}
       tools={<Search label={t.items.search} value={search} onChange={setSearch} />}
     >
       <VirtualTable
