@@ -1,7 +1,7 @@
 // The page as a reader sees it, over a daemon that answers what the tests say.
 
 import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { App } from "./App";
 import { daemon, fleet, Refusal } from "./test/daemon";
 
@@ -119,6 +119,30 @@ describe("items", () => {
     fireEvent.change(await screen.findByLabelText("Reason, for those who ask later"), { target: { value: "no" } });
     fireEvent.click(screen.getAllByRole("button", { name: "Deny", hidden: true }).at(-1)!);
     expect(await screen.findByText("a night is running")).toBeTruthy();
+  });
+});
+
+describe("a night", () => {
+  it("is started with a reason", async () => {
+    const written = daemon(fleet());
+    at("/whitelist");
+    fireEvent.click(await screen.findByRole("button", { name: "Run a night now" }, LATE));
+    fireEvent.change(await screen.findByLabelText("Reason, for those who ask later"), { target: { value: "retry" } });
+    fireEvent.click(screen.getAllByRole("button", { name: "Run a night now", hidden: true }).at(-1)!);
+    await waitFor(() => expect(written).toHaveLength(1), LATE);
+    expect(written[0]).toMatchObject({ method: "POST", path: "nights", body: { plan: false, because: "retry" } });
+  });
+});
+
+describe("where there is little room", () => {
+  it("the reason of a decision stands below it", async () => {
+    vi.stubGlobal("matchMedia", () => ({ matches: true, addEventListener() {}, removeEventListener() {} }));
+    const by = { by: "amara", because: "too large", decided: "2026-11-22T02:00:00Z" };
+    daemon({ ...fleet(), "whitelist/decisions": [{ target: "hive.tpch.orders", kind: "deny", ...by }] });
+    at("/whitelist?tab=decisions");
+    const reason = await screen.findByText("too large", {}, LATE);
+    expect(reason.closest("tr")?.className).toBe("below");
+    expect(screen.queryByRole("columnheader", { name: "Why" })).toBeNull();
   });
 });
 

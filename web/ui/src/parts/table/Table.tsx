@@ -1,6 +1,7 @@
 // A table of some rows, all of them on the page.
 
 import { type ReactNode, useRef } from "react";
+import { useNarrow } from "../narrow";
 import { type Column, classOf, type Sorting } from "./columns";
 import { Head } from "./Head";
 import { useScrolls } from "./useScrolls";
@@ -21,6 +22,9 @@ export function Table<Row, Key extends string = string>(props: TableProps<Row, K
   const { label, columns, rows, rowKey, maxHeight, selected, detail, sort, onSort } = props;
   const box = useRef<HTMLDivElement>(null);
   const scrolls = useScrolls(box);
+  const narrow = useNarrow();
+  const beside = columns.filter((column) => !(narrow && column.below));
+  const below = columns.filter((column) => narrow && column.below);
   return (
     <div
       ref={box}
@@ -31,22 +35,27 @@ export function Table<Row, Key extends string = string>(props: TableProps<Row, K
       aria-label={label}
     >
       <table>
-        <Head columns={columns} sort={sort} onSort={onSort} />
+        <Head columns={beside} sort={sort} onSort={onSort} />
         <tbody>
           {rows.map((row) => {
             const key = rowKey(row);
             const chosen = selected === key;
             return [
               <tr key={key} className={chosen ? "chosen" : undefined}>
-                {columns.map((column) => (
+                {beside.map((column) => (
                   <td key={column.key} className={classOf(column)}>
                     {column.render(row)}
                   </td>
                 ))}
               </tr>,
+              ...below.map((column) => (
+                <tr key={`${key} ${column.key}`} className="below">
+                  <td colSpan={beside.length}>{column.render(row)}</td>
+                </tr>
+              )),
               chosen && detail ? (
                 <tr key={`${key} detail`} className="detail">
-                  <td colSpan={columns.length}>{detail(row)}</td>
+                  <td colSpan={beside.length}>{detail(row)}</td>
                 </tr>
               ) : null,
             ];

@@ -12,6 +12,8 @@ export interface Column<Row, Key extends string = string> {
   number?: boolean;
   /** Left out where there is no room. */
   wide?: boolean;
+  /** Where there is no room it stands on a line of its own, below its row. Only in a `Table`. */
+  below?: boolean;
   /** Takes what room is left; other columns are as wide as their content. */
   grows?: boolean;
   render(row: Row): ReactNode;

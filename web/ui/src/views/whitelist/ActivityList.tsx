@@ -42,7 +42,7 @@ export function ActivityList() {
                 {
                   key: "because",
                   name: t.words.why,
-                  wide: true,
+                  below: true,
                   render: (entry) => <span className="soft">{entry.because}</span>,
                 },
               ]}

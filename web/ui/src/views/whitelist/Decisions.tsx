@@ -54,7 +54,7 @@ export function Decisions() {
                 {
                   key: "because",
                   name: t.words.why,
-                  wide: true,
+                  below: true,
                   render: (decision) => <span className="soft">{decision.because}</span>,
                 },
                 {

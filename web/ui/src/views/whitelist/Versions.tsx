@@ -51,7 +51,7 @@ export function Versions({ versions }: { versions: Known<Version[]> }) {
                 {
                   key: "reason",
                   name: t.words.why,
-                  wide: true,
+                  below: true,
                   grows: true,
                   render: (version) => (
                     <span className="soft clip" title={version.reason}>
