@@ -3,7 +3,7 @@
 import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it, vi } from "vitest";
 import { App } from "./App";
-import { daemon, fleet, Refusal } from "./test/daemon";
+import { daemon, fleet, Refusal, table } from "./test/daemon";
 
 const LATE = { timeout: 4000 };
 
@@ -119,6 +119,26 @@ describe("items", () => {
     fireEvent.change(await screen.findByLabelText("Reason, for those who ask later"), { target: { value: "no" } });
     fireEvent.click(screen.getAllByRole("button", { name: "Deny", hidden: true }).at(-1)!);
     expect(await screen.findByText("a night is running")).toBeTruthy();
+  });
+});
+
+describe("a table", () => {
+  const tables = Array.from({ length: 1500 }, (_, i) => table(`hive.web.t${i}`, 1500 - i, 0));
+  const answers = {
+    ...fleet(),
+    tables: (query: URLSearchParams) => tables.slice(0, Number(query.get("limit") ?? 10_000)),
+  };
+
+  it("is found among many", async () => {
+    daemon(answers);
+    at("/value/hive.web.t1400");
+    expect(await screen.findByText("0 of 2 items on the whitelist", {}, LATE)).toBeTruthy();
+  });
+
+  it("that is none of them is said to be none of them", async () => {
+    daemon(answers);
+    at("/value/hive.web.none");
+    expect(await screen.findByText(/not among the 1,500 tables/, {}, LATE)).toBeTruthy();
   });
 });
 
