@@ -30,11 +30,21 @@ VIEWS = {
     "workers": "/workers",
     "configuration": "/workers?tab=config",
 }
+# What else a view shows, at an address of its own.
+PARTS = {
+    "columns": "/value/{table}?map=columns",
+    "decisions": "/whitelist?tab=decisions",
+    "activity": "/whitelist?tab=activity",
+    "left-out": "/preload?tab=left-out",
+    "by-user": "/queries?tab=user",
+    "by-engine": "/queries?tab=engine",
+    "by-table": "/queries?tab=table",
+}
 TABLE = "lake.tpch.lineitem"
 
 
 def view(name: str) -> str:
-    return VIEWS[name].format(table=quote(TABLE))
+    return (VIEWS | PARTS)[name].format(table=quote(TABLE))
 
 
 class Demo:
@@ -96,6 +106,14 @@ def watched(page: Page, url: str) -> list[str]:
     page.on("pageerror", lambda error: faults.append(f"thrown: {error}"))
     page.on("request", asked)
     return faults
+
+
+def replay(page: Page):
+    """Has the history replayed with every policy, in the view What if in English; the row of Larder's own."""
+    page.get_by_role("button", name="Replay the history").click()
+    ours = page.get_by_role("row").filter(has_text="Larder's whitelist")
+    expect(ours).to_be_visible(timeout=300_000)
+    return ours
 
 
 def settle(page: Page):
