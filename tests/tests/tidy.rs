@@ -81,10 +81,9 @@ fn every_promise_has_the_tests_that_are_named() {
 fn every_factor_of_a_value_has_words_in_both_languages() {
     // Put together here, so that this file does not find itself.
     let made = concat!("Factor::", "new(");
-    let quoted = |after: &str| Some(after.trim_start().strip_prefix('"')?.split_once('"')?.0.to_owned());
     let mut names: BTreeSet<String> = BTreeSet::new();
     for (_, text) in sources() {
-        names.extend(text.split(made).skip(1).filter_map(quoted));
+        names.extend(text.split(made).skip(1).filter_map(first_quoted).map(str::to_owned));
     }
     assert!(names.len() > 10, "only these were found: {names:?}");
     for language in ["en", "zh"] {
@@ -127,6 +126,11 @@ fn crates_that_must_agree_have_one_version() {
             .collect();
         assert_eq!(versions.len(), 1, "{name} must have one version, not {versions:?} (cargo tree -d shows who asks)");
     }
+}
+
+/// What stands in quotes at the beginning of a text, if anything does.
+fn first_quoted(text: &str) -> Option<&str> {
+    Some(text.trim_start().strip_prefix('"')?.split_once('"')?.0)
 }
 
 #[track_caller]
