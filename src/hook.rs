@@ -5,7 +5,7 @@
 
 pub(crate) mod file;
 pub(crate) mod guard;
-pub(crate) mod watch;
+pub(crate) mod probe;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

@@ -37,7 +37,7 @@ use self::health::Health;
 use self::heart::Heart;
 use crate::config::Config;
 use crate::hook;
-use crate::hook::watch::Watch;
+use crate::hook::probe::Probe;
 use crate::traces::Traces;
 
 /// What each part has to end and to write after the grace period, which belongs to the requests under way.
@@ -101,7 +101,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
 
     let (healthy, is_healthy) = channel(true);
     let own_url = hook::own_url(s3_address, config.s3.tls.is_some());
-    let watched = Watch::new(own_url.clone(), healthy)?;
+    let probe = Probe::new(own_url.clone(), healthy)?;
     let endpoint = hook::endpoint(&config, s3_address);
     let mappings = hook::mappings(&config, &endpoint)?;
     let resolve = ResolveState::new(
@@ -155,7 +155,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let pages = health::router(health).merge(api).merge(larder_web::router(openapi));
 
     let mut tasks = Vec::new();
-    tasks.push(("the look at the s3 endpoint", tokio::spawn(watched.run(stop.clone()))));
+    tasks.push(("the look at the s3 endpoint", tokio::spawn(probe.run(stop.clone()))));
     if let Some(file) = config.hook.mapping_file.clone() {
         let keeping = hook::file::keep(file, own_url, mappings.subscribe(), stop.clone());
         tasks.push(("Trino's mapping file", tokio::spawn(keeping)));

@@ -21,7 +21,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::file;
-use super::watch::Watch;
+use super::probe::Probe;
 
 /// What a guard says once it holds the lock.
 const READY: &str = "guarding";
@@ -39,10 +39,11 @@ pub(crate) async fn run(file: &Path, s3_url: String) -> Result<()> {
     // Nobody hears it if Larder is gone already, and then there is the more reason to go on.
     _ = writeln!(out, "{READY}").and_then(|()| out.flush());
     let (healthy, is_healthy) = watch::channel(true);
-    tokio::spawn(Watch::new(s3_url, healthy)?.run(CancellationToken::new()));
+    tokio::spawn(Probe::new(s3_url, healthy)?.run(CancellationToken::new()));
+    let (mut input, mut said) = (tokio::io::stdin(), Vec::new());
     tokio::select! {
         // Larder says nothing: this returns when it is gone.
-        _ = tokio::io::stdin().read_to_end(&mut Vec::new()) => {}
+        _ = input.read_to_end(&mut said) => {}
         taken = take_back_while_silent(file, is_healthy) => taken?,
     }
     file::write(file, &Mapping::unmapped())

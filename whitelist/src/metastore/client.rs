@@ -172,7 +172,7 @@ impl Argument<'_> {
             Self::Short(_) => TType::I16,
             Self::Request(_) => TType::Struct,
         };
-        output.write_field_begin(&TFieldIdentifier::new(None::<String>, kind, id))?;
+        output.write_field_begin(&TFieldIdentifier::new::<Option<String>, String, i16>(None, kind, id))?;
         match self {
             Self::Text(text) => output.write_string(text)?,
             Self::Short(number) => output.write_i16(*number)?,

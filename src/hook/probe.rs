@@ -21,13 +21,13 @@ const FAILURES: u32 = 3;
 
 /// Asks the endpoint itself.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct Probe {
     client: reqwest::Client,
     url: String,
     healthy: watch::Sender<bool>,
 }
 
-impl Watch {
+impl Probe {
     /// Asks at this URL, and tells `healthy` what it finds.
     pub(crate) fn new(url: String, healthy: watch::Sender<bool>) -> Result<Self> {
         let client = reqwest::Client::builder()
