@@ -59,7 +59,7 @@ pub(super) fn text(engine: &Engine, night_finished_ms: i64, healthy: bool) -> St
     let answers = Gauge::<i64>::default();
     answers.set(i64::from(healthy));
     let help = "1 while the S3 endpoint answers; else engines are sent to the storage";
-    registry.register("s3_endpoint_answers", help, answers);
+    registry.register("endpoint_answers", help, answers);
     let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("build", "What runs", build);
     let mut text = String::new();

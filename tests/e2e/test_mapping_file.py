@@ -119,13 +119,13 @@ def test_an_endpoint_that_has_no_room_is_left_out_until_it_has(start, start_lard
         wait_for(start.file)
         assert route() == "direct"
         assert ready().status_code == 503 and "does not answer" in ready().text
-        assert larder.metric("larder_s3_endpoint_answers") == 0
+        assert larder.metric("larder_endpoint_answers") == 0
     finally:
         for connection in held:
             connection.close()
     wait_for(start.file, larder.endpoint)
     assert route() == "cached" and ready().ok
-    assert larder.metric("larder_s3_endpoint_answers") == 1
+    assert larder.metric("larder_endpoint_answers") == 1
 
 
 def test_a_larder_that_hangs_is_left_out_until_it_goes_on(start):

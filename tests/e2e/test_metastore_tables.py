@@ -21,10 +21,6 @@ def day(offset: int) -> str:
     return str(TODAY + datetime.timedelta(days=offset))
 
 
-def item(offset: int) -> str:
-    return f"hive.sales.orders/dt={day(offset)}"
-
-
 def key(offset: int) -> str:
     return f"{PLACES[offset].format(day=day(offset))}/f"
 
@@ -37,9 +33,9 @@ def metastore(tmp_path_factory):
 
 
 @pytest.fixture
-def site(start_larder, metastore, tmp_path):
-    """A lake of files with one table, two of whose partitions the metastore has."""
-    lake = tmp_path / "lake"
+def site(request, start_larder, metastore, tmp_path):
+    """A lake of files with one table, two of whose partitions the metastore has. Each test has a database of its own."""
+    lake, database = tmp_path / "lake", request.function.__name__
 
     def write(offset: int):
         file = lake / key(offset)
@@ -47,13 +43,11 @@ def site(start_larder, metastore, tmp_path):
         file.write_bytes(bytes([65 + offset]) * SIZE)
 
     def declare(own, offset: int):
-        own.add_partition(partition("sales", "orders", day(offset), f"file:{lake}/{key(offset)[:-2]}"))
+        own.add_partitions([partition(database, "orders", day(offset), f"file:{lake}/{key(offset)[:-2]}")])
 
     with client(metastore.port) as own:
-        if "sales" in own.get_all_databases():
-            own.drop_database("sales", True, True)
-        own.create_database(ttypes.Database("sales", "", f"file:{tmp_path}/warehouse", {}))
-        own.create_table(table("sales", "orders", f"file:{lake}/0a1b2c", partitioned=True))
+        own.create_database(ttypes.Database(database, "", f"file:{tmp_path}/warehouse", {}))
+        own.create_table(table(database, "orders", f"file:{lake}/0a1b2c", partitioned=True))
         for offset in (-2, -1):
             write(offset)
             declare(own, offset)
@@ -62,7 +56,9 @@ def site(start_larder, metastore, tmp_path):
         metastore={"upstream": [metastore.url]},
         nightly={"schedule": "", "budget": "64MiB", "landing_poll": "1s"},
     ).start()
-    return SimpleNamespace(larder=larder, lake=lake, write=write, declare=declare)
+    name = f"hive.{database}.orders"
+    item = lambda offset: f"{name}/dt={day(offset)}"  # noqa: E731
+    return SimpleNamespace(larder=larder, table=name, item=item, write=write, declare=declare)
 
 
 def known_as(larder, path: str) -> tuple[str, str]:
@@ -80,11 +76,11 @@ def listed(larder) -> dict[str, list[str]]:
 
 
 def test_tables_go_by_the_metastores_names_and_what_it_has_is_loaded_when_it_lands(site, metastore):
-    larder = site.larder
-    place = lambda offset: ("hive.sales.orders", f"dt={day(offset)}")  # noqa: E731
+    larder, item = site.larder, site.item
+    place = lambda offset: (site.table, f"dt={day(offset)}")  # noqa: E731
     wait_until(lambda: known_as(larder, key(-1)) == place(-1), what="the metastore's names")
     assert known_as(larder, key(-2)) == place(-2)
-    assert known_as(larder, "archive/autumn/x/f")[0] != "hive.sales.orders", "another folder beside it"
+    assert known_as(larder, "archive/autumn/x/f")[0] != site.table, "another folder beside it"
     for _ in range(8):
         for offset in (-2, -1):
             assert read(larder, offset) == bytes([65 + offset]) * SIZE
@@ -113,9 +109,9 @@ def test_tables_go_by_the_metastores_names_and_what_it_has_is_loaded_when_it_lan
 
 
 def test_a_metastore_that_is_down_takes_no_name_away(site, metastore):
-    larder = site.larder
-    wait_until(lambda: known_as(larder, key(-1))[0] == "hive.sales.orders", what="the metastore's names")
-    larder.pin("hive.sales.orders")
+    larder, item = site.larder, site.item
+    wait_until(lambda: known_as(larder, key(-1))[0] == site.table, what="the metastore's names")
+    larder.pin(site.table)
     metastore.stop()
     try:
         answer = larder.post("nights", {})
@@ -124,6 +120,6 @@ def test_a_metastore_that_is_down_takes_no_name_away(site, metastore):
         warnings = larder.get("nights")[0]["report"]["warnings"]
         assert "metastore_unread" in [warning["code"] for warning in warnings], warnings
         assert listed(larder) == {item(offset): [key(offset)[:-1]] for offset in (-2, -1)}
-        assert known_as(larder, key(-1))[0] == "hive.sales.orders"
+        assert known_as(larder, key(-1))[0] == site.table
     finally:
         metastore.start()
