@@ -55,8 +55,12 @@ class Metastore:
         self.process: Process | None = None
         self.start()
 
+    def classpath(self) -> list:
+        """Hive's jars, and Hadoop's."""
+        return [jars() / "*"]
+
     def start(self) -> "Metastore":
-        path = ":".join([f"{self.folder}/conf", f"{jars()}/*", *map(str, self.more_jars)])
+        path = ":".join(map(str, [self.folder / "conf", *self.classpath(), *self.more_jars]))
         command = [*java_command(17, self.folder), "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", path]
         command += [f"-Dhive.log.dir={self.folder}", "-Dhive.log.file=hive.log"]
         command += ["-Dderby.system.durability=test", f"-Dderby.stream.error.file={self.folder}/derby.log"]
