@@ -1,5 +1,5 @@
-"""Tables on HDFS through the metastore proxy: Spark reads whitelisted partitions through Larder and others from HDFS itself, and
-the metastore never holds a location of the cache's."""
+"""Tables on HDFS through the metastore proxy, by the lines of docs/spark.md: Spark reads whitelisted partitions through Larder and
+others from HDFS itself, and the metastore never holds a location of the cache's."""
 
 from types import SimpleNamespace
 
@@ -8,9 +8,8 @@ import pytest
 from harness.hdfs import Hdfs
 from harness.larder import WRITER, WRITER_SECRET, Larder
 from harness.metastore import Metastore, client
-from harness.origin import REGION
 from harness.process import free_port
-from harness.spark import Spark
+from harness.spark import Spark, pasted
 from test_hdfs import bucket, served
 
 # A metastore, two sessions of Spark one after the other, HDFS, and the jars of all at the first run.
@@ -53,16 +52,8 @@ def site(tmp_path_factory):
     larder.wait_for_whitelist(1)
     larder.wait_for_preload()
     port = int(larder.settings["metastore"]["listen"].rsplit(":")[1])
-    cache = {
-        "fs.s3a.bucket.warehouse.endpoint": larder.endpoint,
-        "fs.s3a.bucket.warehouse.endpoint.region": REGION,
-        "fs.s3a.bucket.warehouse.access.key": WRITER,
-        "fs.s3a.bucket.warehouse.secret.key": WRITER_SECRET,
-        "fs.s3a.bucket.warehouse.path.style.access": "true",
-        "fs.s3a.aws.credentials.provider": "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
-        # The stream of Hadoop's own choice may answer the second read of a file from its memory.
-        "fs.s3a.input.stream.type": "classic",
-    }
+    # The stream of Hadoop's own choice may answer the second read of a file from its memory.
+    cache = pasted(larder.endpoint, WRITER, WRITER_SECRET) | {"fs.s3a.input.stream.type": "classic"}
     spark = Spark(folder / "through", port, hdfs.properties | cache)
     yield SimpleNamespace(hdfs=hdfs, metastore=metastore, larder=larder, spark=spark, direct=direct, port=port)
     spark.stop()

@@ -58,8 +58,8 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def spark(site, tmp_path_factory):
-    """A session that knows the proxy's address, and nothing else of Larder."""
-    session = SparkOverIceberg(tmp_path_factory.mktemp("spark") / "session", proxy(site))
+    """A session that knows the proxy's address, and nothing else of Larder; and the catalog's own, under another name."""
+    session = SparkOverIceberg(tmp_path_factory.mktemp("spark") / "session", proxy(site), site.catalog.url)
     yield session
     session.stop()
 
@@ -173,6 +173,14 @@ def test_spark_follows_the_whitelist_after_a_refresh(site, spark):
     spark.sql("REFRESH TABLE lake.db.hot")
     assert spark.sql(total) == [(sum(range(1000)),)]
     assert served(site) != before
+
+
+def test_spark_has_a_way_around_larder_by_a_second_catalog(site, spark):
+    before = served(site)
+    query = f"SELECT count(*), sum(id) FROM {{}}.db.hot WHERE dt = '{HOT}'"
+    assert spark.sql(query.format("lake_direct")) == [(1000, sum(range(1000)))]
+    assert served(site) == before
+    assert spark.sql(query.format("lake")) == spark.sql(query.format("lake_direct"))
 
 
 def test_cold_partitions_of_a_hot_table_are_passed_on(site):
@@ -289,11 +297,13 @@ def test_a_catalog_that_is_down_is_a_clear_error_and_is_there_again_at_once(site
 
 
 def test_a_larder_that_was_killed_leaves_the_catalogs_own_address(site, tmp_path):
-    """A client that was told Larder's endpoint fails until it asks again."""
+    """A client that was told Larder's endpoint fails, and one that has its address for the catalog's plans nothing."""
     larder = start(tmp_path / "larder", site.origin, site.catalog, site.catalog.url)
     table = client(address(larder)).load_table("db.hot")
     assert table.io.properties["s3.endpoint"] == larder.endpoint
     larder.kill()
     with pytest.raises(OSError):
         rows(table, HOT)
+    with pytest.raises(requests.ConnectionError):
+        client(address(larder))
     assert rows(client(site.catalog.url).load_table("db.hot"), HOT) == list(range(1000))

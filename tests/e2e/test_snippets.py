@@ -1,22 +1,26 @@
 """What `larder whitelist snippet` prints, pasted into a real engine."""
 
+import duckdb
 import pytest
 
 from harness import origin as origin_module
 from harness import tables
 from harness.larder import WRITER, WRITER_SECRET, s3_bucket
 from harness.origin import Relay
+from harness.spark import pasted
 
-COUNT = "SELECT count(*), sum(l_extendedprice) FROM 's3://raw/hive/tpch/lineitem/l_year={}/*.parquet'"
+HOT, COLD = 1997, 1993
+COUNT = "SELECT count(*), sum(l_extendedprice) FROM '{}/tpch/lineitem/l_year={}/*.parquet'"
+
+
+def rows(session, year: int | str, at: str = "s3://raw/hive") -> list[tuple]:
+    return session.execute(COUNT.format(at, year)).fetchall()
 
 
 @pytest.fixture
 def larder(start_larder, origin):
     larder = start_larder([s3_bucket(origin, "raw", "s3://raw", catalog="hive")], nightly={"schedule": ""}).start()
-    larder.command("whitelist", "pin", "hive.tpch.lineitem/l_year=1997")
-    larder.command("nightly")
-    larder.wait_for_whitelist(1)
-    larder.wait_for_preload()
+    larder.pin(f"hive.tpch.lineitem/l_year={HOT}")
     return larder
 
 
@@ -28,25 +32,71 @@ def storage(origin):
     relay.close()
 
 
-def test_duckdb_reads_what_is_whitelisted_through_larder_and_all_else_from_the_storage(larder, origin, storage):
-    duckdb = tables.connect("httpfs")
+@pytest.fixture
+def session(larder, storage):
+    """DuckDB that knows the storage, and what Larder says to paste."""
+    session = tables.connect("httpfs")
     # It would answer the second read of a file from its own memory.
-    duckdb.execute("SET enable_external_file_cache = false")
-    duckdb.execute(
+    session.execute("SET enable_external_file_cache = false")
+    session.execute(
         f"CREATE SECRET storage (TYPE s3, SCOPE 's3://', ENDPOINT '127.0.0.1:{storage.port}', URL_STYLE 'path', "
         f"USE_SSL false, REGION '{origin_module.REGION}', KEY_ID '{origin_module.KEY}', SECRET '{origin_module.SECRET}')"
     )
-    expected = {year: duckdb.execute(COUNT.format(year)).fetchall() for year in (1993, 1997)}
     snippet = larder.command("whitelist", "snippet", "duckdb").stdout
     assert f"<the secret of {WRITER}>" in snippet and WRITER_SECRET not in snippet
-    duckdb.execute(snippet.replace(f"<the secret of {WRITER}>", WRITER_SECRET))
+    session.execute(snippet.replace(f"<the secret of {WRITER}>", WRITER_SECRET))
+    return session
 
+
+def test_duckdb_reads_what_is_whitelisted_through_larder_and_all_else_from_the_storage(
+    larder, origin, storage, session, table_files
+):
     through, around = larder.metric("larder_get_bytes_total"), storage.bytes_out
     asked = origin.requests("GetObject")
-    assert duckdb.execute(COUNT.format(1997)).fetchall() == expected[1997]
+    assert rows(session, HOT) == rows(tables.connect(), HOT, table_files)
     assert larder.metric("larder_get_bytes_total") > through and storage.bytes_out == around
     assert origin.requests("GetObject") == asked, "it was preloaded"
+    (secret,) = session.execute(f"SELECT name FROM which_secret('s3://raw/hive/tpch/lineitem/l_year={HOT}/x', 's3')").fetchone()
+    assert secret == "larder_1"
 
     through = larder.metric("larder_get_bytes_total")
-    assert duckdb.execute(COUNT.format(1993)).fetchall() == expected[1993]
+    assert rows(session, COLD) == rows(tables.connect(), COLD, table_files)
     assert larder.metric("larder_get_bytes_total") == through and storage.bytes_out > around
+
+    # Listed at the storage, since the pattern begins above the whitelisted folder; each file is read where it belongs.
+    around = storage.bytes_out
+    assert rows(session, "*") == rows(tables.connect(), "*", table_files)
+    assert larder.metric("larder_get_bytes_total") > through and storage.bytes_out > around
+
+
+def test_duckdb_writes_below_a_whitelisted_folder_through_larder(larder, origin, storage, session):
+    key = f"hive/tpch/lineitem/l_year={HOT}/written.parquet"
+    ((before, _),) = rows(session, HOT)
+    around = storage.bytes_out
+    try:
+        session.execute(f"COPY (FROM 's3://raw/hive/tpch/lineitem/l_year={HOT}/*.parquet' LIMIT 7) TO 's3://raw/{key}'")
+        ((after, _),) = rows(session, HOT)
+        assert after == before + 7
+        assert storage.bytes_out == around
+        assert origin.client().head_object(Bucket="raw", Key=key)["ContentLength"] > 0
+    finally:
+        origin.client().delete_object(Bucket="raw", Key=key)
+
+
+def test_duckdb_without_larder_reads_all_else_and_without_its_secrets_everything(larder, session, table_files):
+    larder.kill()
+    with pytest.raises(duckdb.Error):
+        rows(session, HOT)
+    assert rows(session, COLD) == rows(tables.connect(), COLD, table_files)
+    for (name,) in session.execute("SELECT name FROM duckdb_secrets() WHERE starts_with(name, 'larder_')").fetchall():
+        session.execute(f"DROP SECRET {name}")
+    assert rows(session, HOT) == rows(tables.connect(), HOT, table_files)
+
+
+def test_spark_is_given_the_lines_that_its_page_has(start_larder, origin):
+    larder = start_larder([s3_bucket(origin)])
+    printed = larder.command("whitelist", "snippet", "spark").stdout.replace(f"<the secret of {WRITER}>", WRITER_SECRET)
+    lines = [line.split() for line in printed.splitlines() if line.startswith("spark.hadoop.fs.s3a.bucket.warehouse.")]
+    own = {name.removeprefix("spark.hadoop."): value for name, value in lines}
+    page = pasted(larder.endpoint, WRITER, WRITER_SECRET)
+    assert own and {name: page.get(name) for name in own} == own

@@ -9,10 +9,13 @@ from . import tables
 from .alluxio import Alluxio
 from .hdfs import Hdfs
 from .iceberg import IcebergCatalog
+from .kerberos import REALM, Kdc
 from .larder import to_toml
 from .metastore import Metastore
+from .metastore4 import Metastore4
 from .origin import KEY, SECRET, Origin
 from .presto import PrestoOverS3
+from .spark_by_hand import SparkByHand
 from .trino import TrinoOverS3
 from .trino_hdfs import TrinoOverHdfs
 
@@ -64,6 +67,18 @@ def presto(folder: Path):
     return Both(server, origin), f"Presto at {server.url}; {where}"
 
 
+def spark(folder: Path):
+    """Spark SQL over TPC-H tables on an S3 server and a Hive Metastore."""
+    origin = lake(folder)
+    server = SparkByHand(folder / "spark", origin)
+    server.add_tables(folder / "tables")
+    where = f"database tpch; S3 at {origin.direct}, key {KEY}, secret {SECRET}; {server.metastore.url}"
+    for table, settings in server.larder_settings().items():
+        where += f"\nlarder.toml: {table} = {to_toml(settings)}"
+    around = f"--conf spark.hadoop.hive.metastore.uris={server.metastore.url}"
+    return Both(server, origin), f"{where}\nSpark SQL through this Larder, or without it by adding {around}:\n{server.command}"
+
+
 def alluxio(folder: Path):
     """Alluxio over an S3 server with TPC-H tables."""
     origin = lake(folder)
@@ -88,10 +103,33 @@ def metastore(folder: Path):
     return server, f"Hive Metastore at {server.url}, its log in {folder / 'hive.log'}"
 
 
+def metastore_framed(folder: Path):
+    """A Hive Metastore whose messages are framed."""
+    server = Metastore(folder, framed=True)
+    return server, f"Hive Metastore at {server.url}, framed, its log in {folder / 'hive.log'}"
+
+
+def metastore4(folder: Path):
+    """A Hive Metastore of Hive 4."""
+    server = Metastore4(folder)
+    return server, f"Hive Metastore at {server.url}, its log in {folder / 'metastore.log'}"
+
+
 def hdfs(folder: Path):
     """HDFS with two DataNodes."""
     server = Hdfs(folder / "hdfs")
     return server, f"HDFS at {server.url}, its logs in {server.folder}"
+
+
+def hdfs_kerberos(folder: Path):
+    """HDFS that asks for Kerberos."""
+    kdc = Kdc(folder / "kdc", "analyst")
+    server = Hdfs(folder / "hdfs", secure=kdc.secures())
+    server.fs("-mkdir", "-p", "/wh")
+    server.fs("-chown", "analyst", "/wh")
+    options = {"principal": f"analyst@{REALM}", "keytab": kdc.keytab("analyst"), "dfs.data.transfer.protection": "integrity"}
+    where = f"HDFS at {server.url}, folder /wh of the user analyst; run Larder with KRB5_CONFIG={folder}/kdc/krb5.conf"
+    return Both(server, kdc), f"{where}\nlarder.toml: options = {to_toml(options)}"
 
 
 def iceberg(folder: Path):
@@ -106,11 +144,15 @@ def iceberg(folder: Path):
 PARTS = {
     "s3": s3,
     "hdfs": hdfs,
+    "hdfs-kerberos": hdfs_kerberos,
     "metastore": metastore,
+    "metastore-framed": metastore_framed,
+    "metastore4": metastore4,
     "iceberg": iceberg,
     "trino": trino,
     "trino-hdfs": trino_hdfs,
     "presto": presto,
+    "spark": spark,
     "alluxio": alluxio,
 }
 

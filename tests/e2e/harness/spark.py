@@ -10,6 +10,7 @@ from . import origin as origin_module
 from .metastore import jars, site_xml
 from .parts import jar, java, java_options
 
+PAGE = Path(__file__).parents[3] / "docs" / "spark.md"
 # S3A of the Hadoop version that pyspark has, and the SDK it is compiled against.
 HADOOP_AWS = ("org.apache.hadoop:hadoop-aws:3.5.0", "66bd9eefb938b1a1657487324b63c13df2d8b17164a1dd24e0ef37b905bc5baa")
 AWS_SDK = ("software.amazon.awssdk:bundle:2.35.4", "db4b55f24ad1b4e70f17eb1717a4de76a8dadc5a27d764be7c44ff67b2c1c677")
@@ -35,6 +36,13 @@ def s3a(origin) -> dict:
         "fs.s3a.connection.ssl.enabled": "false",
         "fs.s3a.aws.credentials.provider": "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
     }
+
+
+def pasted(endpoint: str, key: str, secret: str) -> dict:
+    """Hadoop's configuration of the bucket `warehouse`, in the words of docs/spark.md."""
+    words = {"http://127.0.0.1:9000": endpoint, "KEY": key, "SECRET": secret}
+    lines = [line.split() for line in PAGE.read_text().splitlines() if line.startswith("spark.hadoop.fs.s3a.bucket.warehouse.")]
+    return {name.removeprefix("spark.hadoop."): words.get(value, value) for name, value in lines}
 
 
 class Session:
@@ -77,38 +85,47 @@ class Session:
             self.child.wait()
 
 
+def settings(folder: Path, metastore_port: int, hadoop: dict) -> dict:
+    """What a session is told, as `spark-defaults.conf` or otherwise: its tables are this metastore's, and `hadoop` says how it
+    reaches their storage."""
+    site = {"hive.metastore.uris": f"thrift://127.0.0.1:{metastore_port}", "hadoop.tmp.dir": f"{folder}/hadoop", **hadoop}
+    return {
+        "spark.master": "local[2]",
+        "spark.driver.memory": "900m",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraClassPath": ":".join([str(folder / "conf"), *map(str, s3a_jars())]),
+        "spark.driver.extraJavaOptions": " ".join(java_options(folder)),
+        "spark.ui.enabled": "false",
+        "spark.sql.catalogImplementation": "hive",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.warehouse.dir": f"{folder}/warehouse",
+        "spark.sql.hive.metastore.sharedPrefixes": "com.amazonaws,software.amazon",
+        # Statistics of a table's files are of no use here, and cost a listing each.
+        "spark.sql.statistics.fallBackToHdfs": "false",
+        "spark.sql.hive.convertMetastoreParquet": "true",
+        **{f"spark.hadoop.{key}": value for key, value in site.items()},
+    }
+
+
+def variables(folder: Path) -> dict:
+    """The environment that Spark's programs want."""
+    return {
+        "JAVA_HOME": str(java(17).parent.parent),
+        "SPARK_HOME": str(jars().parent),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_DIRS": str(folder / "local"),
+    }
+
+
 class Spark(Session):
     """A session of pyspark's, with tables in a Hive Metastore."""
 
     def __init__(self, folder: Path, metastore_port: int, hadoop: dict):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "conf").mkdir(exist_ok=True)
-        site = {"hive.metastore.uris": f"thrift://127.0.0.1:{metastore_port}", "hadoop.tmp.dir": f"{folder}/hadoop", **hadoop}
+        (folder / "conf").mkdir(parents=True, exist_ok=True)
+        told = settings(folder, metastore_port, hadoop)
+        # Hive's part of Spark reads the file.
+        site = {key.removeprefix("spark.hadoop."): value for key, value in told.items() if key.startswith("spark.hadoop.")}
         (folder / "conf" / "hive-site.xml").write_text(site_xml(site))
-        settings = {
-            "spark.master": "local[2]",
-            "spark.driver.memory": "900m",
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.extraClassPath": ":".join([str(folder / "conf"), *map(str, s3a_jars())]),
-            "spark.driver.extraJavaOptions": " ".join(java_options(folder)),
-            "spark.ui.enabled": "false",
-            "spark.sql.catalogImplementation": "hive",
-            "spark.sql.shuffle.partitions": "2",
-            "spark.sql.warehouse.dir": f"{folder}/warehouse",
-            "spark.sql.hive.metastore.sharedPrefixes": "com.amazonaws,software.amazon",
-            # Statistics of a table's files are of no use here, and cost a listing each.
-            "spark.sql.statistics.fallBackToHdfs": "false",
-            "spark.sql.hive.convertMetastoreParquet": "true",
-            **{f"spark.hadoop.{key}": value for key, value in site.items()},
-        }
-        home = jars().parent
-        environment = os.environ | {
-            "JAVA_HOME": str(java(17).parent.parent),
-            "SPARK_HOME": str(home),
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "SPARK_LOCAL_DIRS": str(folder / "local"),
-            "PYSPARK_PYTHON": sys.executable,
-        }
-        line = [sys.executable, Path(__file__).with_name("spark_session.py"), json.dumps(settings)]
-        super().__init__(line, folder, environment)
+        line = [sys.executable, Path(__file__).with_name("spark_session.py"), json.dumps(told)]
+        super().__init__(line, folder, os.environ | variables(folder) | {"PYSPARK_PYTHON": sys.executable})

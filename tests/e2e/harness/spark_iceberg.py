@@ -17,13 +17,13 @@ JVM += [f"--add-opens=java.base/java.{package}=ALL-UNNAMED" for package in OPENE
 
 
 class SparkOverIceberg(Session):
-    """A session whose catalog `lake` is at `uri`. It knows the storage's keys and not Larder's."""
+    """A session whose catalog `lake` is at `uri`, and `lake_direct` the same tables at `direct`. It knows the storage's keys and
+    not Larder's."""
 
-    def __init__(self, folder: Path, uri: str):
+    def __init__(self, folder: Path, uri: str, direct: str):
         folder.mkdir(parents=True)
         catalog = {
             "type": "rest",
-            "uri": uri,
             "warehouse": WAREHOUSE,
             "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
             "client.region": REGION,
@@ -38,9 +38,10 @@ class SparkOverIceberg(Session):
             "spark.ui.enabled": "false",
             "spark.sql.shuffle.partitions": "2",
             "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
-            "spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog",
-            **{f"spark.sql.catalog.lake.{key}": value for key, value in catalog.items()},
         }
+        for name, address in {"lake": uri, "lake_direct": direct}.items():
+            settings[f"spark.sql.catalog.{name}"] = "org.apache.iceberg.spark.SparkCatalog"
+            settings |= {f"spark.sql.catalog.{name}.{key}": value for key, value in (catalog | {"uri": address}).items()}
         line = [*parts.java_command(17, folder), *JVM, "-cp", ":".join(map(str, parts.jars(LOCK)))]
         line += [Path(__file__).with_name("SparkShell.java"), *(f"{key}={value}" for key, value in settings.items())]
         super().__init__(line, folder, os.environ | {"SPARK_LOCAL_IP": "127.0.0.1"})
