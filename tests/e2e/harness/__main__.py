@@ -162,6 +162,8 @@ def main() -> int:
     if name not in PARTS:
         print(f"usage: ./test part {{{','.join(PARTS)}}}", file=sys.stderr)
         return 2
+    # Left to itself it would end this process at once, and leave the servers.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix=f"larder-{name}-") as folder:
         part, where = PARTS[name](Path(folder))
         print(f"{where}\nCtrl-C stops it", flush=True)
