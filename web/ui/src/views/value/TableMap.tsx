@@ -28,10 +28,9 @@ export function TableMap({ table }: { table: string }) {
   const [measure, setMeasure] = useParam("by", MEASURE);
   const [downTo, setDownTo] = useParam("map", DOWN_TO);
   const known = dataOf(useApi("/api/v1/tables", NO_PARAMETERS))?.find((row) => row.table === table);
-  const csv =
-    downTo === "columns"
-      ? csvPath(`tables/${encodeURIComponent(table)}/columns`)
-      : csvPath("items", { table, limit: CSV_ROWS });
+  const columns = useApi("/api/v1/tables/{table}/columns", downTo === "columns" ? { path: { table } } : null);
+  const columnsCsv = columns.state === "ready" ? csvPath(`tables/${encodeURIComponent(table)}/columns`) : undefined;
+  const csv = downTo === "columns" ? columnsCsv : csvPath("items", { table, limit: CSV_ROWS });
   return (
     <Section
       title={downTo === "columns" ? t.value.columns : t.value.partitions}
@@ -52,7 +51,9 @@ export function TableMap({ table }: { table: string }) {
       }
     >
       {downTo === "columns" ? (
-        <Columns table={table} known={known} measure={measure} />
+        <Loaded of={columns} height={HEIGHT} absent={t.value.noColumns}>
+          {(all) => <ColumnMap columns={all} known={known} measure={measure} />}
+        </Loaded>
       ) : (
         <Partitions table={table} known={known} measure={measure} />
       )}
@@ -90,16 +91,6 @@ function PartitionMap({ items, known, measure }: { items: Item[]; known: Table |
       label={t.value.partitionWords(f.count(items.length), nodes[0]?.name ?? "")}
       onChoose={(item) => setParams({ item })}
     />
-  );
-}
-
-function Columns({ table, known, measure }: MapProps) {
-  const { t } = useWords();
-  const asked = useApi("/api/v1/tables/{table}/columns", { path: { table } });
-  return (
-    <Loaded of={asked} height={HEIGHT} absent={t.value.noColumns}>
-      {(columns) => <ColumnMap columns={columns} known={known} measure={measure} />}
-    </Loaded>
   );
 }
 
