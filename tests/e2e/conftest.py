@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness import tables
+from harness.browser import Chromium, settle, watched
 from harness.larder import Larder, s3_bucket
 from harness.origin import Origin
 from harness.trino import TrinoOverS3
@@ -97,6 +98,39 @@ def own_origin(tmp_path):
     server.client().create_bucket(Bucket="raw")
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    chromium = Chromium()
+    yield chromium
+    chromium.stop()
+
+
+@pytest.fixture
+def visit(chromium, request):
+    """Opens a page; at the test's end none of them may have logged an error, thrown one, or asked another machine."""
+    contexts, faults = [], []
+
+    def open_page(url: str, settled=True, **options):
+        contexts.append(chromium.context(**options))
+        page = contexts[-1].new_page()
+        faults.append(watched(page, url))
+        page.goto(url)
+        if settled:
+            settle(page)
+        return page
+
+    def forgive(status: int):
+        """The browser itself logs each answer of this status."""
+        for of_page in faults:
+            of_page[:] = [fault for fault in of_page if f"status of {status}" not in fault]
+
+    open_page.forgive = forgive
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not [fault for of_page in faults for fault in of_page]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,11 +1,13 @@
 """The dashboard in a real browser: Debian's Chromium, driven by Playwright, over the data of a demo run."""
 
+import json
 import os
 import re
 import shutil
 from pathlib import Path
 from urllib.parse import quote, urlparse
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from .larder import binary
@@ -32,7 +34,6 @@ VIEWS = {
 }
 # What else a view shows, at an address of its own.
 PARTS = {
-    "columns": "/value/{table}?map=columns",
     "decisions": "/whitelist?tab=decisions",
     "activity": "/whitelist?tab=activity",
     "left-out": "/preload?tab=left-out",
@@ -122,3 +123,9 @@ def settle(page: Page):
     expect(page.locator("main > *").nth(1)).to_be_attached(timeout=15_000)
     expect(page.locator("main .skeleton, main .coming")).to_have_count(0, timeout=30_000)
     expect(page.locator("main .chart:not(:has(svg))")).to_have_count(0, timeout=15_000)
+
+
+def assert_accessible(page: Page):
+    """Of a page that was opened with `bypass_csp`: axe is put into it as a script, which its own policy forbids."""
+    found = Axe().run(page).response["violations"]
+    assert not found, json.dumps([(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found], indent=1)

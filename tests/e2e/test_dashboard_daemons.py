@@ -1,0 +1,195 @@
+"""The dashboard over daemons that no demo leaves: untouched, guarded, at a preload, with wide objects or many items."""
+
+import json
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import requests
+from playwright.sync_api import expect
+
+from harness.browser import NARROW, PARTS, VIEWS, WIDE, assert_accessible, view
+from harness.larder import Larder
+from test_admin_access import OPERATOR, READER
+from test_night import TODAY
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def local_bucket(folder: Path) -> dict:
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"name": "lake", "origin": f"file://{folder}", "consistency": "immutable"}
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory):
+    """A daemon that was never asked for anything."""
+    folder = tmp_path_factory.mktemp("untouched")
+    larder = Larder(folder, [local_bucket(folder / "lake")], nightly={"schedule": ""}).start()
+    yield larder
+    assert larder.stop() == 0, larder.process.output()
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """A daemon that asks who one is."""
+    folder = tmp_path_factory.mktemp("guarded")
+    tokens = [{"name": "look", "token": READER}, {"name": "ops", "token": OPERATOR, "role": "operator"}]
+    larder = Larder(folder, [local_bucket(folder / "lake")], nightly={"schedule": ""}, admin={"tokens": tokens}).start()
+    yield larder
+    assert larder.stop() == 0, larder.process.output()
+
+
+DAYS = (1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def loading(tmp_path_factory):
+    """A daemon with a table whose partitions take some seconds to load where that is done slowly."""
+    folder = tmp_path_factory.mktemp("loading")
+    for day in DAYS:
+        partition = folder / f"lake/wide/t/d={day}"
+        partition.mkdir(parents=True)
+        for part in range(3):
+            (partition / f"{part}.bin").write_bytes(b"x" * (4 << 20))
+    larder = Larder(folder, [local_bucket(folder / "lake")], nightly={"schedule": ""}).start()
+    yield larder
+    assert larder.stop() == 0, larder.process.output()
+
+
+ASKED, COLUMNS = "lake.web.hits", 4
+# Who asked with which engine, a query each.
+ASKERS = (("trino", "ann"), ("trino", "bo"), ("spark", "cy"), ("spark", "ann"))
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """A daemon whose last night read a query log of two engines. Objects of their table are too large to be held whole."""
+    folder = tmp_path_factory.mktemp("asked")
+    table = folder / "lake/web/hits/d=1"
+    table.mkdir(parents=True)
+    columns = {f"c{n}": [(row + n) * 2654435761 % 4294967291 for row in range(131_072)] for n in range(COLUMNS)}
+    pq.write_table(pa.table(columns), table / "f.parquet", use_dictionary=False, compression="none")
+    larder = Larder(folder, [local_bucket(folder / "lake")], nightly={"schedule": ""})
+    read = {"table": ASKED, "partitions": ["d=1"], "columns": ["c0", "c1"], "bytes": 2_000_000}
+    at = f"{TODAY}T00:00:01Z"
+    events = [
+        {"query_id": f"q{n}", "engine": engine, "user": user, "created": at, "ended": at, "reads": [read]}
+        for n, (engine, user) in enumerate(ASKERS)
+    ]
+    log = folder / "events.jsonl"
+    log.write_text("".join(json.dumps(event) + "\n" for event in events))
+    larder.command("ingest", "generic", log)
+    larder.command("nightly", "--date", TODAY)
+    yield larder.start()
+    assert larder.stop() == 0, larder.process.output()
+
+
+ITEMS, TABLES = 100_000, 100
+
+
+@pytest.fixture(scope="module")
+def vast(tmp_path_factory):
+    """A daemon whose last night weighed 100,000 items."""
+    folder = tmp_path_factory.mktemp("vast")
+    for number in range(ITEMS):
+        partition = folder / f"lake/wide/t{number % TABLES:02}/dt={number // TABLES:04}"
+        partition.mkdir(parents=True)
+        (partition / "part.bin").write_bytes(b"x" * 100)
+    larder = Larder(folder, [local_bucket(folder / "lake")], nightly={"schedule": "", "budget": "1MiB"})
+    larder.command("nightly")
+    yield larder.start()
+    assert larder.stop() == 0, larder.process.output()
+
+
+def test_the_client_is_made_from_the_api_as_it_is(untouched):
+    """`web/openapi.json` is taken from a daemon by hand, after a change of the API: docs/views.md says how."""
+    served = requests.get(f"{untouched.admin}/api/openapi.json", timeout=10).json()
+    kept = json.loads((Path(__file__).parents[2] / "web/openapi.json").read_text())
+    assert kept == served
+
+
+@pytest.mark.parametrize("name", [*VIEWS, *PARTS])
+def test_each_view_is_honest_where_nothing_happened_yet(untouched, visit, name):
+    page = visit(untouched.admin + view(name))
+    expect(page.locator("main")).not_to_contain_text(re.compile("NaN|undefined|Infinity|Invalid"))
+    # A daemon knows itself and its configuration from the start.
+    if name not in ("workers", "configuration"):
+        expect(page.locator("main .empty").first).to_be_visible()
+    # There is no whitelist, value or curve yet, and the API says so.
+    visit.forgive(404)
+
+
+def test_a_hundred_thousand_items_scroll_like_a_hundred(vast, visit):
+    page = visit(f"{vast.admin}/value")
+    expect(page.locator("main")).to_contain_text("100,000 items")
+    rows = page.locator(".fixed-rows tbody tr")
+    page.locator(".fixed-rows").evaluate("(box) => { box.scrollTop = box.scrollHeight; }")
+    expect(page.locator(f".fixed-rows tr[aria-rowindex='{ITEMS + 1}'] a")).to_be_visible()
+    assert rows.count() < 100, "rows out of sight are not drawn"
+    page.get_by_label("Find an item").fill("t42/dt=0777")
+    expect(page.locator(".fixed-rows tbody a")).to_have_count(1)
+
+
+@pytest.mark.parametrize(("theme", "size"), [("light", WIDE), ("dark", NARROW)])
+def test_columns_are_areas_too(asked, visit, theme, size):
+    page = visit(f"{asked.admin}/value/{ASKED}", theme=theme, size=size, bypass_csp=True)
+    page.get_by_role("button", name="Columns").click()
+    expect(page).to_have_url(re.compile(r"\?map=columns$"))
+    columns = page.get_by_role("img", name=re.compile(rf"\d of {COLUMNS} columns are held"))
+    expect(columns).to_contain_text("c0")
+    link = page.get_by_role("region", name="Columns").get_by_role("link", name="CSV").get_attribute("href")
+    assert "c0" in page.request.get(asked.admin + link).text()
+    assert_accessible(page)
+
+
+def test_a_reader_signs_in_and_cannot_write(guarded, visit):
+    page = visit(f"{guarded.admin}/whitelist?tab=decisions", settled=False, bypass_csp=True)
+    expect(page).to_have_url(re.compile(r"/sign-in\?back="))
+    page.get_by_label("Token").fill(READER + "x")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_have_text("This token is not known.")
+    assert_accessible(page)
+    page.get_by_label("Token").fill(READER)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{guarded.admin}/whitelist?tab=decisions")
+    expect(page.locator(".person")).to_contain_text("look reader")
+    expect(page.locator("main")).to_contain_text("Nobody decided anything")
+    for name in ("Plan now", "Run a night now"):
+        expect(page.get_by_role("button", name=name)).to_have_count(0)
+    # Nor with the page's own cookie and header.
+    marked = {"headers": {"X-Larder-Request": "1"}, "data": {"plan": True, "because": "I may not"}}
+    assert page.request.post(f"{guarded.admin}/api/v1/nights", **marked).status == 403
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url(re.compile("/sign-in"))
+    assert page.request.get(f"{guarded.admin}/api/v1/whitelist/decisions").status == 401
+    # There is no whitelist, and nobody was signed in at first.
+    visit.forgive(404)
+    visit.forgive(401)
+
+
+def test_a_preload_is_watched_as_it_goes_and_what_it_leaves_out_is_named(loading, visit):
+    page = visit(f"{loading.admin}/preload", bypass_csp=True)
+    expect(page.locator("main .empty").first).to_contain_text("No preload has run on this worker yet.")
+    folder = "wide/t/d={}/".format
+    items = [{"item": f"lake.wide.t/d={day}", "locations": [{"bucket": "lake", "prefix": folder(day)}]} for day in DAYS]
+    slowly = {"items": items, "rate_bytes_per_second": 1 << 20}
+    assert loading.post("preload", slowly).ok
+    expect(page.locator(".lead")).to_contain_text("Preloading version 0.")
+    rate = page.locator(".figures > div").filter(has_text="Rate")
+    expect(rate).to_contain_text(re.compile(r"[1-9]\S* [KM]iB/s"), timeout=30_000)
+    expect(rate).to_contain_text("live")
+    expect(page.locator(".fixed-rows .state.loading").first).to_be_visible()
+    assert 0 < float(page.locator("progress").get_attribute("value")) < 1
+
+    # Another one takes its place, and its window closes before it is done.
+    assert loading.post("preload", slowly | {"window_seconds": 1}).ok
+    expect(page.locator(".lead")).to_contain_text("It stopped early: its window closed.", timeout=30_000)
+    page.get_by_role("button", name="Left out").click()
+    rows = page.locator(".fixed-rows tbody tr")
+    expect(rows).to_have_count(len(DAYS))
+    expect(rows.first).to_contain_text("the run ended before")
+    expect(page.get_by_role("link", name="CSV")).to_have_attribute("title", "All items of this preload as CSV")
+    assert_accessible(page)
