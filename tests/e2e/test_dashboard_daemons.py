@@ -145,6 +145,21 @@ def test_columns_are_areas_too(asked, visit, theme, size):
     assert_accessible(page)
 
 
+def test_groups_are_of_the_queries_that_the_filters_leave(asked, visit):
+    def groups(kind: str, **filters) -> dict[str, int]:
+        return {group["name"]: group["queries"] for group in asked.get("queries", **filters)[f"by_{kind}"]}
+
+    assert groups("user") == {"ann": 2, "bo": 1, "cy": 1}
+    assert groups("user", engine="trino") == {"ann": 1, "bo": 1}
+    assert groups("engine", user="ann") == {"trino": 1, "spark": 1}
+    assert groups("table", engine="spark", user="cy") == {ASKED: 1}
+    assert groups("user", table="lake.web.nothing") == {}
+    for tab, names in (("user", {"ann", "bo"}), ("engine", {"trino"}), ("table", {ASKED})):
+        page = visit(f"{asked.admin}/queries?tab={tab}&engine=trino")
+        expect(page.get_by_role("button", name="Without Engine: trino")).to_be_visible()
+        assert set(page.locator("tbody td:nth-child(1)").all_inner_texts()) == names
+
+
 def test_a_reader_signs_in_and_cannot_write(guarded, visit):
     page = visit(f"{guarded.admin}/whitelist?tab=decisions", settled=False, bypass_csp=True)
     expect(page).to_have_url(re.compile(r"/sign-in\?back="))
