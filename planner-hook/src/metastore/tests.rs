@@ -10,7 +10,7 @@ use larder_model::{LocationIndex, Whitelist};
 
 use self::made::{Message, Value, map, partition, reply, request, storage, table, text};
 use super::rewrite::{Places, Rewrite};
-use super::stream::{NotUnderstood, Passed, Side, Stream, frames_room};
+use super::stream::{NotUnderstood, Passed, Side, Stream, TooLarge, frames_room};
 use super::thrift::Kind;
 use crate::resolve::ResolveBucket;
 
@@ -39,13 +39,23 @@ fn to_origin() -> Option<Rewrite> {
 
 /// What comes out of a direction that is given `input` in pieces of `piece` bytes, what it counted, and the most it held.
 fn pass(side: Side, rewrite: Option<Rewrite>, input: &[u8], piece: usize) -> (Vec<u8>, Passed, usize) {
+    try_pass(side, rewrite, input, piece).expect("nothing too large")
+}
+
+/// The same, of a direction that may end because a frame says that it is too large.
+fn try_pass(
+    side: Side,
+    rewrite: Option<Rewrite>,
+    input: &[u8],
+    piece: usize,
+) -> Result<(Vec<u8>, Passed, usize), TooLarge> {
     let mut stream = Stream::new(side, frames_room());
     let (mut all, mut total, mut held) = (Vec::new(), Passed::default(), 0);
     for piece in input.chunks(piece) {
         stream.input().extend_from_slice(piece);
         loop {
             let mut out = Vec::new();
-            let more = stream.work(&|| rewrite.clone(), &mut out).expect("nothing too large");
+            let more = stream.work(&|| rewrite.clone(), &mut out)?;
             all.extend_from_slice(&out);
             let passed = stream.take_passed();
             total.calls += passed.calls;
@@ -59,7 +69,7 @@ fn pass(side: Side, rewrite: Option<Rewrite>, input: &[u8], piece: usize) -> (Ve
         }
     }
     stream.give_up(&mut all);
-    (all, total, held)
+    Ok((all, total, held))
 }
 
 #[track_caller]

@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::made::{Message, Value, partition, storage, table, text};
-use super::{COLD, HOT, WHOLE, pass, to_cache, to_origin};
+use super::{COLD, HOT, WHOLE, pass, to_cache, to_origin, try_pass};
 use crate::metastore::stream::Side;
 use crate::metastore::thrift::Kind;
 
@@ -139,7 +139,11 @@ fn broken_in_any_way_nothing_is_lost_and_nothing_added() {
             let input = broken(input, &mut rng);
             let (out, _, _) = pass(side, None, &input, piece);
             assert!(out == input, "seed {seed}, {side:?}");
-            let (out, passed, _) = pass(side, rewrite, &input, piece);
+            let Ok((out, passed, _)) = try_pass(side, rewrite, &input, piece) else {
+                // A broken length: what cannot be mapped back must not be told.
+                assert_eq!(side, Side::Requests, "seed {seed}");
+                continue;
+            };
             // A location is longer in the cache than at the origin by as much as the bucket's name and folder differ.
             let differs = passed.rewritten as usize * ("raw/hive".len().abs_diff("warehouse".len()));
             assert_eq!(out.len().abs_diff(input.len()), differs, "seed {seed}, {side:?}");

@@ -2008,7 +2008,10 @@ export interface components {
             by_engine: components["schemas"]["QueryGroup"][];
             /** @description The same by table. */
             by_table: components["schemas"]["QueryGroup"][];
-            /** @description All queries of these days by user, those that took longest together first. */
+            /**
+             * @description The queries by user, those that took longest together first: all of these days, or where a user, an engine or a table
+             *     is named, those that match.
+             */
             by_user: components["schemas"]["QueryGroup"][];
             /**
              * Format: date
@@ -2427,6 +2430,11 @@ export interface components {
             /** @enum {string} */
             code: "bucket_not_listed";
             /** @description Why it cannot be listed. */
+            problem: string;
+        } | {
+            /** @enum {string} */
+            code: "metastore_unread";
+            /** @description Why it cannot be asked. */
             problem: string;
         } | {
             /** @enum {string} */
@@ -3198,7 +3206,7 @@ export interface operations {
     activity: {
         parameters: {
             query?: {
-                /** @description At most 10000 rows or 100 reports, which are the defaults. */
+                /** @description At most 10000 rows, which is the default, or 1000 reports, of which 100 are the default. */
                 limit?: number;
             };
             header?: never;
@@ -3600,7 +3608,7 @@ export interface operations {
     nights: {
         parameters: {
             query?: {
-                /** @description At most 10000 rows or 100 reports, which are the defaults. */
+                /** @description At most 10000 rows, which is the default, or 1000 reports, of which 100 are the default. */
                 limit?: number;
             };
             header?: never;
@@ -3696,7 +3704,7 @@ export interface operations {
     preload_runs: {
         parameters: {
             query?: {
-                /** @description At most 10000 rows or 100 reports, which are the defaults. */
+                /** @description At most 10000 rows, which is the default, or 1000 reports, of which 100 are the default. */
                 limit?: number;
             };
             header?: never;
@@ -3816,7 +3824,7 @@ export interface operations {
                 table?: components["schemas"]["TableName"];
                 /** @description What comes first; `duration` when absent. */
                 sort?: "duration" | "bytes" | "missed" | "cached";
-                /** @description At most 1000, which is the default. */
+                /** @description At most 100000; 1000 when absent. */
                 limit?: number;
             };
             header?: never;
@@ -4115,7 +4123,7 @@ export interface operations {
     tables: {
         parameters: {
             query?: {
-                /** @description At most 10000 rows or 100 reports, which are the defaults. */
+                /** @description At most 10000 rows, which is the default, or 1000 reports, of which 100 are the default. */
                 limit?: number;
             };
             header?: never;
@@ -4240,7 +4248,7 @@ export interface operations {
     partitions: {
         parameters: {
             query?: {
-                /** @description At most 10000 rows or 100 reports, which are the defaults. */
+                /** @description At most 10000 rows, which is the default, or 1000 reports, of which 100 are the default. */
                 limit?: number;
             };
             header?: never;
@@ -4331,7 +4339,7 @@ export interface operations {
     value: {
         parameters: {
             query?: {
-                /** @description At most 10000 rows or 100 reports, which are the defaults. */
+                /** @description At most 10000 rows, which is the default, or 1000 reports, of which 100 are the default. */
                 limit?: number;
             };
             header?: never;
@@ -4639,7 +4647,7 @@ export interface operations {
     history: {
         parameters: {
             query?: {
-                /** @description At most 10000 rows or 100 reports, which are the defaults. */
+                /** @description At most 10000 rows, which is the default, or 1000 reports, of which 100 are the default. */
                 limit?: number;
             };
             header?: never;
