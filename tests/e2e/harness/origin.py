@@ -4,6 +4,7 @@ Larder's own counters are among the things under test, so "no byte came from the
 """
 
 import os
+import re
 import shutil
 import socket
 import threading
@@ -34,12 +35,17 @@ def s3_client(endpoint: str, key: str = KEY, secret: str = SECRET, *, virtual: b
 
 
 class Relay:
-    """Forwards TCP connections to `target` and counts what comes back; `close` cuts all and refuses new ones."""
+    """Forwards TCP connections to `target` and counts what comes back; `close` cuts all and refuses new ones; `hold` keeps
+    requests back until `release`."""
 
     def __init__(self, target: int):
         self.target = target
         self.port = free_port()
         self.bytes_out = 0
+        # How many requests were held back.
+        self.held = 0
+        self._holding: re.Pattern | None = None
+        self._released = threading.Event()
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
@@ -59,6 +65,16 @@ class Relay:
             listener.close()
         for connection in sockets:
             self._shut(connection)
+
+    def hold(self, request: str):
+        """Keeps back requests that begin as this pattern says, a method and a path, until `release`."""
+        self.held = 0
+        self._released.clear()
+        self._holding = re.compile(request.encode())
+
+    def release(self):
+        self._holding = None
+        self._released.set()
 
     @staticmethod
     def _shut(connection: socket.socket):
@@ -94,6 +110,9 @@ class Relay:
                 if count:
                     with self._lock:
                         self.bytes_out += received
+                elif (holding := self._holding) and holding.match(view[:received]):
+                    self.held += 1
+                    self._released.wait()
                 sink.sendall(view[:received])
         except OSError:
             pass
