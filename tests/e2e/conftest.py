@@ -1,11 +1,13 @@
 """The servers and tables that tests share. A test that changes a server's state starts one of its own."""
 
+import contextlib
 import subprocess
 from pathlib import Path
+from types import FunctionType, SimpleNamespace
 
 import pytest
 
-from harness import tables
+from harness import queries, tables
 from harness.browser import Chromium, settle, watched
 from harness.larder import Larder, s3_bucket
 from harness.origin import Origin
@@ -22,6 +24,13 @@ def table_files(session_folder) -> Path:
     """A folder of TPC-H tables; tests read it, and never write to it."""
     tables.generate(session_folder / "tables")
     return session_folder / "tables"
+
+
+@pytest.fixture(scope="session")
+def tpcds_files(session_folder) -> Path:
+    """A folder of TPC-DS tables, small ones; tests read it, and never write to it."""
+    queries.generate("tpcds", session_folder / "tpcds-tables", queries.TPCDS_SCALE)
+    return session_folder / "tpcds-tables"
 
 
 @pytest.fixture(scope="session")
@@ -133,19 +142,36 @@ def visit(chromium, request):
     assert not [fault for of_page in faults for fault in of_page]
 
 
+def printed(name: str, value, seen: set[int]):
+    """What the servers and sessions in a fixture's value printed last, each with where in the value it is."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if callable(getattr(value, "output", None)):
+        with contextlib.suppress(OSError):
+            yield name, value.output()
+        return
+    if isinstance(log := getattr(value, "log", None), Path) and log.exists():
+        yield name, "\n".join(log.read_text(errors="replace").splitlines()[-60:])
+    elif isinstance(value, dict):
+        for key, part in list(value.items()):
+            yield from printed(f"{name}.{key}", part, seen)
+    elif isinstance(value, (list, tuple)):
+        for at, part in enumerate(value):
+            yield from printed(f"{name}.{at}", part, seen)
+    # Factories keep what they made as attributes.
+    elif isinstance(value, (SimpleNamespace, FunctionType)) or type(value).__module__.startswith("harness"):
+        yield from printed(name, vars(value), seen)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failed test shows what the daemons it used printed last."""
+    """A failed test shows what the servers it used printed last."""
     report = (yield).get_result()
     if report.failed:
-        arguments = getattr(item, "funcargs", {})
-        if trino := arguments.get("trino"):
-            report.sections.append(("trino", trino.process.output(30)))
-        daemons = [value for value in arguments.values() if isinstance(value, Larder)]
-        daemons += getattr(arguments.get("start_larder"), "made", [])
-        for larder in daemons:
-            if larder.process:
-                report.sections.append((f"larder in {larder.folder}", larder.process.output()))
+        seen = set()
+        for name, value in getattr(item, "funcargs", {}).items():
+            report.sections += list(printed(name, value, seen))
 
 
 def pytest_sessionfinish(session):

@@ -1,7 +1,6 @@
 """All 22 queries of TPC-H and all 99 of TPC-DS on Trino, by its security mapping: direct, through a Larder that fills, and
 through one that was preloaded. `./test trino-queries` runs it."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +14,9 @@ pytestmark = pytest.mark.timeout(1800)
 
 SCALE = 0.1
 STATEMENTS = {(suite, name): text for suite in queries.GENERATORS for name, text in queries.statements(suite).items()}
+
+# Whose conditions nothing meets at this scale.
+EMPTY = {("tpcds", f"q{number:02}") for number in (4, 8, 24, 25, 29, 37, 41, 44, 54, 58, 64, 65, 73, 82, 83, 85, 91, 93)}
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +34,14 @@ def site(tmp_path_factory):
     )
     trino.admin.target = larder.admin_port
     larder.start()
-    prefixes = []
+    tables = []
     for suite in queries.GENERATORS:
         queries.generate(suite, folder / "files", SCALE)
         origin.upload("raw", f"hive/{suite}/", folder / "files" / suite)
         trino.add_tables(folder / "files", suite)
-        for table in (folder / "files" / suite).iterdir():
-            larder.command("whitelist", "pin", f"hive.{suite}.{table.name}")
-            prefixes.append(f"s3://raw/hive/{suite}/{table.name}/")
-    # A version that is approved comes into force, and nothing is loaded for it.
-    larder.command("whitelist", "plan")
-    larder.command("whitelist", "approve", json.loads(larder.command("whitelist", "history", "--json").stdout)[0]["version"])
-    larder.wait_for_whitelist(1)
-    trino.wait_for_mapping(*prefixes)
+        tables += [(suite, table.name) for table in (folder / "files" / suite).iterdir()]
+    larder.list_only(*[f"hive.{suite}.{table}" for suite, table in tables])
+    trino.wait_for_mapping(*[f"s3://raw/hive/{suite}/{table}/" for suite, table in tables])
     yield SimpleNamespace(origin=origin, trino=trino, larder=larder, direct={}, is_preloaded=False)
     trino.stop()
     assert larder.stop() == 0, larder.process.output()
@@ -76,3 +73,8 @@ def test_after_the_preload_they_are_the_same_and_nothing_is_read_from_the_origin
     assert queries.same(site.trino.rows(STATEMENTS[suite, name], "hive", schema=suite), rows)
     assert site.trino.storage.bytes_out == around
     assert site.larder.metric("larder_origin_bytes_total") == read
+
+
+def test_most_answers_have_rows(site):
+    """Equal answers of nothing would say little."""
+    assert {key for key in STATEMENTS if not direct(site, *key)} <= EMPTY

@@ -1,5 +1,6 @@
 """Trino over HDFS, routed by the metastore proxy: whitelisted partitions are read through Larder, all others from HDFS itself."""
 
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,7 +10,8 @@ from harness import queries
 from harness.hdfs import Hdfs
 from harness.metastore import client
 from harness.process import wait_until
-from harness.tables import QUERIES
+from harness.tables import QUERIES, TWO_TABLES
+from harness.trino import READ_FAILED
 from harness.trino_hdfs import TrinoOverHdfs
 from test_hdfs import bucket, served
 
@@ -116,6 +118,37 @@ def test_larder_killed_between_queries_leaves_trino_with_hdfs(trino, larder):
     assert sum(served(larder).values()) > before
 
 
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_larder_killed_in_the_middle_of_a_query(trino, hdfs, larder, comes_back):
+    larder.pin(HOT, "hive.tpch.customer")
+    expected = trino.rows(TWO_TABLES, "direct")
+    assert trino.rows(TWO_TABLES, "either") == expected and place(trino, 1997, "either") == "s3a"
+    # Of one table the bytes come at once; for the other's the query waits, because nobody has them who answers.
+    assert larder.post("drop", {"locations": [{"bucket": "warehouse", "prefix": "tpch/customer/"}]}).json()["bytes"] > 0
+    sent = larder.metric("larder_get_bytes_total")
+    data_nodes = [node.process.child for node in hdfs.data_nodes]
+    for child in data_nodes:
+        child.send_signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            query = pool.submit(trino.rows, TWO_TABLES, "either")
+            wait_until(lambda: larder.metric("larder_get_bytes_total") > sent, 60, "bytes of one of the tables")
+            larder.kill()
+        finally:
+            for child in data_nodes:
+                child.send_signal(signal.SIGCONT)
+        if comes_back:
+            larder.start()
+            assert query.result(120) == expected, "Trino tries again until Larder is there"
+        else:
+            with pytest.raises(TrinoQueryError) as failed:
+                query.result(120)
+            assert failed.value.error_name in READ_FAILED
+    hdfs.wait_serving(hdfs.active)
+    assert trino.rows(TWO_TABLES, "either") == expected
+    assert place(trino, 1997, "either") == ("s3a" if comes_back else "hdfs")
+
+
 def test_with_two_metastores_an_error_of_one_sends_trino_to_the_other(trino, larder):
     """A table that is not there is an error to Trino like any other: the next calls go to the metastore that had none. The
     rows are right either way."""
@@ -182,3 +215,24 @@ def test_writes_are_at_hdfs_and_read_fresh(trino, hdfs, larder):
     for table in ("t", "whole"):
         trino.rows(f"DROP TABLE hive.w.{table}")
     assert hdfs.files("/wh/w") == set()
+
+
+def test_queries_of_tpcds_have_the_rows_of_direct_reads_while_larder_fills_and_after_the_preload(trino, larder, tpcds_files):
+    trino.add_tables(tpcds_files, "tpcds")
+    direct = {name: trino.rows(text, "direct", "tpcds") for name, text in queries.some_of_tpcds().items()}
+    assert all(direct.values()), "each has rows"
+
+    def ask() -> set[str]:
+        """Where the bytes came from that Larder sent."""
+        before = served(larder)
+        for name, text in queries.some_of_tpcds().items():
+            assert queries.same(trino.rows(text, "hive", "tpcds"), direct[name]), name
+        return {source for source, value in served(larder).items() if value > before[source]}
+
+    larder.list_only(*[f"hive.tpcds.{table.name}" for table in (tpcds_files / "tpcds").iterdir()])
+    assert "origin, cached" in ask()
+    larder.command("preload")
+    larder.wait_for_preload()
+    read = larder.metric("larder_origin_bytes_total")
+    assert ask() <= {"memory, cached", "ssd, cached"}
+    assert larder.metric("larder_origin_bytes_total") == read

@@ -172,6 +172,15 @@ class Larder:
             self.command("whitelist", "pin", item)
         self.night()
 
+    def list_only(self, *items: str):
+        """Pins these, and brings a list of them into force for which nothing is loaded."""
+        for item in items:
+            self.command("whitelist", "pin", item)
+        self.command("whitelist", "plan")
+        version = json.loads(self.command("whitelist", "history", "--json").stdout)[0]["version"]
+        self.command("whitelist", "approve", version)
+        self.wait_for_whitelist(version)
+
     def wait_for_whitelist(self, version: int):
         """Until the data path follows this version."""
         wait_until(lambda: self.stat()["whitelist_version"] == version, what=f"whitelist {version} in the data path")

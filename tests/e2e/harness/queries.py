@@ -7,6 +7,9 @@ from pathlib import Path
 from . import tables
 
 GENERATORS = {"tpch": "dbgen", "tpcds": "dsdgen"}
+# Those of TPC-DS that every run of the suite asks, over tables of this scale, at which each of them has rows.
+TPCDS_SCALE = 0.01
+SOME_OF_TPCDS = ("q05", "q07", "q12", "q20", "q46", "q62", "q79", "q89")
 
 # What DuckDB takes and Trino does not: dates as text, days as numbers, names of columns that are only being made.
 FOR_TRINO = [
@@ -21,6 +24,10 @@ def statements(suite: str) -> dict[str, str]:
     """The queries of a suite by name, `q01` and so on, in Trino's words."""
     found = tables.connect(suite).execute(f"SELECT query_nr, query FROM {suite}_queries()").fetchall()
     return {f"q{number:02}": for_trino(query.strip().rstrip(";")) for number, query in found}
+
+
+def some_of_tpcds() -> dict[str, str]:
+    return {name: text for name, text in statements("tpcds").items() if name in SOME_OF_TPCDS}
 
 
 def for_trino(query: str) -> str:

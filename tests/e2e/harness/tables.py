@@ -59,3 +59,8 @@ QUERIES = {
         WHERE l_shipdate >= DATE '1994-01-01' AND l_shipdate < DATE '1995-01-01'
           AND l_discount BETWEEN 0.05 AND 0.07 AND l_quantity < 24""",
 }
+
+# Two tables that are read side by side.
+TWO_TABLES = """
+    SELECT 1 AS part, count(*), sum(l_extendedprice) FROM lineitem WHERE l_year = 1997
+    UNION ALL SELECT 2, count(*), sum(c_acctbal) FROM customer ORDER BY part"""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -21,6 +22,9 @@ PLUGINS = ("hive", "tpch", "http-event-listener")
 WANTED = re.compile(
     rf"trino-server-{VERSION}/(lib|plugin/({'|'.join(PLUGINS)}|bigquery|cassandra|clickhouse|delta-lake))(/|$)"
 )
+
+# What Trino calls a read that failed, by how far it was.
+READ_FAILED = ("HIVE_CANNOT_OPEN_SPLIT", "HIVE_CURSOR_ERROR", "HIVE_FILESYSTEM_ERROR")
 
 # The least that Trino asks for beside a heap; the last makes it start faster, and slower at long queries.
 JVM = """-Xmx2G -XX:+UseG1GC -XX:G1HeapRegionSize=16M -XX:+ExitOnOutOfMemoryError -Djdk.attach.allowAttachSelf=true
@@ -120,7 +124,9 @@ class Trino:
         command = [*parts.java_command(24, self.folder), *self.jvm, f"-Dconfig={etc / 'config.properties'}"]
         command += ["-cp", f"{self.server / 'lib'}/*", "io.trino.server.TrinoServer"]
         # The catalogs' folder is looked for in the working directory.
-        self.process = Process(command, self.folder / "trino.log", cwd=self.folder)
+        # Java finds folders in other alphabets only where the locale has them.
+        environment = os.environ | {"LC_ALL": "C.UTF-8"}
+        self.process = Process(command, self.folder / "trino.log", cwd=self.folder, env=environment)
         self.process.wait_ready(self._ready, 180)
 
     def _ready(self) -> bool:
