@@ -1,6 +1,7 @@
 """PrestoDB over S3, routed by the metastore proxy: what Larder lists is read through it, all else where it was."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,8 +9,9 @@ from harness.larder import s3_bucket
 from harness.metastore import client
 from harness.origin import Origin
 from harness.presto import PrestoError, PrestoOverS3
+from harness.process import wait_until
 from harness.route import Counted
-from harness.tables import QUERIES
+from harness.tables import QUERIES, TWO_TABLES
 
 # The first test may have to fetch Presto, and what the metastore reads S3 with.
 pytestmark = pytest.mark.timeout(1800)
@@ -159,6 +161,33 @@ def test_larder_killed_between_queries_leaves_presto_with_the_storage(presto, la
     counted = Counted(presto, lake, larder)
     assert presto.rows(revenue(1997)) == rows
     assert counted.tiers == counted.sent > 0 and counted.engine == 0
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_larder_killed_in_the_middle_of_a_query(presto, lake, larder, comes_back):
+    larder.pin(HOT, "hive.tpch.customer")
+    expected = same_rows(presto, TWO_TABLES)
+    # Of one table the bytes come at once; for the other's the query waits in the middle of its reads.
+    assert larder.post("drop", {"locations": [{"bucket": "warehouse", "prefix": "tpch/customer/"}]}).json()["bytes"] > 0
+    sent = larder.metric("larder_get_bytes_total")
+    lake.relay.hold("GET /raw/hive/tpch/customer/")
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            query = pool.submit(presto.rows, TWO_TABLES)
+            flowed = lambda: lake.relay.held and larder.metric("larder_get_bytes_total") > sent  # noqa: E731
+            wait_until(flowed, 60, "bytes of one table and a wait for the other's")
+            larder.kill()
+        finally:
+            lake.relay.release()
+        if comes_back:
+            larder.start()
+            assert query.result(120) == expected, "Presto tries again until Larder is there"
+        else:
+            with pytest.raises(PrestoError, match="HIVE_FILESYSTEM_ERROR: Error reading from s3a://warehouse/"):
+                query.result(120)
+    before = presto.storage.bytes_out
+    assert presto.rows(TWO_TABLES) == expected
+    assert (presto.storage.bytes_out > before) == (not comes_back)
 
 
 def test_tables_in_folders_are_read_through_larder_where_they_are_whitelisted(start_larder, presto, tmp_path):

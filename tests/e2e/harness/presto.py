@@ -43,6 +43,8 @@ def hive_catalog(*metastores: str, endpoint: str, virtual: bool = False) -> dict
         "hive.s3.ssl.enabled": "false",
         "hive.s3.aws-access-key": KEY,
         "hive.s3.aws-secret-key": SECRET,
+        # By default Presto tries again for minutes what nobody answers.
+        "hive.s3.max-error-retries": "4",
         "hive.storage-format": "PARQUET",
         "hive.non-managed-table-writes-enabled": "true",
         "hive.allow-drop-table": "true",
