@@ -3,8 +3,10 @@ again in requests, and all else is as if nobody stood between."""
 
 import copy
 import json
+import signal
 import socket
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -305,6 +307,35 @@ def test_the_second_metastore_is_used_and_none_is_a_clean_failure(site):
         wait_until(lambda relay=relay: relay.listen() is None, what="the relay's port")
     with through(site) as proxied:
         assert proxied.get_table("db", "whole").sd.location == cached(site, "db/whole")
+
+
+def counted(site) -> tuple[float, float]:
+    """Calls that were passed on, and failures of the metastore, so far."""
+    return tuple(site.larder.metric(f"larder_metastore_{what}_total") for what in ("calls", "upstream_errors"))
+
+
+def test_calls_wait_for_a_metastore_that_hangs(site):
+    metastore = site.metastore.process.child
+    with through(site) as proxied, ThreadPoolExecutor(1) as pool:
+        proxied.get_all_databases()
+        calls, errors = counted(site)
+        metastore.send_signal(signal.SIGSTOP)
+        try:
+            waiting = pool.submit(proxied.get_table, "db", "whole")
+            wait_until(lambda: counted(site) == (calls + 1, errors), what="the call at the metastore")
+            with pytest.raises(TimeoutError):
+                waiting.result(1)
+            # A client that comes in the meantime waits for the metastore too, and not for the first one.
+            with socket.create_connection(("127.0.0.1", site.port), timeout=60) as other:
+                other.sendall(call_message(b"get_all_databases"))
+                wait_until(lambda: counted(site) == (calls + 2, errors), what="the other one's call at the metastore")
+                metastore.send_signal(signal.SIGCONT)
+                assert b"get_all_databases" in other.recv(1 << 16)
+        finally:
+            metastore.send_signal(signal.SIGCONT)
+        assert waiting.result(60).sd.location == cached(site, "db/whole")
+        assert proxied.get_table("db", "t").sd.location == f"{site.lake}/db/t", "the connection goes on"
+    assert counted(site)[1] == errors
 
 
 def test_a_stopped_daemon_ends_its_clients_connections_and_starts_again(site):
