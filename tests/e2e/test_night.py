@@ -8,7 +8,7 @@ import time
 import pytest
 import requests
 
-from harness.larder import READER, READER_SECRET, binary, s3_bucket
+from harness.larder import READER, READER_SECRET, WRITER, binary, s3_bucket
 from harness.process import wait_until
 
 HOT = "tpch/lineitem/l_year=1997/"
@@ -294,6 +294,30 @@ def test_the_store_may_be_gone_and_reads_go_on(larder, origin):
     assert origin.bytes_out == before
     assert requests.get(f"{larder.admin}/healthz", timeout=10).ok
     assert larder.stat()["whitelist_version"] == 1
+
+
+def test_with_the_store_and_the_origin_gone_trino_gets_its_mapping_and_what_it_names(start_larder, origin):
+    bucket = s3_bucket(origin, "raw", "s3://raw", "immutable", catalog="hive")
+    larder = start_larder([bucket], nightly={"schedule": "", "budget": "2MiB"}, hook={"key": WRITER}).start()
+    larder.pin("hive.tpch.lineitem/l_year=1997")
+    direct = origin.client()
+    bodies = {key: direct.get_object(Bucket="raw", Key=f"hive/{key}")["Body"].read() for key in keys_below(origin, HOT)}
+
+    def mapping() -> list[dict]:
+        return requests.get(f"{larder.admin}/api/v1/mappings/trino", timeout=10).json()["mappings"]
+
+    before = mapping()
+    assert [entry.get("prefix") for entry in before] == [f"s3://raw/hive/{HOT}", None]
+    for file in larder.folder.glob("larder.db*"):
+        file.write_bytes(b"this is no database")
+    origin.unplug()
+    try:
+        assert mapping() == before
+        for key, body in bodies.items():
+            assert larder.client().get_object(Bucket="raw", Key=f"hive/{key}")["Body"].read() == body
+        assert mapping() == before
+    finally:
+        origin.plug_in()
 
 
 def test_a_preload_by_hand_and_its_dry_run(larder, origin):
