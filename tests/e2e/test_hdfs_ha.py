@@ -9,6 +9,7 @@ import pytest
 
 from harness.hdfs import BLOCK_BYTES, Hdfs
 from harness.larder import Larder
+from harness.metastore import site_xml
 from harness.process import wait_until
 from test_hdfs import bucket, got, ready, served
 from test_reads import error_of
@@ -21,15 +22,18 @@ BIG = os.urandom(64 * BLOCK_BYTES)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A name service with two NameNodes, and two daemons: one reads all through the tiers, and one all but a folder
-    directly."""
+    """A name service with two NameNodes, and two daemons: one reads all through the tiers and finds the NameNodes in Hadoop's
+    configuration, and one reads all but a folder directly and has them in its own."""
     hdfs = Hdfs(tmp_path_factory.mktemp("ha"), name_nodes=2)
+    hadoop = tmp_path_factory.mktemp("hadoop")
+    (hadoop / "core-site.xml").write_text(site_xml({"fs.defaultFS": hdfs.url}))
+    (hadoop / "hdfs-site.xml").write_text(site_xml(hdfs.properties))
     hdfs.put("/wh/db/cold/big", BIG)
     hdfs.put("/wh/db/cold/small", b"small")
     hdfs.put("/wh/db/hot/small", b"small")
     larders = {}
-    for route in ("cached", "direct"):
-        lake = bucket(hdfs, "lake", "/wh", options=hdfs.properties, stall="6s")
+    for route, options in [("cached", {"conf_dir": str(hadoop)}), ("direct", hdfs.properties)]:
+        lake = bucket(hdfs, "lake", "/wh", options=options, stall="6s")
         larders[route] = Larder(tmp_path_factory.mktemp(route), [lake], nightly={"schedule": ""}).start()
     larders["direct"].command("whitelist", "pin", "hive.db.hot")
     larders["direct"].command("nightly")
