@@ -297,12 +297,18 @@ impl Preload {
         // Where only some columns are wanted, the end is enough to find out where they are.
         let end = ByteRange::new(object.size.saturating_sub(END_BYTES), object.size);
         let wanted = (!columns.are_all()).then_some(end);
+        let begun = Instant::now();
         let cut = engine.cut(origin, &meta, wanted, Cause::Preload).await.map_err(|error| error.to_string())?;
         // The end of the object, read to see how it is cut, is a block too: the limit may be passed by one for each item
         // that is read at once.
         let fetched = cut.fetched.map_or(0, |fetched| fetched.len());
         engine.written.add(engine.clock.now(), fetched);
         self.count_loaded(i, fetched);
+        if fetched > 0 {
+            // Of a small object this may be all that there is to read.
+            self.hold_back(origin, begun.elapsed()).await;
+            self.keep_rate().await;
+        }
         let ssd = engine.tiers.ssd();
         self.claim(object, &cut.map, &columns);
         let wanted = object.blocks(&cut.map).filter(|(_, block)| columns.hold(cut.map.column(block.start)));

@@ -37,6 +37,21 @@ fn states(status: &PreloadStatus) -> Vec<PreloadState> {
 }
 
 #[tokio::test]
+async fn small_objects_keep_to_the_rate_too() {
+    let (folder, origin) = (tempfile::tempdir().unwrap(), Arc::new(CountingOrigin::default()));
+    for file in 0..8 {
+        put(&origin, &format!("db/t/dt=1/{file}"), &content(MIB / 16, file)).await;
+    }
+    let worker = Worker::start(folder.path(), origin.clone(), Consistency::Immutable).await;
+    let request =
+        PreloadRequest { rate_bytes_per_second: Some(1), window_seconds: Some(1), ..preload(&["db/t/dt=1/"]) };
+    let status = preloaded(&worker, request).await;
+    assert_eq!(status.stopped, Some(PreloadStop::WindowClosed.into()));
+    assert_eq!(status.bytes_loaded, MIB as u64 / 16, "after the first it would wait for most of a day");
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_preload_ends_with_its_window_says_what_is_left_and_is_resumed_where_it_was() {
     let (folder, origin) = (tempfile::tempdir().unwrap(), lake().await);
     let worker = Worker::start(folder.path(), origin.clone(), Consistency::Immutable).await;
