@@ -67,12 +67,12 @@ fn write_or_log(file: &Path, mapping: &Mapping) {
 /// Puts a mapping in the place of what the file held, so that a reader sees the one or the other. It holds a secret:
 /// others than its owner and group cannot read it.
 pub(super) fn write(file: &Path, mapping: &Mapping) -> Result<()> {
-    write_bytes(file, &mapping.json)
+    write_bytes(file, "partial", &mapping.json)
 }
 
-/// The same of a mapping that the file has held.
-pub(super) fn write_bytes(file: &Path, mapping: &[u8]) -> Result<()> {
-    let partial = guard::beside(file, "partial");
+/// The same, by way of a companion of this kind: who may write at the same time needs another one.
+pub(super) fn write_bytes(file: &Path, partial: &str, mapping: &[u8]) -> Result<()> {
+    let partial = guard::beside(file, partial);
     let write = || {
         let mut out = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&partial)?;
         out.write_all(mapping)?;

@@ -46,7 +46,7 @@ pub(crate) async fn run(file: &Path, s3_url: String) -> Result<()> {
         _ = input.read_to_end(&mut said) => {}
         taken = take_back_while_silent(file, is_healthy) => taken?,
     }
-    file::write(file, &Mapping::unmapped())
+    write(file, &Mapping::unmapped().json)
 }
 
 /// Takes the mapping back while the endpoint does not answer. Larder itself does so too if it can, and knows best what to
@@ -58,14 +58,19 @@ async fn take_back_while_silent(file: &Path, mut is_healthy: watch::Receiver<boo
         let now = std::fs::read(file).unwrap_or_default();
         match taken.take() {
             None if !*is_healthy.borrow() && now != unmapped.json => {
-                file::write(file, &unmapped)?;
+                write(file, &unmapped.json)?;
                 taken = Some(now);
             }
-            Some(before) if *is_healthy.borrow() && now == unmapped.json => file::write_bytes(file, &before)?,
+            Some(before) if *is_healthy.borrow() && now == unmapped.json => write(file, &before)?,
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Larder may write at the same time.
+fn write(file: &Path, mapping: &[u8]) -> Result<()> {
+    file::write_bytes(file, "guarded", mapping)
 }
 
 /// The path of a file's companion.

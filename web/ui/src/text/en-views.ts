@@ -35,6 +35,7 @@ export const enViews = {
     noTables: "No table has been read yet. The first night fills this in.",
     allTables: "All tables and items",
     latency: "Latency by tier",
+    latencyCsvWhy: "The same by day or hour as CSV",
     capacity: "Capacity by use",
     capacityNote: "of this worker",
     tierOf: (tier: string, capacity: string) => `${tier}, ${capacity}`,

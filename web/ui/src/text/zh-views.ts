@@ -37,6 +37,7 @@ export const zhViews: Pick<Text, keyof typeof enViews> = {
     noTables: "还没有表被读取过，首次夜间任务之后会有数据。",
     allTables: "查看全部表和条目",
     latency: "各层级延迟",
+    latencyCsvWhy: "以 CSV 下载按天或按小时的同样数据",
     capacity: "容量用途",
     capacityNote: "本节点",
     tierOf: (tier, capacity) => `${tier}，共 ${capacity}`,

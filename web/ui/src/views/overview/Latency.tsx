@@ -1,5 +1,6 @@
 // How long reads take from each tier.
 
+import { csvPath } from "../../api/client";
 import type { Usage } from "../../api/types";
 import type { Known } from "../../api/use";
 import { Section } from "../../parts/Section";
@@ -13,10 +14,23 @@ import { rangeWords } from "./Lead";
 const TIERS = ["memory", "ssd", "origin"] as const;
 const QUANTILES = ["p50_seconds", "p95_seconds", "p99_seconds"] as const;
 
-export function Latency({ usage, range }: { usage: Known<Usage>; range: Range }) {
+export function Latency({
+  usage,
+  range,
+  asked,
+}: {
+  usage: Known<Usage>;
+  range: Range;
+  asked: Record<string, string> | undefined;
+}) {
   const { t, f } = useWords();
   return (
-    <Section title={t.overview.latency} note={rangeWords(range, t.overview, f.day)}>
+    <Section
+      title={t.overview.latency}
+      note={rangeWords(range, t.overview, f.day)}
+      csv={csvPath("usage", asked)}
+      csvWhy={t.overview.latencyCsvWhy}
+    >
       <Loaded of={usage} height={140}>
         {({ total }) => (
           <Table

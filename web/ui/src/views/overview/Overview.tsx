@@ -91,7 +91,7 @@ export default function Overview() {
       </div>
       <div className="columns thirds">
         <TopTables tables={tables} />
-        <Latency usage={usage} range={range} />
+        <Latency usage={usage} range={range} asked={asked?.query} />
         <Capacity residency={residency} />
       </div>
     </>
