@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::paths::{is_left_alone, of};
+use super::paths::{is_asked_by_writers, is_left_alone, of};
 use super::rewrite::Rewrite;
 use super::thrift::{Kind, Malformed, NAME_BYTES_MAX, Node, Role, Step, Walker};
 
@@ -284,8 +284,9 @@ impl Stream {
             Step::Begin { kind, name_at, name_end } => {
                 self.kind = kind;
                 self.passed.calls += u64::from(kind == Kind::Call);
-                self.rewrite = rewrite();
-                let node = of(kind, &self.input[from + name_at..from + name_end]);
+                let name = &self.input[from + name_at..from + name_end];
+                self.rewrite = rewrite().map(|to| if is_asked_by_writers(name) { to.with_table() } else { to });
+                let node = of(kind, name);
                 self.walker.enter(node);
             }
             Step::Text { role, length } => self.text(role, length),
