@@ -10,17 +10,12 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from harness.browser import NARROW, PARTS, VIEWS, WIDE, assert_accessible, view
-from harness.larder import Larder
+from harness.browser import ITEMS, NARROW, PARTS, VIEWS, WIDE, assert_accessible, vast, view
+from harness.larder import Larder, local_bucket
 from test_admin_access import OPERATOR, READER
 from test_night import TODAY
 
 pytestmark = pytest.mark.timeout(600)
-
-
-def local_bucket(folder: Path) -> dict:
-    folder.mkdir(parents=True, exist_ok=True)
-    return {"name": "lake", "origin": f"file://{folder}", "consistency": "immutable"}
 
 
 @pytest.fixture(scope="module")
@@ -87,20 +82,10 @@ def asked(tmp_path_factory):
     assert larder.stop() == 0, larder.process.output()
 
 
-ITEMS, TABLES = 100_000, 100
-
-
 @pytest.fixture(scope="module")
-def vast(tmp_path_factory):
-    """A daemon whose last night weighed 100,000 items."""
-    folder = tmp_path_factory.mktemp("vast")
-    for number in range(ITEMS):
-        partition = folder / f"lake/wide/t{number % TABLES:02}/dt={number // TABLES:04}"
-        partition.mkdir(parents=True)
-        (partition / "part.bin").write_bytes(b"x" * 100)
-    larder = Larder(folder, [local_bucket(folder / "lake")], nightly={"schedule": "", "budget": "1MiB"})
-    larder.command("nightly")
-    yield larder.start()
+def many(tmp_path_factory):
+    larder = vast(tmp_path_factory.mktemp("vast"))
+    yield larder
     assert larder.stop() == 0, larder.process.output()
 
 
@@ -122,8 +107,8 @@ def test_each_view_is_honest_where_nothing_happened_yet(untouched, visit, name):
     visit.forgive(404)
 
 
-def test_a_hundred_thousand_items_scroll_like_a_hundred(vast, visit):
-    page = visit(f"{vast.admin}/value")
+def test_a_hundred_thousand_items_scroll_like_a_hundred(many, visit):
+    page = visit(f"{many.admin}/value")
     expect(page.locator("main")).to_contain_text("100,000 items")
     rows = page.locator(".fixed-rows tbody tr")
     page.locator(".fixed-rows").evaluate("(box) => { box.scrollTop = box.scrollHeight; }")

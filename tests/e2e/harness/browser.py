@@ -10,7 +10,7 @@ from urllib.parse import quote, urlparse
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from .larder import binary
+from .larder import Larder, binary, local_bucket
 from .process import Process
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -71,6 +71,21 @@ class Demo:
     def stop(self):
         if self.process:
             self.process.stop()
+
+
+# Items of the daemon that a fleet's would look like, and the tables that they are of.
+ITEMS, TABLES = 100_000, 100
+
+
+def vast(folder: Path) -> Larder:
+    """A daemon whose last night weighed 100,000 items."""
+    for number in range(ITEMS):
+        partition = folder / f"lake/wide/t{number % TABLES:02}/dt={number // TABLES:04}"
+        partition.mkdir(parents=True)
+        (partition / "part.bin").write_bytes(b"x" * 100)
+    larder = Larder(folder, [local_bucket(folder / "lake")], nightly={"schedule": "", "budget": "1MiB"})
+    larder.command("nightly")
+    return larder.start()
 
 
 class Chromium:

@@ -47,6 +47,11 @@ def s3_bucket(origin, name: str = "warehouse", at: str = "s3://raw/hive", consis
     return {"name": name, "origin": at, "consistency": consistency, "options": options | more.pop("options", {}), **more}
 
 
+def local_bucket(folder: Path) -> dict:
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"name": "lake", "origin": f"file://{folder}", "consistency": "immutable"}
+
+
 class Larder:
     """One daemon with a folder of its own. Settings are the configuration's tables; `settings` may be changed between
     two starts."""
