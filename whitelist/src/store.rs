@@ -21,6 +21,7 @@ pub(crate) mod versions;
 mod workers;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
@@ -89,6 +90,8 @@ pub enum StoreError {
 pub struct Store {
     pool: AnyPool,
     embedded: bool,
+    /// Where the whitelist comes from, if not from here.
+    whitelist_from: Option<Arc<str>>,
 }
 
 impl Store {
@@ -128,7 +131,7 @@ impl Store {
             .await
             .map_err(|error| failed(error.to_string()))?;
         sqlx::migrate!("./migrations").run(&pool).await.map_err(|error| failed(error.to_string()))?;
-        Ok(Self { pool, embedded })
+        Ok(Self { pool, embedded, whitelist_from: settings.whitelist_from.as_deref().map(Arc::from) })
     }
 
     /// Closes the connections once what is under way is done.

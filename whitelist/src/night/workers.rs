@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::warning::Warning;
 use super::{Night, NightError, NightReport, OnProgress, Progress, WorkerReport, at, locations_of};
 use crate::store::{PreloadRun, StoreError, VersionStatus};
+use crate::with_causes;
 
 /// Workers told at a time.
 const WORKERS_MAX: usize = 16;
@@ -100,6 +101,13 @@ impl Night {
         let url = worker_url.to_owned();
         WorkerCall { night: self, client: &client, told: &told, url, whitelist: &whitelist }.load_first(&all).await?;
         Ok(true)
+    }
+
+    /// Has a worker drop what left and load the whole whitelist, and watches that: what a night does with all of them.
+    pub(crate) async fn tell_worker(&self, worker_url: &str, whitelist: &Whitelist) -> WorkerReport {
+        let id = format!("version {}", whitelist.version);
+        let (client, told) = (client(), Told::All { night_id: &id, progress: &|_| () });
+        WorkerCall { night: self, client: &client, told: &told, url: worker_url.to_owned(), whitelist }.tell().await
     }
 
     async fn tell(&self, whitelist: &Whitelist, told: &Told<'_>) -> Result<Vec<WorkerReport>, StoreError> {
@@ -313,15 +321,4 @@ async fn answer<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> Result
         return Err(format!("it answered {status}: {text}"));
     }
     serde_json::from_slice(&body).map_err(|error| format!("its answer cannot be read: {error}"))
-}
-
-/// `reqwest` names the URL and leaves the cause, such as a refused connection, to its sources.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

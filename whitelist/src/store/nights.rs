@@ -22,10 +22,10 @@ pub struct StoredNight {
     pub report: NightReport,
 }
 
-/// A preload that a night asked of one worker.
+/// A preload that one worker was asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PreloadRun {
-    /// The night that asked.
+    /// The night that asked; `version N` where the whitelist came from an origin.
     pub night_id: String,
     /// The worker's admin URL.
     pub worker_url: String,

@@ -23,7 +23,7 @@ pub(crate) async fn scratch() -> (tempfile::TempDir, Store) {
         }
         Err(_) => format!("sqlite://{}/deep/er/larder.db", folder.path().display()),
     };
-    let store = Store::open(&StoreSettings { url }).await.unwrap();
+    let store = Store::open(&StoreSettings { url, ..StoreSettings::default() }).await.unwrap();
     (folder, store)
 }
 
@@ -311,7 +311,10 @@ async fn a_bucket_replaces_what_was_known_of_it() {
 async fn two_processes_share_a_store_and_a_wrong_url_is_named_without_its_password() {
     if std::env::var("LARDER_TEST_POSTGRES").is_err() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = StoreSettings { url: format!("sqlite://{}/larder.db", folder.path().display()) };
+        let settings = StoreSettings {
+            url: format!("sqlite://{}/larder.db", folder.path().display()),
+            ..StoreSettings::default()
+        };
         let (one, two) = (Store::open(&settings).await.unwrap(), Store::open(&settings).await.unwrap());
         let (a, b) = tokio::join!(
             one.add_version(document(&["a.b.t"]), VersionStatus::Published, None),
@@ -328,7 +331,8 @@ async fn two_processes_share_a_store_and_a_wrong_url_is_named_without_its_passwo
         ("postgres://larder:secret@127.0.0.1:1/larder", "127.0.0.1"),
         ("sqlite:///proc/nowhere/larder.db", "folder"),
     ] {
-        let error = Store::open(&StoreSettings { url: url.into() }).await.unwrap_err().to_string();
+        let error =
+            Store::open(&StoreSettings { url: url.into(), ..StoreSettings::default() }).await.unwrap_err().to_string();
         assert!(error.contains(names) && !error.contains("secret"), "{error}");
     }
 }
