@@ -153,7 +153,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Items that the last night weighed, a page of them. */
+        /** Items that the last night weighed or that are in force, a page of them. */
         get: operations["items"];
         put?: never;
         post?: never;
@@ -812,7 +812,7 @@ export interface components {
             queries: number;
             /**
              * Format: int64
-             * @description Its place by density, from 1.
+             * @description Its place by density, from 1; zero of an item in force that was not weighed.
              */
             rank: number;
             /** @description Why it was taken or not, in words. */
@@ -3525,7 +3525,12 @@ export interface operations {
                 search?: string;
                 /** @description Only items of this table. */
                 table?: string;
-                /** @description Only items that the last choice took, or that it left out. */
+                /**
+                 * @description Only items that the whitelist in force holds, also where the last choice did not weigh them; or only those that it
+                 *     does not hold.
+                 */
+                listed?: boolean;
+                /** @description Only items that the last choice took, or that it left out. What is in force may be another version's. */
                 taken?: boolean;
                 /** @description What they are sorted by; `rank` when absent. */
                 sort?: "rank" | "density" | "item" | "bytes" | "value" | "requests" | "queries";

@@ -223,7 +223,8 @@ export function fleet(): Record<string, Reply> {
       const found = items.filter(
         (each) =>
           each.item.includes(search) &&
-          (query.get("taken") === null || String(each.whitelisted) === query.get("taken")),
+          (query.get("listed") === null || String(each.whitelisted) === query.get("listed")) &&
+          (query.get("taken") === null || String(each.taken) === query.get("taken")),
       );
       return { total: found.length, offset: 0, items: found };
     },

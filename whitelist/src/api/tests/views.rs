@@ -82,6 +82,38 @@ async fn items_come_in_pages() {
 }
 
 #[tokio::test]
+async fn items_in_force_are_those_of_the_version_in_force_and_not_of_the_last_choice() {
+    let asked = Asked::with_a_whitelist().await;
+    let names = async |path: &str| -> Vec<String> {
+        let (status, page) = asked.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {page}");
+        let items: Vec<String> =
+            page["items"].as_array().unwrap().iter().map(|item| item["item"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(page["total"], items.len(), "{path}");
+        items
+    };
+    assert_eq!(names("/items?listed=true").await, ["a.b.t/d=1"]);
+    let store = &asked.state.store;
+    let other = store.add_version(document(&["a.b.t/d=2", "a.b.u"]), VersionStatus::Published, None).await.unwrap();
+    asked.sender.send_replace(Some(Arc::new(other)));
+    assert_eq!(names("/items?listed=true").await, ["a.b.t/d=2", "a.b.u"]);
+    assert_eq!(names("/items?listed=false").await, ["a.b.t/d=1"]);
+    assert_eq!(names("/items?taken=true").await, ["a.b.t/d=1"]);
+    assert_eq!(names("/items").await, ["a.b.t/d=1", "a.b.t/d=2", "a.b.u"]);
+    let (_, page) = asked.get("/items?listed=true&sort=rank").await;
+    let [weighed, unweighed] = [&page["items"][0], &page["items"][1]];
+    assert_eq!(
+        (&weighed["whitelisted"], &weighed["taken"], &weighed["bytes"]),
+        (&true.into(), &false.into(), &60.into())
+    );
+    assert_eq!(weighed["reason"], "a test", "why it is in force, not why it was left out");
+    assert_eq!(
+        (&unweighed["whitelisted"], &unweighed["rank"], &unweighed["bytes"]),
+        (&true.into(), &0.into(), &10.into())
+    );
+}
+
+#[tokio::test]
 async fn a_tables_days_are_told_by_partition_and_age() {
     let asked = Asked::with_a_whitelist().await;
     let store = &asked.state.store;
