@@ -231,6 +231,22 @@ def test_residency_is_told_by_item_by_table_and_together(demo):
     assert requests.get(f"{demo.url}/api/v1/residency?table=nonsense", timeout=10).status_code == 400
 
 
+def test_preloads_are_told_by_item_and_together(demo):
+    def told(path: str) -> dict | list:
+        answer = requests.get(f"{demo.url}/api/v1/{path}", timeout=60)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    every, together = told("preload"), told("preload?items=false")
+    assert every["items"] and together == every | {"items": []}
+    assert together["total"]["done"] == together["total"]["items"] == len(every["items"])
+    runs = told("nights/preloads?items=false")
+    assert runs and all(run["status"]["items"] == [] for run in runs)
+    assert [run["total"] for run in runs] == [run["total"] for run in told("nights/preloads")]
+    assert any(run["total"]["done"] for run in runs)
+    assert requests.get(f"{demo.url}/api/v1/preload?items=some", timeout=10).status_code == 400
+
+
 def test_every_csv_link_gives_a_file(demo, visit):
     page = visit(demo.url)
     links = set()

@@ -144,6 +144,7 @@ const IDLE = {
   bytes_loaded: 0,
   bytes_resident: 0,
   items: [],
+  total: { items: 0, waiting: 0, loading: 0, done: 0, failed: 0, left_out: 0, first_not_loaded: null },
 };
 
 /** A small fleet that is well. */

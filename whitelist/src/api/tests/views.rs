@@ -4,7 +4,7 @@ use larder_model::Usage;
 use larder_model::usage::LATENCY_BUCKETS;
 
 use super::*;
-use crate::store::tests::day;
+use crate::store::tests::{day, preload_run};
 use crate::store::{DayItem, DaySummary};
 
 fn summary(date: &str) -> DaySummary {
@@ -111,6 +111,19 @@ async fn items_in_force_are_those_of_the_version_in_force_and_not_of_the_last_ch
         (&unweighed["whitelisted"], &unweighed["rank"], &unweighed["bytes"]),
         (&true.into(), &0.into(), &10.into())
     );
+}
+
+#[tokio::test]
+async fn preloads_gone_by_are_told_with_their_items_or_without() {
+    let asked = Asked::new().await;
+    asked.state.store.put_preload_run(&preload_run(0, "http://w1:9001", false)).await.unwrap();
+    let (_, runs) = asked.get("/nights/preloads").await;
+    assert_eq!(runs[0]["status"]["items"].as_array().unwrap().len(), 3);
+    let (_, runs) = asked.get("/nights/preloads?items=false&limit=1000").await;
+    assert_eq!(runs[0]["status"]["items"], Value::Array(vec![]));
+    assert_eq!((&runs[0]["total"]["left_out"], &runs[0]["total"]["items"]), (&1.into(), &3.into()));
+    assert_eq!(runs[0]["total"]["first_not_loaded"]["item"], "a.b.t/d=2");
+    assert_eq!(asked.get("/nights/preloads?items=some").await.0, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
