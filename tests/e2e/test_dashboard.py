@@ -1,6 +1,7 @@
 """Each view of the dashboard, in a real browser, over what a demo run left."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -230,6 +231,22 @@ def test_residency_is_told_by_item_by_table_and_together(demo):
     assert requests.get(f"{demo.url}/api/v1/residency?table=nonsense", timeout=10).status_code == 400
 
 
+def test_preloads_are_told_by_item_and_together(demo):
+    def told(path: str) -> dict | list:
+        answer = requests.get(f"{demo.url}/api/v1/{path}", timeout=60)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    every, together = told("preload"), told("preload?items=false")
+    assert every["items"] and together == every | {"items": []}
+    assert together["total"]["done"] == together["total"]["items"] == len(every["items"])
+    runs = told("nights/preloads?items=false")
+    assert runs and all(run["status"]["items"] == [] for run in runs)
+    assert [run["total"] for run in runs] == [run["total"] for run in told("nights/preloads")]
+    assert any(run["total"]["done"] for run in runs)
+    assert requests.get(f"{demo.url}/api/v1/preload?items=some", timeout=10).status_code == 400
+
+
 def test_every_csv_link_gives_a_file(demo, visit):
     page = visit(demo.url)
     links = set()
@@ -341,6 +358,18 @@ def test_a_pinned_item_is_in_the_next_plan_and_a_version_is_rolled_back(demo, vi
         document = wait_until(found, what=f"a version after {after}")
         return document["version"], {item["item"]: item["bytes"] for item in document["items"]}
 
+    def assert_told(items: dict[str, int], here: str, away: str):
+        """The list of items, and each item's explanation, are those of the version in force."""
+        answer = requests.get(f"{demo.url}/api/v1/items?listed=true&limit=100000", timeout=10).json()
+        assert {item["item"] for item in answer["items"]} == set(items) and answer["total"] == len(items)
+        for item, is_listed in ((here, True), (away, False)):
+            page.goto(f"{demo.url}/whitelist?search={quote(item)}&item={quote(item)}")
+            settle(page)
+            panel = page.get_by_role("complementary")
+            expect(panel).to_contain_text("On the whitelist:" if is_listed else "Not on the whitelist:")
+            expect(page.locator(".fixed-rows tbody").get_by_title(item, exact=True)).to_have_count(int(is_listed))
+        page.goto(f"{demo.url}/whitelist")
+
     first, items_before = in_force()
     page = visit(demo.url)
     pinned = decide_first(page, f"{demo.url}/value?in=unlisted&sort=-bytes", "Pin", "the board reads it")
@@ -356,11 +385,17 @@ def test_a_pinned_item_is_in_the_next_plan_and_a_version_is_rolled_back(demo, vi
     expect(page.get_by_role("link", name="See what it changes")).to_have_count(0)
     second, items = in_force(after=first)
     assert pinned in items and denied not in items
+    # The plan was approved, and no night chose since: what was weighed is another version's.
+    assert_told(items, here=pinned, away=denied)
+    page.goto(f"{demo.url}/whitelist?item={quote(pinned)}")
+    expect(page.get_by_role("complementary")).to_contain_text(f"version {second} holds it, but the last night did not")
+    page.goto(f"{demo.url}/whitelist")
 
     page.get_by_role("button", name="Versions").click()
     row = page.get_by_role("row").filter(has=page.get_by_role("link", name=f"v{first}", exact=True))
     press(page, row.get_by_role("button", name="Roll back"), "not yet")
     assert in_force(after=second)[1] == items_before != items
+    assert_told(items_before, here=denied, away=pinned)
     page.get_by_role("button", name="Activity").click()
     for said in ("rolled back", "approved", "planned", "pinned"):
         expect(page.locator("main")).to_contain_text(said)

@@ -11,6 +11,7 @@ mod days;
 pub(crate) mod decisions;
 mod items;
 mod lease;
+mod listed;
 mod nights;
 mod queries;
 mod reads;

@@ -12,7 +12,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use larder_model::admin::{DropReport, DropRequest, PreloadItem, PreloadRequest, PreloadState, PreloadStatus};
+use larder_model::admin::{
+    DropReport, DropRequest, PreloadItem, PreloadRequest, PreloadState, PreloadStatus, PreloadTotal,
+};
 use larder_model::{ItemName, Whitelist, WhitelistItem};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -206,7 +208,7 @@ impl WorkerCall<'_> {
 
     /// Loads some items: alone, or ahead of all others where a preload is under way, which this takes the place of.
     async fn load_first(&self, first: &BTreeSet<ItemName>) -> Result<(), String> {
-        let under_way = self.get::<PreloadStatus>("preload").await?.running;
+        let under_way = self.get::<PreloadStatus>("preload?items=false").await?.running;
         let (ahead, rest): (Vec<_>, Vec<_>) = self.whitelist.items.iter().partition(|item| first.contains(&item.item));
         let rest = rest.into_iter().filter(|_| under_way);
         self.post::<Started>("preload", &self.request(ahead.into_iter().chain(rest))).await?;
@@ -285,6 +287,7 @@ impl WorkerCall<'_> {
             worker_url: self.url.clone(),
             version: self.whitelist.version,
             updated: self.night.clock.now(),
+            total: PreloadTotal::of(&status.items),
             status: status.clone(),
         };
         if let Err(error) = self.night.store.put_preload_run(&run).await {

@@ -1,5 +1,6 @@
 //! The store on SQLite, and on PostgreSQL where `LARDER_TEST_POSTGRES` holds the URL of a server that may be written to.
 
+use larder_model::admin::{PreloadItemStatus, PreloadState, PreloadStatus, PreloadTotal};
 use larder_model::{IoSpeed, ItemName, Location, WhitelistItem};
 use larder_model::{Whitelist, whitelist::FORMAT};
 use sqlx::migrate::MigrateDatabase;
@@ -72,6 +73,43 @@ pub(crate) fn document(items: &[&str]) -> Whitelist {
         cause: None,
         columns: Default::default(),
         items: items.iter().map(item).collect(),
+    }
+}
+
+/// A preload of three items on one of the nights from 2026-11-20, numbered from 0 to 9.
+pub(crate) fn preload_run(night: u32, worker_url: &str, running: bool) -> PreloadRun {
+    let item = |name: &str, state| PreloadItemStatus {
+        item: name.parse().unwrap(),
+        state,
+        bytes: 7,
+        bytes_loaded: 0,
+        bytes_resident: 0,
+        why: None,
+    };
+    let status = PreloadStatus {
+        run: 1,
+        version: 3,
+        running,
+        stopped: None,
+        started: None,
+        finished: None,
+        bytes_total: 21,
+        bytes_loaded: 7,
+        bytes_resident: 0,
+        held_back_seconds: 0.5,
+        items: vec![
+            item("a.b.t/d=1", PreloadState::Done),
+            item("a.b.t/d=2", PreloadState::LeftOut),
+            item("a.b.t/d=3", PreloadState::Failed),
+        ],
+    };
+    PreloadRun {
+        night_id: format!("night {night}"),
+        worker_url: worker_url.into(),
+        version: 3,
+        updated: time_of(&format!("2026-11-2{night}T02:30:00Z"), "a test").unwrap(),
+        total: PreloadTotal::of(&status.items),
+        status,
     }
 }
 
@@ -236,6 +274,37 @@ async fn decisions_workers_and_deliveries_are_kept_once_each() {
     store.set_delivered("http://w1:9001", 3).await.unwrap();
     store.set_delivered("http://w1:9001", 4).await.unwrap();
     assert_eq!(store.delivered("http://w1:9001").await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn items_of_preloads_are_kept_of_the_newest_that_ended_and_what_they_came_to_of_all() {
+    let (_folder, store) = scratch().await;
+    let (worker, other) = ("http://w1:9001", "http://w2:9001");
+    for night in 0..5 {
+        store.put_preload_run(&preload_run(night, worker, true)).await.unwrap();
+        assert_eq!(store.preload_runs(1, true).await.unwrap()[0].status.items, [], "the worker tells them");
+        store.put_preload_run(&preload_run(night, worker, false)).await.unwrap();
+    }
+    store.put_preload_run(&preload_run(5, other, false)).await.unwrap();
+    store.put_preload_run(&preload_run(6, worker, true)).await.unwrap();
+    let runs = store.preload_runs(10, true).await.unwrap();
+    assert_eq!(runs[1], preload_run(5, other, false));
+    let kept: Vec<usize> = runs.iter().map(|run| run.status.items.len()).collect();
+    assert_eq!(kept, [0, 3, 3, 3, 3, 0, 0], "of each worker, and not of what goes on");
+    let total = PreloadTotal {
+        items: 3,
+        done: 1,
+        failed: 1,
+        left_out: 1,
+        first_not_loaded: Some(runs[1].status.items[1].clone()),
+        ..PreloadTotal::default()
+    };
+    assert!(runs.iter().all(|run| run.total == total && run.status.bytes_loaded == 7));
+    let without = store.preload_runs(10, false).await.unwrap();
+    assert!(without.iter().all(|run| run.total == total && run.status.items.is_empty()));
+    assert_eq!((without.len(), store.preload_runs(2, false).await.unwrap().len()), (7, 2));
+    assert!(store.has_unfinished_preload(worker).await.unwrap());
+    assert!(!store.has_unfinished_preload(other).await.unwrap());
 }
 
 #[tokio::test]

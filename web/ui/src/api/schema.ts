@@ -153,7 +153,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Items that the last night weighed, a page of them. */
+        /** Items that the last night weighed or that are in force, a page of them. */
         get: operations["items"];
         put?: never;
         post?: never;
@@ -812,7 +812,7 @@ export interface components {
             queries: number;
             /**
              * Format: int64
-             * @description Its place by density, from 1.
+             * @description Its place by density, from 1; zero of an item in force that was not weighed.
              */
             rank: number;
             /** @description Why it was taken or not, in words. */
@@ -1744,6 +1744,11 @@ export interface components {
              */
             written_bytes: number;
         };
+        /** @description `GET /api/v1/preload`: the run under way, or the last one, and its items together. */
+        PreloadAnswer: components["schemas"]["PreloadStatus"] & {
+            /** @description The items together, also where they are not told one by one. */
+            total: components["schemas"]["PreloadTotal"];
+        };
         /** @description An item to preload. */
         PreloadItem: {
             /** @description The table and partition. */
@@ -1865,8 +1870,10 @@ export interface components {
         PreloadRun: {
             /** @description The night that asked. */
             night_id: string;
-            /** @description What it answered. */
+            /** @description What it answered. Its items are kept of preloads that ended, the newest few of each worker. */
             status: components["schemas"]["PreloadStatus"];
+            /** @description The items together, which is always kept. */
+            total: components["schemas"]["PreloadTotal"];
             /**
              * Format: date-time
              * @description When the worker last answered.
@@ -1885,7 +1892,7 @@ export interface components {
          * @enum {string}
          */
         PreloadState: "waiting" | "loading" | "done" | "failed" | "left_out";
-        /** @description `GET /api/v1/preload`: the run under way, or the last one. */
+        /** @description A preload: the run under way, or the last one. */
         PreloadStatus: {
             /**
              * Format: int64
@@ -1973,6 +1980,40 @@ export interface components {
             /** @description The items that are not resident as a whole, and why; at most 1000 of them. */
             not_loaded?: components["schemas"]["ItemNotLoaded"][];
             stopped?: null | components["schemas"]["Said_PreloadStop"];
+        };
+        /** @description The items of a preload together. */
+        PreloadTotal: {
+            /**
+             * Format: int64
+             * @description Those of which every block is resident.
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description Those of which some blocks could not be read.
+             */
+            failed: number;
+            first_not_loaded?: null | components["schemas"]["PreloadItemStatus"];
+            /**
+             * Format: int64
+             * @description How many items.
+             */
+            items: number;
+            /**
+             * Format: int64
+             * @description Those not begun when the run ended.
+             */
+            left_out: number;
+            /**
+             * Format: int64
+             * @description Those under way.
+             */
+            loading: number;
+            /**
+             * Format: int64
+             * @description Those not begun.
+             */
+            waiting: number;
         };
         /** @description An answer that says what is wrong. */
         Problem: {
@@ -3525,7 +3566,12 @@ export interface operations {
                 search?: string;
                 /** @description Only items of this table. */
                 table?: string;
-                /** @description Only items that the last choice took, or that it left out. */
+                /**
+                 * @description Only items that the whitelist in force holds, also where the last choice did not weigh them; or only those that it
+                 *     does not hold.
+                 */
+                listed?: boolean;
+                /** @description Only items that the last choice took, or that it left out. What is in force may be another version's. */
                 taken?: boolean;
                 /** @description What they are sorted by; `rank` when absent. */
                 sort?: "rank" | "density" | "item" | "bytes" | "value" | "requests" | "queries";
@@ -3704,8 +3750,10 @@ export interface operations {
     preload_runs: {
         parameters: {
             query?: {
-                /** @description At most 10000 rows, which is the default, or 1000 reports, of which 100 are the default. */
+                /** @description At most 1000, and 100 when absent. */
                 limit?: number;
+                /** @description Whether items are told, of those preloads whose items are kept; true when absent. Their counts always are. */
+                items?: boolean;
             };
             header?: never;
             path?: never;
@@ -3721,6 +3769,14 @@ export interface operations {
                     "application/json": components["schemas"]["PreloadRun"][];
                 };
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3733,7 +3789,10 @@ export interface operations {
     };
     preload_status: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether each item is told; true when absent. Their counts always are. */
+                items?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3745,7 +3804,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PreloadStatus"];
+                    "application/json": components["schemas"]["PreloadAnswer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };

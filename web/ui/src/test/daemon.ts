@@ -144,6 +144,7 @@ const IDLE = {
   bytes_loaded: 0,
   bytes_resident: 0,
   items: [],
+  total: { items: 0, waiting: 0, loading: 0, done: 0, failed: 0, left_out: 0, first_not_loaded: null },
 };
 
 /** A small fleet that is well. */
@@ -223,7 +224,8 @@ export function fleet(): Record<string, Reply> {
       const found = items.filter(
         (each) =>
           each.item.includes(search) &&
-          (query.get("taken") === null || String(each.whitelisted) === query.get("taken")),
+          (query.get("listed") === null || String(each.whitelisted) === query.get("listed")) &&
+          (query.get("taken") === null || String(each.taken) === query.get("taken")),
       );
       return { total: found.length, offset: 0, items: found };
     },

@@ -4,7 +4,7 @@ use larder_model::Usage;
 use larder_model::usage::LATENCY_BUCKETS;
 
 use super::*;
-use crate::store::tests::day;
+use crate::store::tests::{day, preload_run};
 use crate::store::{DayItem, DaySummary};
 
 fn summary(date: &str) -> DaySummary {
@@ -79,6 +79,51 @@ async fn items_come_in_pages() {
     let share = page["items"][0]["value_share"].as_f64().unwrap();
     assert!((share - 2.0 / 3.0).abs() < 1e-12, "of all, not of the page: {share}");
     assert_eq!(asked.get("/items?sort=colour").await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn items_in_force_are_those_of_the_version_in_force_and_not_of_the_last_choice() {
+    let asked = Asked::with_a_whitelist().await;
+    let names = async |path: &str| -> Vec<String> {
+        let (status, page) = asked.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {page}");
+        let items: Vec<String> =
+            page["items"].as_array().unwrap().iter().map(|item| item["item"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(page["total"], items.len(), "{path}");
+        items
+    };
+    assert_eq!(names("/items?listed=true").await, ["a.b.t/d=1"]);
+    let store = &asked.state.store;
+    let other = store.add_version(document(&["a.b.t/d=2", "a.b.u"]), VersionStatus::Published, None).await.unwrap();
+    asked.sender.send_replace(Some(Arc::new(other)));
+    assert_eq!(names("/items?listed=true").await, ["a.b.t/d=2", "a.b.u"]);
+    assert_eq!(names("/items?listed=false").await, ["a.b.t/d=1"]);
+    assert_eq!(names("/items?taken=true").await, ["a.b.t/d=1"]);
+    assert_eq!(names("/items").await, ["a.b.t/d=1", "a.b.t/d=2", "a.b.u"]);
+    let (_, page) = asked.get("/items?listed=true&sort=rank").await;
+    let [weighed, unweighed] = [&page["items"][0], &page["items"][1]];
+    assert_eq!(
+        (&weighed["whitelisted"], &weighed["taken"], &weighed["bytes"]),
+        (&true.into(), &false.into(), &60.into())
+    );
+    assert_eq!(weighed["reason"], "a test", "why it is in force, not why it was left out");
+    assert_eq!(
+        (&unweighed["whitelisted"], &unweighed["rank"], &unweighed["bytes"]),
+        (&true.into(), &0.into(), &10.into())
+    );
+}
+
+#[tokio::test]
+async fn preloads_gone_by_are_told_with_their_items_or_without() {
+    let asked = Asked::new().await;
+    asked.state.store.put_preload_run(&preload_run(0, "http://w1:9001", false)).await.unwrap();
+    let (_, runs) = asked.get("/nights/preloads").await;
+    assert_eq!(runs[0]["status"]["items"].as_array().unwrap().len(), 3);
+    let (_, runs) = asked.get("/nights/preloads?items=false&limit=1000").await;
+    assert_eq!(runs[0]["status"]["items"], Value::Array(vec![]));
+    assert_eq!((&runs[0]["total"]["left_out"], &runs[0]["total"]["items"]), (&1.into(), &3.into()));
+    assert_eq!(runs[0]["total"]["first_not_loaded"]["item"], "a.b.t/d=2");
+    assert_eq!(asked.get("/nights/preloads?items=some").await.0, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

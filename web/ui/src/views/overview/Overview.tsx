@@ -24,7 +24,7 @@ const LAST_NIGHT = { query: { limit: 1 } };
 const OFTEN = { everyMs: 10_000, keepLast: true };
 const SELDOM = { everyMs: 60_000, keepLast: true };
 
-/** Of each item the overview says nothing. */
+/** Of each item the overview says nothing: their sums do. */
 const TOTALS = { query: { items: false } };
 
 export default function Overview() {
@@ -41,7 +41,7 @@ export default function Overview() {
   const tables = useApi("/api/v1/tables", NO_PARAMETERS, SELDOM);
   const residency = useApi("/api/v1/residency", TOTALS, SELDOM);
   const workers = useApi("/api/v1/workers", NO_PARAMETERS, OFTEN);
-  const preload = useApi("/api/v1/preload", NO_PARAMETERS, OFTEN);
+  const preload = useApi("/api/v1/preload", TOTALS, OFTEN);
   const versions = useApi("/api/v1/whitelist/history", NEWEST_VERSIONS, SELDOM);
   const nights = useApi("/api/v1/nights", LAST_NIGHT, SELDOM);
   const curve = orNone(useApi("/api/v1/curve", NO_PARAMETERS, SELDOM));

@@ -46,7 +46,7 @@ export default function Whitelist() {
         onChange={setTab}
       />
       {tab === "items" ? <ItemList title={t.whitelist.tabs.items} listedOnly /> : null}
-      {tab === "cut" ? <Cut inForce={inForce ?? null} cutDensity={dataOf(value)?.cut_density} /> : null}
+      {tab === "cut" ? <Cut cutDensity={dataOf(value)?.cut_density} /> : null}
       {tab === "diff" ? <Diff versions={versions} /> : null}
       {tab === "versions" ? <Versions versions={versions} /> : null}
       {tab === "decisions" ? <Decisions /> : null}
