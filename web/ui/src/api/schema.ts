@@ -1109,8 +1109,8 @@ export interface components {
         };
         /** @description A decision to make. */
         DecisionRequest: {
-            /** @description Why. */
-            because?: string;
+            /** @description Why; not empty. */
+            because: string;
             /** @description Hold it whatever it is worth, or never hold it. */
             kind: components["schemas"]["RulingKind"];
             /** @description `catalog.schema.table/key=value`, or `catalog.schema.table` for all its partitions. */
@@ -2988,8 +2988,8 @@ export interface components {
         };
         /** @description A version to put in force. */
         VersionRequest: {
-            /** @description Why. */
-            because?: string;
+            /** @description Why; not empty. */
+            because: string;
             /**
              * Format: int64
              * @description Its number.
@@ -4517,8 +4517,8 @@ export interface operations {
             query: {
                 /** @description What it is about. */
                 target: string;
-                /** @description Why. */
-                because?: string;
+                /** @description Why; not empty. */
+                because: string;
             };
             header?: never;
             path?: never;

@@ -204,6 +204,6 @@ async fn queries_are_filtered_sorted_and_advised() {
     assert_eq!(groups("by_user"), [("ana".to_owned(), 2, 5.0)]);
     assert_eq!(groups("by_engine"), [("trino".to_owned(), 2, 5.0)]);
     assert_eq!(groups("by_table"), [("a.b.t".to_owned(), 2, 5.0)]);
-    asked.change("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "deny"}"#).await;
+    asked.change("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "deny", "because": "x"}"#).await;
     assert_eq!(told(&format!("/queries?{span}&user=ana&limit=1")).await, of(&[("ana-1", "denied")]));
 }
