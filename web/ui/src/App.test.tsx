@@ -3,7 +3,7 @@
 import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it, vi } from "vitest";
 import { App } from "./App";
-import { daemon, fleet, Refusal, table } from "./test/daemon";
+import { daemon, fleet, point, queries, Refusal, table, usage } from "./test/daemon";
 
 const LATE = { timeout: 4000 };
 
@@ -139,6 +139,33 @@ describe("a table", () => {
     daemon(answers);
     at("/value/hive.web.none");
     expect(await screen.findByText(/not among the 1,500 tables/, {}, LATE)).toBeTruthy();
+  });
+});
+
+describe("queries", () => {
+  const readTo = (day: string) => ({ ...usage([point("2026-11-22")]), logs_read_to: day });
+
+  it("are those up to the last day that a night has read", async () => {
+    const asked: string[] = [];
+    daemon({
+      ...fleet(),
+      usage: readTo("2026-11-20"),
+      queries: (query: URLSearchParams) => {
+        asked.push(`${query.get("from")}..${query.get("to")}`);
+        return queries();
+      },
+    });
+    at("/queries");
+    expect(await screen.findByText("logs are read up to 20 Nov", {}, LATE)).toBeTruthy();
+    expect(await screen.findByText(/The logs of these days tell of no query/, {}, LATE)).toBeTruthy();
+    fireEvent.click(screen.getByRole("button", { name: "Last day" }));
+    await waitFor(() => expect(asked).toEqual(["2026-11-14..2026-11-20", "2026-11-20..2026-11-20"]), LATE);
+  });
+
+  it("are not said to be none where their days are not read yet", async () => {
+    daemon({ ...fleet(), usage: readTo("2026-11-20"), queries: queries() });
+    at("/queries?range=2026-11-21..2026-11-22");
+    expect(await screen.findByText(/No night has read these days yet/, {}, LATE)).toBeTruthy();
   });
 });
 

@@ -2870,6 +2870,12 @@ export interface components {
         /** @description What all workers did, step by step. */
         UsageAnswer: {
             /**
+             * Format: date
+             * @description The newest day whose logs a night has read: queries, and what was read of tables, are known up to there. Absent before
+             *     the first night.
+             */
+            logs_read_to?: string | null;
+            /**
              * Format: date-time
              * @description The daemon's time, by which today is today.
              */

@@ -1,7 +1,7 @@
 // A daemon for tests: it answers what it is given, and remembers what was written.
 
 import { vi } from "vitest";
-import type { FleetWorker, Item, Table, Usage, UsagePoint } from "../api/types";
+import type { FleetWorker, Item, Queries, Table, Usage, UsagePoint } from "../api/types";
 
 type Reply = unknown | ((query: URLSearchParams) => unknown);
 
@@ -112,6 +112,19 @@ export function item(name: string, rank: number, whitelisted: boolean): Item {
     load_seconds: 0.1,
     factors: [],
     ruling: null,
+  };
+}
+
+export function queries(some: Partial<Queries> = {}): Queries {
+  return {
+    from: "2026-11-14",
+    to: "2026-11-20",
+    total: 0,
+    queries: [],
+    by_user: [],
+    by_engine: [],
+    by_table: [],
+    ...some,
   };
 }
 

@@ -75,7 +75,7 @@ describe("ranges", () => {
       expect(range.read(said)).toEqual({ days: 7 });
   });
 
-  it("end on the daemon's day", () => {
+  it("end on the last day that is known", () => {
     expect(daysOf({ days: 7 }, "1998-06-28")).toEqual({ from: "1998-06-22", to: "1998-06-28" });
     expect(daysOf({ from: "2026-01-01", to: "2026-01-02" }, "1998-06-28")).toEqual({
       from: "2026-01-01",

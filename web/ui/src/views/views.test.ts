@@ -6,8 +6,10 @@ import { csvOf } from "../parts/csv";
 import { returnPath } from "../shell/session";
 import { worker } from "../test/daemon";
 import { en } from "../text/en";
+import { formatOf } from "../text/format";
 import { adviceOf } from "./queries/advice";
 import { arrangedGroups } from "./queries/Groups";
+import { noneWords } from "./queries/none";
 import { capacityMax, sliderOf } from "./what-if/slider";
 import { compared } from "./whitelist/Diff";
 import { proposal } from "./whitelist/Whitelist";
@@ -47,6 +49,18 @@ describe("groups of queries", () => {
     expect(
       arrangedGroups([group("b", 1), group("a", 9)], { key: "name", descending: false }).map((each) => each.name),
     ).toEqual(["a", "b"]);
+  });
+});
+
+describe("where no query is to be seen", () => {
+  const words = (from: string, readTo: string | null, filtered = false) =>
+    noneWords({ from, readTo, filtered }, en, formatOf("en"));
+
+  it("it is said whether there was none, or the logs are not read yet", () => {
+    expect(words("2026-11-20", null)).toMatch(/No night has read any logs yet/);
+    expect(words("2026-11-21", "2026-11-20")).toBe("No night has read these days yet: logs are read up to 20 Nov.");
+    expect(words("2026-11-20", "2026-11-20")).toMatch(/tell of no query/);
+    expect(words("2026-11-20", "2026-11-20", true)).toMatch(/None of the queries that are kept/);
   });
 });
 

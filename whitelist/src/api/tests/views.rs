@@ -66,6 +66,21 @@ async fn usage_is_told_by_hour_and_by_day_over_all_workers() {
 }
 
 #[tokio::test]
+async fn usage_says_up_to_which_day_the_logs_were_read() {
+    let asked = Asked::new().await;
+    assert_eq!(asked.get("/usage").await.1["logs_read_to"], Value::Null);
+    for date in ["2026-11-19", "2026-11-18"] {
+        asked.state.store.replace_day(&summary(date), &[], &[]).await.unwrap();
+    }
+    assert_eq!(asked.get("/usage").await.1["logs_read_to"], "2026-11-19");
+    // What is asked without days ends there too.
+    for path in ["/queries", "/bill"] {
+        let (_, answer) = asked.get(path).await;
+        assert_eq!((&answer["from"], &answer["to"]), (&"2026-11-13".into(), &"2026-11-19".into()), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn items_come_in_pages() {
     let asked = Asked::with_a_whitelist().await;
     let (_, page) = asked.get("/items?sort=value&limit=1").await;

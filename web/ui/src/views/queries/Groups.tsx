@@ -23,10 +23,13 @@ export function Groups({
   kind,
   groups,
   csv,
+  none,
 }: {
   kind: "user" | "engine" | "table";
   groups: QueryGroup[];
   csv: string;
+  /** Why there is none, where there is none. */
+  none: string;
 }) {
   const { t, f } = useWords();
   const [by, setBy] = useParam("sort", SORT);
@@ -42,7 +45,7 @@ export function Groups({
   return (
     <Section title={t.queries.byKind[kind]} note={t.queries.groupsNote} csv={csv}>
       {rows.length === 0 ? (
-        <Empty height={240}>{t.queries.none}</Empty>
+        <Empty height={240}>{none}</Empty>
       ) : (
         <Table<QueryGroup, Key>
           label={t.queries.byKind[kind]}

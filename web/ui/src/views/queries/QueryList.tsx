@@ -22,11 +22,14 @@ export function QueryList({
   sort,
   onSort,
   csv,
+  none,
 }: {
   data: Queries;
   sort: By;
   onSort(sort: By): void;
   csv: string;
+  /** Why there is none, where there is none. */
+  none: string;
 }) {
   const { t, f } = useWords();
   const [chosen, choose] = useParam("query", CHOSEN);
@@ -45,7 +48,7 @@ export function QueryList({
       }
     >
       {data.queries.length === 0 ? (
-        <Empty height={240}>{t.queries.none}</Empty>
+        <Empty height={240}>{none}</Empty>
       ) : (
         <Table
           label={t.queries.tabs.queries}
