@@ -162,6 +162,20 @@ describe("queries", () => {
     await waitFor(() => expect(asked).toEqual(["2026-11-14..2026-11-20", "2026-11-20..2026-11-20"]), LATE);
   });
 
+  it("are said to be of those that are kept, and so are groups where a filter is on", async () => {
+    const ana = { kind: "user" as const, name: "ana", queries: 3, seconds: 9, read_bytes: 10 };
+    daemon({ ...fleet(), usage: readTo("2026-11-20"), queries: queries({ total: 400, by_user: [ana] }) });
+    at("/queries");
+    expect(
+      await screen.findByText("the first 0 of 400 queries, of the 200 longest and 200 largest of each day", {}, LATE),
+    ).toBeTruthy();
+    fireEvent.click(screen.getByRole("button", { name: "User" }));
+    expect(await screen.findByText("a name leads to its queries")).toBeTruthy();
+    fireEvent.click(screen.getByRole("link", { name: "ana" }));
+    fireEvent.click(await screen.findByRole("button", { name: "Engine" }));
+    expect(await screen.findByText(/^of the 200 longest and 200 largest queries of each day/)).toBeTruthy();
+  });
+
   it("are not said to be none where their days are not read yet", async () => {
     daemon({ ...fleet(), usage: readTo("2026-11-20"), queries: queries() });
     at("/queries?range=2026-11-21..2026-11-22");

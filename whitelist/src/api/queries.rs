@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use super::bill::Span;
 use super::{ApiState, Problem};
+use crate::accesses::QUERIES_KEPT;
 use crate::choice::RulingKind;
 use crate::store::decisions::Rulings;
 use crate::store::{DayQuery, GroupKind, QueryGroup, QueryRead};
@@ -85,12 +86,14 @@ pub(super) struct QueriesAnswer {
     pub from: NaiveDate,
     /// The last.
     pub to: NaiveDate,
-    /// How many match, of the 200 longest and the 200 largest that are kept of each day.
+    /// So many of the longest queries of each day are kept, and so many of the largest.
+    pub kept_of_a_day: u32,
+    /// How many of those that are kept match.
     pub total: u64,
     /// The first of them.
     pub queries: Vec<QueryAnswer>,
     /// The queries by user, those that took longest together first: all of these days, or where a user, an engine or a table
-    /// is named, those that match.
+    /// is named, those of the kept ones that match.
     pub by_user: Vec<QueryGroup>,
     /// The same by engine.
     pub by_engine: Vec<QueryGroup>,
@@ -160,6 +163,7 @@ async fn queries(
     Ok(Json(QueriesAnswer {
         from,
         to,
+        kept_of_a_day: QUERIES_KEPT,
         total,
         queries: queries.into_iter().map(|query| answer(query, &listed, &rulings)).collect(),
         by_user,

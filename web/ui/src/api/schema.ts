@@ -2010,7 +2010,7 @@ export interface components {
             by_table: components["schemas"]["QueryGroup"][];
             /**
              * @description The queries by user, those that took longest together first: all of these days, or where a user, an engine or a table
-             *     is named, those that match.
+             *     is named, those of the kept ones that match.
              */
             by_user: components["schemas"]["QueryGroup"][];
             /**
@@ -2018,6 +2018,11 @@ export interface components {
              * @description The first day.
              */
             from: string;
+            /**
+             * Format: int32
+             * @description So many of the longest queries of each day are kept, and so many of the largest.
+             */
+            kept_of_a_day: number;
             /** @description The first of them. */
             queries: components["schemas"]["QueryAnswer"][];
             /**
@@ -2027,7 +2032,7 @@ export interface components {
             to: string;
             /**
              * Format: int64
-             * @description How many match, of the 200 longest and the 200 largest that are kept of each day.
+             * @description How many of those that are kept match.
              */
             total: number;
         };

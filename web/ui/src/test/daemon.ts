@@ -119,6 +119,7 @@ export function queries(some: Partial<Queries> = {}): Queries {
   return {
     from: "2026-11-14",
     to: "2026-11-20",
+    kept_of_a_day: 200,
     total: 0,
     queries: [],
     by_user: [],

@@ -273,9 +273,12 @@ export const enViews = {
     tabs: { queries: "Queries", user: "User", engine: "Engine", table: "Table", bill: "Bill" },
     byKind: { user: "By user", engine: "By engine", table: "By table" },
     groupsNote: "a name leads to its queries",
+    groupsKept: (kept: string) => `of the ${kept} longest and ${kept} largest queries of each day`,
     order: "Order",
     sorts: { duration: "Slowest", bytes: "Largest", missed: "Most missed", cached: "Least cached" },
-    shown: (shown: string, all: string) => (shown === all ? `${all} queries` : `the first ${shown} of ${all} queries`),
+    shown: (shown: string, all: string, kept: string) =>
+      (shown === all ? `${all} queries` : `the first ${shown} of ${all} queries`) +
+      `, of the ${kept} longest and ${kept} largest of each day`,
     readTo: (day: string) => `logs are read up to ${day}`,
     lastDay: "Last day",
     none: "The logs of these days tell of no query. Engines send theirs to /api/v1/events.",

@@ -263,9 +263,11 @@ export const zhViews: Pick<Text, keyof typeof enViews> = {
     tabs: { queries: "查询", user: "用户", engine: "引擎", table: "表", bill: "账单" },
     byKind: { user: "按用户", engine: "按引擎", table: "按表" },
     groupsNote: "点击名称查看其查询",
+    groupsKept: (kept) => `取自每天最慢和最大的各 ${kept} 条查询`,
     order: "排序",
     sorts: { duration: "最慢", bytes: "最大", missed: "最可优化", cached: "命中最低" },
-    shown: (shown, all) => (shown === all ? `${all} 条查询` : `${all} 条查询中的前 ${shown} 条`),
+    shown: (shown, all, kept) =>
+      `${shown === all ? `${all} 条查询` : `${all} 条查询中的前 ${shown} 条`}，取自每天最慢和最大的各 ${kept} 条`,
     readTo: (day) => `日志已读取至 ${day}`,
     lastDay: "最近一天",
     none: "这些天的日志中没有查询。引擎可将日志发送到 /api/v1/events。",

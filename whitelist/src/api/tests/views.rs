@@ -208,6 +208,7 @@ async fn queries_are_filtered_sorted_and_advised() {
     // Groups are of what matches, whatever is shown of it.
     let (_, answer) = asked.get(&format!("/queries?{span}&user=ana&limit=1")).await;
     assert_eq!((answer["total"].as_u64(), answer["queries"].as_array().unwrap().len()), (Some(2), 1));
+    assert_eq!(answer["kept_of_a_day"], 200);
     let groups = |by: &str| -> Vec<(String, u64, f64)> {
         let groups = answer[by].as_array().unwrap().iter();
         let group = |group: &Value| {

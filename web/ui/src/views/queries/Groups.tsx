@@ -22,11 +22,14 @@ export function arrangedGroups(groups: QueryGroup[], { key, descending }: Sort<K
 export function Groups({
   kind,
   groups,
+  kept,
   csv,
   none,
 }: {
   kind: "user" | "engine" | "table";
   groups: QueryGroup[];
+  /** So many of each day's longest and largest queries these are of; null where they are of all. */
+  kept: number | null;
   csv: string;
   /** Why there is none, where there is none. */
   none: string;
@@ -43,7 +46,11 @@ export function Groups({
     return `/queries?${params}`;
   };
   return (
-    <Section title={t.queries.byKind[kind]} note={t.queries.groupsNote} csv={csv}>
+    <Section
+      title={t.queries.byKind[kind]}
+      note={kept === null ? t.queries.groupsNote : t.queries.groupsKept(f.count(kept))}
+      csv={csv}
+    >
       {rows.length === 0 ? (
         <Empty height={240}>{none}</Empty>
       ) : (

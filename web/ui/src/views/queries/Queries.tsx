@@ -91,6 +91,7 @@ export default function Queries() {
                 <Groups
                   kind={tab}
                   groups={{ user: data.by_user, engine: data.by_engine, table: data.by_table }[tab]}
+                  kept={set.length > 0 ? data.kept_of_a_day : null}
                   csv={csvPath("queries", { ...query, rows: `by_${tab}` })}
                   none={none}
                 />

@@ -36,7 +36,7 @@ export function QueryList({
   return (
     <Section
       title={t.queries.tabs.queries}
-      note={t.queries.shown(f.count(data.queries.length), f.count(data.total))}
+      note={t.queries.shown(f.count(data.queries.length), f.count(data.total), f.count(data.kept_of_a_day))}
       csv={csv}
       tools={
         <Segments
