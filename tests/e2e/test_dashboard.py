@@ -1,6 +1,9 @@
 """Each view of the dashboard, in a real browser, over what a demo run left."""
 
+import csv
+import io
 import re
+from pathlib import Path
 
 import pytest
 import requests
@@ -241,6 +244,44 @@ def test_every_csv_link_gives_a_file(demo, visit):
     for link in links:
         answer = page.request.get(demo.url + link)
         assert answer.ok and answer.headers["content-type"].startswith("text/csv"), f"{link}: {answer.status}"
+
+
+def rows_of(table: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table)))
+
+
+def test_what_the_page_has_itself_is_downloaded_as_a_file(demo, visit):
+    """Such links hold their rows themselves."""
+    for name, file, first in (("configuration", "settings.csv", "key"), ("what-if", "policies.csv", "name")):
+        page = visit(demo.url + view(name))
+        link = page.locator("a.csv[href^='data:']")
+        if name == "what-if" and link.count() == 0:
+            replay(page)
+        shown = page.locator("section").filter(has=link).locator("tbody tr")
+        with page.expect_download() as download:
+            link.click()
+        assert download.value.suggested_filename == file
+        rows = rows_of(Path(download.value.path()).read_text())
+        assert len(rows) == shown.count() > 0
+        assert next(iter(rows[0])) == first
+
+
+def test_a_csv_has_as_many_rows_as_the_page_says(demo, visit):
+    def compare(part, said: str):
+        expect(part).to_contain_text(re.compile(said))
+        count = int(re.search(said, part.text_content())[1].replace(",", ""))
+        link = part.get_by_role("link", name="CSV").first.get_attribute("href")
+        assert len(rows_of(part.page.request.get(demo.url + link).text())) == count > 0, link
+
+    for address, title, said in (
+        ("value", "All items, by rank", r"([\d,]+) items"),
+        ("whitelist", "Items", r"([\d,]+) items"),
+        ("queries", "Queries", r"([\d,]+) queries, of the"),
+    ):
+        compare(visit(f"{demo.url}/{address}").get_by_role("region", name=title, exact=True), said)
+    page = visit(f"{demo.url}/what-if")
+    page.get_by_role("button", name="Half").click()
+    compare(page.locator("h3").filter(has_text="Would leave"), r"Would leave \(([1-9][\d,]*)\)")
 
 
 def test_each_view_says_that_it_loads_and_what_went_wrong(demo, visit):

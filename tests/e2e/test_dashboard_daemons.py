@@ -129,6 +129,8 @@ def test_a_hundred_thousand_items_scroll_like_a_hundred(vast, visit):
     page.locator(".fixed-rows").evaluate("(box) => { box.scrollTop = box.scrollHeight; }")
     expect(page.locator(f".fixed-rows tr[aria-rowindex='{ITEMS + 1}'] a")).to_be_visible()
     assert rows.count() < 100, "rows out of sight are not drawn"
+    link = page.get_by_role("region", name="All items, by rank").get_by_role("link", name="CSV").get_attribute("href")
+    assert requests.get(vast.admin + link, timeout=60).text.count("\n") == 1 + ITEMS
     page.get_by_label("Find an item").fill("t42/dt=0777")
     expect(page.locator(".fixed-rows tbody a")).to_have_count(1)
 
@@ -158,6 +160,7 @@ def test_groups_are_of_the_queries_that_the_filters_leave(asked, visit):
         page = visit(f"{asked.admin}/queries?tab={tab}&engine=trino")
         expect(page.get_by_role("button", name="Without Engine: trino")).to_be_visible()
         assert set(page.locator("tbody td:nth-child(1)").all_inner_texts()) == names
+        expect(page.locator("main")).to_contain_text("of the 200 longest and 200 largest queries of each day")
 
 
 def test_a_reader_signs_in_and_cannot_write(guarded, visit):

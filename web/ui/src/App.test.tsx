@@ -183,6 +183,54 @@ describe("queries", () => {
   });
 });
 
+describe("a list that is cut", () => {
+  it("says how many more there are, where that is known", async () => {
+    const ana = { kind: "user" as const, name: "ana", queries: 3, seconds: 9, read_bytes: 10 };
+    daemon({ ...fleet(), queries: queries({ by_user: [ana], users_total: 612 }) });
+    at("/queries?tab=user");
+    expect(await screen.findByText("and 611 more", {}, LATE)).toBeTruthy();
+    expect(screen.getByRole("link", { name: "CSV" }).getAttribute("href")).toMatch(/groups=100000&rows=by_user$/);
+  });
+
+  it("leads to all of them", async () => {
+    const item = { item: "a.b.t/d=1", bytes: 10, value_seconds: 5 };
+    const choice = { items: 9, bytes: 90, value_seconds: 9, cut_density: 1e-6, added_count: 1234, removed_count: 1 };
+    daemon({
+      ...fleet(),
+      simulation: { running: false },
+      choice: { ...choice, capacity_bytes: 1000, added: [item], removed: [item] },
+    });
+    at("/what-if");
+    expect(await screen.findByText("and 1,233 more", {}, LATE)).toBeTruthy();
+    expect(screen.getAllByText(/^and .+ more$/)).toHaveLength(1);
+    const csv = within(screen.getByRole("heading", { name: /Would come \(1,234\)/ })).getByRole("link");
+    expect(csv.getAttribute("href")).toBe("/api/v1/choice.csv?capacity_bytes=1000&limit=1000000&rows=added");
+  });
+
+  const deeds = (count: number) => (query: URLSearchParams) =>
+    Array.from({ length: Math.min(count, Number(query.get("limit"))) }, (_, n) => ({
+      at: new Date(Date.UTC(2026, 10, 22) - n * 1000).toISOString(),
+      who: "amara",
+      what: "pin",
+      target: "a.b.t",
+      because: "the board",
+    }));
+
+  it("says that it is cut", async () => {
+    daemon({ ...fleet(), activity: deeds(1000) });
+    at("/whitelist?tab=activity");
+    expect(await screen.findByText("the newest 200 only; the CSV has up to 10,000", {}, LATE)).toBeTruthy();
+    expect(screen.getAllByText("amara")).toHaveLength(200);
+  });
+
+  it("says nothing where it is whole", async () => {
+    daemon({ ...fleet(), activity: deeds(200) });
+    at("/whitelist?tab=activity");
+    expect(await screen.findAllByText("amara", {}, LATE)).toHaveLength(200);
+    expect(screen.queryByText(/the newest 200 only/)).toBeNull();
+  });
+});
+
 describe("a night", () => {
   it("is started with a reason", async () => {
     const written = daemon(fleet());

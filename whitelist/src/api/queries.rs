@@ -22,8 +22,9 @@ use crate::store::{DayQuery, GroupKind, QueryGroup, QueryRead};
 /// Queries that are given unless others are asked for, and at most.
 const QUERIES: usize = 1000;
 const QUERIES_MAX: usize = 100_000;
-/// Engines, users or tables that are given.
-const GROUPS_MAX: usize = 100;
+/// Engines, users and tables that are given of each unless others are asked for, and at most.
+const GROUPS: usize = 100;
+const GROUPS_MAX: usize = 100_000;
 /// With this share from the cache nothing more would help.
 const WELL_SERVED: f64 = 0.9;
 
@@ -51,6 +52,8 @@ struct Wanted {
     sort: Option<QueryOrder>,
     /// At most 100000; 1000 when absent.
     limit: Option<usize>,
+    /// Users, engines and tables that are given of each: at most 100000; 100 when absent.
+    groups: Option<usize>,
 }
 
 impl Wanted {
@@ -99,6 +102,12 @@ pub(super) struct QueriesAnswer {
     pub by_engine: Vec<QueryGroup>,
     /// The same by table.
     pub by_table: Vec<QueryGroup>,
+    /// How many users there are; more than 100000 are not counted.
+    pub users_total: u64,
+    /// How many engines.
+    pub engines_total: u64,
+    /// How many tables.
+    pub tables_total: u64,
 }
 
 /// A query, and what would have helped it.
@@ -155,8 +164,14 @@ async fn queries(
         true => Ok(groups_of(&queries, kind)),
         false => state.store.query_groups(kind, from, to, GROUPS_MAX as u32).await,
     };
-    let (by_user, by_engine, by_table) =
-        (groups(GroupKind::User).await?, groups(GroupKind::Engine).await?, groups(GroupKind::Table).await?);
+    let given = |mut groups: Vec<QueryGroup>| {
+        let total = groups.len() as u64;
+        groups.truncate(wanted.groups.unwrap_or(GROUPS).min(GROUPS_MAX));
+        (groups, total)
+    };
+    let (by_user, users_total) = given(groups(GroupKind::User).await?);
+    let (by_engine, engines_total) = given(groups(GroupKind::Engine).await?);
+    let (by_table, tables_total) = given(groups(GroupKind::Table).await?);
     queries.truncate(wanted.limit.unwrap_or(QUERIES).min(QUERIES_MAX));
     let listed = Listed::new(state.in_force().as_deref());
     let rulings = Rulings::new(state.store.decisions().await?);
@@ -169,6 +184,9 @@ async fn queries(
         by_user,
         by_engine,
         by_table,
+        users_total,
+        engines_total,
+        tables_total,
     }))
 }
 

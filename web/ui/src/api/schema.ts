@@ -873,7 +873,7 @@ export interface components {
         };
         /** @description The whitelist under another budget, beside the one in force. */
         ChoiceAnswer: {
-            /** @description Those that would come, the most valuable first, at most 50. */
+            /** @description Those that would come, the most valuable first, at most `limit`. */
             added: components["schemas"]["ChoiceItem"][];
             /**
              * Format: int64
@@ -900,7 +900,7 @@ export interface components {
              * @description Items that would be held.
              */
             items: number;
-            /** @description Those that would leave, the most valuable first, at most 50. */
+            /** @description Those that would leave, the most valuable first, at most `limit`. */
             removed: components["schemas"]["ChoiceItem"][];
             /**
              * Format: int64
@@ -2014,6 +2014,11 @@ export interface components {
              */
             by_user: components["schemas"]["QueryGroup"][];
             /**
+             * Format: int64
+             * @description How many engines.
+             */
+            engines_total: number;
+            /**
              * Format: date
              * @description The first day.
              */
@@ -2026,6 +2031,11 @@ export interface components {
             /** @description The first of them. */
             queries: components["schemas"]["QueryAnswer"][];
             /**
+             * Format: int64
+             * @description How many tables.
+             */
+            tables_total: number;
+            /**
              * Format: date
              * @description The last.
              */
@@ -2035,6 +2045,11 @@ export interface components {
              * @description How many of those that are kept match.
              */
             total: number;
+            /**
+             * Format: int64
+             * @description How many users there are; more than 100000 are not counted.
+             */
+            users_total: number;
         };
         /** @description A query, and what would have helped it. */
         QueryAnswer: components["schemas"]["DayQuery"] & {
@@ -3297,6 +3312,8 @@ export interface operations {
             query: {
                 /** @description The bytes that items may take together. */
                 capacity_bytes: number;
+                /** @description Items that are named of those that would come, and of those that would leave: at most 1000000; 50 when absent. */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3544,7 +3561,7 @@ export interface operations {
                 descending?: boolean;
                 /** @description So many are passed over first. */
                 offset?: number;
-                /** @description At most 100000, and 200 when absent. */
+                /** @description At most 1000000, and 200 when absent. */
                 limit?: number;
             };
             header?: never;
@@ -3837,6 +3854,8 @@ export interface operations {
                 sort?: "duration" | "bytes" | "missed" | "cached";
                 /** @description At most 100000; 1000 when absent. */
                 limit?: number;
+                /** @description Users, engines and tables that are given of each: at most 100000; 100 when absent. */
+                groups?: number;
             };
             header?: never;
             path?: never;

@@ -125,6 +125,9 @@ export function queries(some: Partial<Queries> = {}): Queries {
     by_user: [],
     by_engine: [],
     by_table: [],
+    users_total: some.by_user?.length ?? 0,
+    engines_total: some.by_engine?.length ?? 0,
+    tables_total: some.by_table?.length ?? 0,
     ...some,
   };
 }

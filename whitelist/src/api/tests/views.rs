@@ -5,7 +5,7 @@ use larder_model::usage::LATENCY_BUCKETS;
 
 use super::*;
 use crate::store::tests::day;
-use crate::store::{DayItem, DaySummary};
+use crate::store::{DayItem, DaySummary, GroupKind, QueryGroup};
 
 fn summary(date: &str) -> DaySummary {
     DaySummary {
@@ -132,6 +132,8 @@ async fn another_budget_says_what_would_come_and_leave() {
         (&less["items"], &less["removed"][0]["item"], &less["removed"][0]["bytes"]),
         (&0.into(), &"a.b.t/d=1".into(), &60.into())
     );
+    let (_, few) = asked.get("/choice?capacity_bytes=120&limit=0").await;
+    assert_eq!((&few["added_count"], &few["added"]), (&1.into(), &Value::Array(vec![])), "all are counted");
     assert_eq!(asked.get("/choice").await.0, StatusCode::BAD_REQUEST);
 }
 
@@ -222,4 +224,20 @@ async fn queries_are_filtered_sorted_and_advised() {
     assert_eq!(groups("by_table"), [("a.b.t".to_owned(), 2, 5.0)]);
     asked.change("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "deny", "because": "x"}"#).await;
     assert_eq!(told(&format!("/queries?{span}&user=ana&limit=1")).await, of(&[("ana-1", "denied")]));
+}
+
+#[tokio::test]
+async fn groups_of_queries_are_counted_beyond_those_that_are_given() {
+    let asked = Asked::new().await;
+    let group =
+        |kind, name: &str, seconds| QueryGroup { kind, name: name.to_owned(), queries: 1, seconds, read_bytes: 1 };
+    let groups =
+        [group(GroupKind::User, "ana", 3.0), group(GroupKind::User, "ben", 2.0), group(GroupKind::Table, "a.b.t", 1.0)];
+    asked.state.store.replace_queries(day("2026-11-19"), &[], &groups).await.unwrap();
+    let (_, answer) = asked.get("/queries?from=2026-11-19&to=2026-11-19&groups=1").await;
+    let totals = [&answer["users_total"], &answer["engines_total"], &answer["tables_total"]];
+    assert_eq!(totals.map(Value::as_u64), [Some(2), Some(0), Some(1)]);
+    assert_eq!((answer["by_user"].as_array().unwrap().len(), &answer["by_user"][0]["name"]), (1, &"ana".into()));
+    let (_, answer) = asked.get("/queries?from=2026-11-19&to=2026-11-19").await;
+    assert_eq!(answer["by_user"].as_array().unwrap().len(), 2);
 }

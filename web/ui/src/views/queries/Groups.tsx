@@ -22,12 +22,15 @@ export function arrangedGroups(groups: QueryGroup[], { key, descending }: Sort<K
 export function Groups({
   kind,
   groups,
+  total,
   kept,
   csv,
   none,
 }: {
   kind: "user" | "engine" | "table";
   groups: QueryGroup[];
+  /** How many there are, also those that are not given. */
+  total: number;
   /** So many of each day's longest and largest queries these are of; null where they are of all. */
   kept: number | null;
   csv: string;
@@ -101,6 +104,7 @@ export function Groups({
           ]}
         />
       )}
+      {total > rows.length ? <p className="soft">{t.parts.more(f.count(total - rows.length))}</p> : null}
     </Section>
   );
 }

@@ -1,6 +1,6 @@
 // Queries: which are slow, large or little cached, whose they are, and what would have helped.
 
-import { csvPath } from "../../api/client";
+import { csvPath, QUERIES_MAX } from "../../api/client";
 import { useDays } from "../../api/today";
 import { useApi } from "../../api/use";
 import { RangePicker, Tabs } from "../../parts/controls";
@@ -40,6 +40,7 @@ export default function Queries() {
     table: table || null,
     sort: by,
     limit: 200,
+    groups: 500,
   };
   const queries = useApi("/api/v1/queries", query && { query }, { keepLast: true });
   const set = FILTERS.filter((filter) => filters[filter] !== "");
@@ -84,15 +85,16 @@ export default function Queries() {
                   data={data}
                   sort={by}
                   onSort={setBy}
-                  csv={csvPath("queries", { ...query, limit: 100_000 })}
+                  csv={csvPath("queries", { ...query, limit: QUERIES_MAX })}
                   none={none}
                 />
               ) : (
                 <Groups
                   kind={tab}
                   groups={{ user: data.by_user, engine: data.by_engine, table: data.by_table }[tab]}
+                  total={{ user: data.users_total, engine: data.engines_total, table: data.tables_total }[tab]}
                   kept={set.length > 0 ? data.kept_of_a_day : null}
-                  csv={csvPath("queries", { ...query, rows: `by_${tab}` })}
+                  csv={csvPath("queries", { ...query, rows: `by_${tab}`, groups: QUERIES_MAX })}
                   none={none}
                 />
               )}
