@@ -204,8 +204,29 @@ def test_queries_are_filtered_and_unfolded(demo, visit):
     page.locator("tbody tr button").first.click()
     expect(page.locator("tr.detail")).to_contain_text(re.compile("by analyst-2 on datafusion.+SELECT"))
     expect(page).to_have_url(re.compile(r"query="))
+    # The address alone brings it back, tomorrow too: its days are fixed.
+    expect(page).to_have_url(re.compile(r"range=\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d"))
+    detail = page.locator("tr.detail").inner_text()
+    page.reload()
+    expect(page.locator("tr.detail")).to_have_text(detail, use_inner_text=True)
+    page.goto(page.url.replace("query=", "query=other-"))
+    expect(page.get_by_role("status").filter(has_text="is not among these")).to_be_visible()
+    page.go_back()
     chip.click()
     expect(users.filter(has_text="analyst-1").first).to_be_visible()
+
+
+def test_a_table_is_shown_over_as_many_days_as_its_address_says(demo, visit):
+    page = visit(f"{demo.url}/value/{TABLE}")
+    heat = page.get_by_role("img", name=re.compile(r"^Heat of .+ over \d+ days"))
+    before = heat.get_attribute("aria-label")
+    page.get_by_role("button", name="7 days").click()
+    expect(page).to_have_url(re.compile(r"\?days=7$"))
+    expect(heat).to_have_attribute("aria-label", re.compile("over 7 days"))
+    page.reload()
+    expect(page.get_by_role("button", name="7 days")).to_have_attribute("aria-pressed", "true")
+    expect(heat).to_have_attribute("aria-label", re.compile("over 7 days"))
+    assert "over 7 days" not in before
 
 
 def test_keys_lead_to_every_view(demo, visit):

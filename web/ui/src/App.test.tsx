@@ -3,7 +3,7 @@
 import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it, vi } from "vitest";
 import { App } from "./App";
-import { daemon, fleet, point, queries, Refusal, table, usage } from "./test/daemon";
+import { daemon, fleet, point, queries, query, Refusal, table, usage } from "./test/daemon";
 
 const LATE = { timeout: 4000 };
 
@@ -135,6 +135,23 @@ describe("a table", () => {
     expect(await screen.findByText("0 of 2 items on the whitelist", {}, LATE)).toBeTruthy();
   });
 
+  it("is shown over as many days as its address says", async () => {
+    const asked: (string | null)[] = [];
+    daemon({
+      ...answers,
+      "tables/hive.web.t1/days": (query: URLSearchParams) => {
+        asked.push(query.get("days"));
+        return { table: "hive.web.t1", days: [], partitions_total: 0, partitions: [], ages: [], forecast: [] };
+      },
+    });
+    at("/value/hive.web.t1?days=90");
+    const ninety = await screen.findByRole("button", { name: "90 days" }, LATE);
+    expect(ninety.getAttribute("aria-pressed")).toBe("true");
+    fireEvent.click(screen.getByRole("button", { name: "7 days" }));
+    expect(location.search).toBe("?days=7");
+    await waitFor(() => expect(asked).toEqual(["90", "7"]), LATE);
+  });
+
   it("that is none of them is said to be none of them", async () => {
     daemon(answers);
     at("/value/hive.web.none");
@@ -180,6 +197,30 @@ describe("queries", () => {
     daemon({ ...fleet(), usage: readTo("2026-11-20"), queries: queries() });
     at("/queries?range=2026-11-21..2026-11-22");
     expect(await screen.findByText(/No night has read these days yet/, {}, LATE)).toBeTruthy();
+  });
+});
+
+describe("a query", () => {
+  const answers = { ...fleet(), queries: queries({ total: 2, queries: [query("q1"), query("q2")] }) };
+
+  it("is opened with its days in the address, and closed", async () => {
+    daemon(answers);
+    at("/queries");
+    const [first] = await screen.findAllByRole("button", { name: "20 Nov 09:00" }, LATE);
+    fireEvent.click(first!);
+    expect(location.search).toBe("?query=q1&range=2026-11-14..2026-11-20");
+    expect(screen.getByText("SELECT 'q1'")).toBeTruthy();
+    fireEvent.click(screen.getAllByRole("button", { name: "20 Nov 09:00" })[0]!);
+    expect(location.search).toBe("?range=2026-11-14..2026-11-20");
+    expect(screen.queryByText("SELECT 'q1'")).toBeNull();
+  });
+
+  it("is said to be missing where it is not among those shown", async () => {
+    daemon(answers);
+    at("/queries?query=q3&range=2026-11-14..2026-11-20");
+    expect(await screen.findByText(/Query q3 is not among these/, {}, LATE)).toBeTruthy();
+    fireEvent.click(screen.getAllByRole("button", { name: "20 Nov 09:00" })[1]!);
+    expect(screen.queryByText(/is not among these/)).toBeNull();
   });
 });
 

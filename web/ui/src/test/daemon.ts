@@ -1,7 +1,7 @@
 // A daemon for tests: it answers what it is given, and remembers what was written.
 
 import { vi } from "vitest";
-import type { FleetWorker, Item, Queries, Table, Usage, UsagePoint } from "../api/types";
+import type { FleetWorker, Item, Queries, QueryRow, Table, Usage, UsagePoint } from "../api/types";
 
 type Reply = unknown | ((query: URLSearchParams) => unknown);
 
@@ -129,6 +129,25 @@ export function queries(some: Partial<Queries> = {}): Queries {
     engines_total: some.by_engine?.length ?? 0,
     tables_total: some.by_table?.length ?? 0,
     ...some,
+  };
+}
+
+export function query(id: string): QueryRow {
+  return {
+    engine: "trino",
+    query_id: id,
+    user: "ana",
+    created: "2026-11-20T09:00:00Z",
+    seconds: 3,
+    succeeded: true,
+    query: `SELECT '${id}'`,
+    read_bytes: 10,
+    cached_share: 0.5,
+    missed_seconds: 1,
+    reads: [{ table: "a.b.t", partitions: [], partitions_total: 0, read_bytes: 10 }],
+    whitelisted: [1],
+    advice: "whitelisted_now",
+    about: "a.b.t",
   };
 }
 

@@ -285,6 +285,8 @@ export const enViews = {
     noneMatches: "None of the queries that are kept of these days matches.",
     nothingRead: "No night has read any logs yet: queries are known from the first one on.",
     notReadYet: (day: string) => `No night has read these days yet: logs are read up to ${day}.`,
+    notShown: (query: string) =>
+      `Query ${query} is not among these: it may be of other days, come later in this order, or not match a filter.`,
     wouldHelp: "What would have helped",
     without: (kind: string, name: string) => `Without ${kind}: ${name}`,
     by: (user: string, engine: string) => `by ${user} on ${engine}`,

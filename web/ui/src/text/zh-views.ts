@@ -274,6 +274,7 @@ export const zhViews: Pick<Text, keyof typeof enViews> = {
     noneMatches: "这些天保留的查询中没有符合条件的。",
     nothingRead: "还没有夜间任务读取过日志，首次夜间任务之后才有查询数据。",
     notReadYet: (day) => `夜间任务还没有读取这些天的日志，目前已读取至 ${day}。`,
+    notShown: (query) => `查询 ${query} 不在其中：可能属于其他日期、按此顺序排在后面，或不符合筛选条件。`,
     wouldHelp: "怎样会更快",
     without: (kind, name) => `去掉${kind}：${name}`,
     by: (user, engine) => `${user}，${engine}`,

@@ -20,10 +20,15 @@ export function rangeParam(otherwise: number): Param<Range> {
       return { days: days > 0 ? days : otherwise };
     },
     write: (range) => {
-      if ("from" in range) return `${range.from}..${range.to}`;
+      if ("from" in range) return fixed(range);
       return range.days === otherwise ? null : `${range.days}d`;
     },
   };
+}
+
+/** Fixed days as an address has them: they stay the same tomorrow. */
+export function fixed({ from, to }: { from: string; to: string }): string {
+  return `${from}..${to}`;
 }
 
 function isDay(text: string): boolean {
