@@ -54,7 +54,7 @@ SAYS = {
     "by-table": (re.escape(TABLE), re.escape(TABLE)),
     "bill": (r"sales.+lineitem", r"sales.+lineitem"),
     "workers": (r"1 / 1", r"1 / 1"),
-    "configuration": (r"admin\.listen", r"admin\.listen"),
+    "configuration": (r"Configuration in force on \S.+admin\.listen", r"节点 \S+ 的生效配置.+admin\.listen"),
 }
 # The history is replayed only when somebody asks for it, and all that the demo preloads is loaded.
 MAY_BE_EMPTY = ("what-if", "left-out")

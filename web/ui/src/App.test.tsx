@@ -3,7 +3,7 @@
 import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it, vi } from "vitest";
 import { App } from "./App";
-import { daemon, fleet, point, queries, query, Refusal, table, usage } from "./test/daemon";
+import { daemon, fleet, point, queries, query, Refusal, table, usage, worker } from "./test/daemon";
 
 const LATE = { timeout: 4000 };
 
@@ -197,6 +197,19 @@ describe("queries", () => {
     daemon({ ...fleet(), usage: readTo("2026-11-20"), queries: queries() });
     at("/queries?range=2026-11-21..2026-11-22");
     expect(await screen.findByText(/No night has read these days yet/, {}, LATE)).toBeTruthy();
+  });
+});
+
+describe("the workers", () => {
+  it("each lead to their own configuration, and the one in sight says whose it is", async () => {
+    const other = { ...worker("worker-2"), admin_url: "http://10.0.0.7:9001" };
+    const config = { worker: "worker-1", file: null, settings: { admin: { listen: "127.0.0.1:9001" } } };
+    daemon({ ...fleet(), workers: [worker("worker-1"), other], config });
+    at("/workers?worker=worker-2");
+    const link = await screen.findByRole("link", { name: "http://10.0.0.7:9001" }, LATE);
+    expect(link.getAttribute("href")).toBe("http://10.0.0.7:9001/workers?tab=config");
+    fireEvent.click(screen.getByRole("button", { name: "Configuration" }));
+    expect(await screen.findByRole("heading", { name: "Configuration in force on worker-1" })).toBeTruthy();
   });
 });
 

@@ -1008,10 +1008,12 @@ export interface components {
         };
         /** @description What this worker runs by. */
         ConfigAnswer: {
-            /** @description The file that it was read from; null for the embedded defaults. */
+            /** @description The file that its settings were read from; null for the embedded defaults. */
             file?: string | null;
             /** @description All settings, also those that the file does not name. Secrets are left out. */
             settings: Record<string, never>;
+            /** @description The worker, by its name in the fleet. */
+            worker: string;
         };
         /** @description Hours saved against capacity. */
         Curve: {

@@ -326,6 +326,8 @@ export const enViews = {
     seenAt: (when: string) => `last seen ${when}`,
     preloading: "It is preloading.",
     noStatus: "It does not answer. Look at its log.",
+    configOf: (worker: string) => `Configuration in force on ${worker}`,
+    itsConfig: "Its configuration, on its own page",
     noFile: "defaults, no file",
     searchConfig: "Find a setting",
     noSetting: "No setting matches.",

@@ -314,6 +314,8 @@ export const zhViews: Pick<Text, keyof typeof enViews> = {
     seenAt: (when) => `最近心跳 ${when}`,
     preloading: "正在预加载。",
     noStatus: "没有响应，请查看其日志。",
+    configOf: (worker) => `节点 ${worker} 的生效配置`,
+    itsConfig: "在该节点自己的页面查看其配置",
     noFile: "默认配置，无配置文件",
     searchConfig: "搜索配置项",
     noSetting: "没有匹配的配置项。",

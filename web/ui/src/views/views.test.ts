@@ -14,6 +14,7 @@ import { capacityMax, sliderOf } from "./what-if/slider";
 import { compared } from "./whitelist/Diff";
 import { proposal } from "./whitelist/Whitelist";
 import { healthOf } from "./workers/health";
+import { configHref } from "./workers/place";
 import { found, settingsOf } from "./workers/settings";
 
 describe("advice", () => {
@@ -49,6 +50,15 @@ describe("groups of queries", () => {
     expect(
       arrangedGroups([group("b", 1), group("a", 9)], { key: "name", descending: false }).map((each) => each.name),
     ).toEqual(["a", "b"]);
+  });
+});
+
+describe("a worker's own page", () => {
+  it("is at its admin URL, if that is an address of a page", () => {
+    expect(configHref("http://10.0.0.7:9001")).toBe("http://10.0.0.7:9001/workers?tab=config");
+    expect(configHref("https://w1.example:9443/")).toBe("https://w1.example:9443/workers?tab=config");
+    for (const none of ["", "worker-1:9001", "javascript:alert(1)", "data:text/html,x"])
+      expect(configHref(none)).toBeNull();
   });
 });
 
