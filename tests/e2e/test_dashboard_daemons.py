@@ -118,8 +118,10 @@ def test_each_view_is_honest_where_nothing_happened_yet(untouched, visit, name):
     # A daemon knows itself and its configuration from the start.
     if name not in ("workers", "configuration"):
         expect(page.locator("main .empty").first).to_be_visible()
-    # There is no whitelist, value or curve yet, and the API says so.
-    visit.forgive(404)
+    # What is not there yet is answered as empty, and leaves no error in the console; but of a table that nobody knows the API
+    # says so.
+    if name == "table":
+        visit.forgive(404)
 
 
 def test_a_hundred_thousand_items_scroll_like_a_hundred(vast, visit):

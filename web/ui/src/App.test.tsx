@@ -36,7 +36,7 @@ describe("the overview", () => {
       },
       tables: [],
       "whitelist/history": [],
-      curve: new Refusal(404, "no night"),
+      curve: { version: 0, budget_bytes: 0, points: [] },
     });
     at("/");
     expect((await screen.findAllByText("Nothing was read through Larder in this time.")).length).toBeGreaterThan(0);

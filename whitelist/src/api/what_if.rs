@@ -39,11 +39,11 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 /// Hours saved against capacity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(super) struct Curve {
-    /// The version in force.
+    /// The version in force; zero for none.
     pub version: u64,
     /// Its budget: 100 percent.
     pub budget_bytes: u64,
-    /// The points, by capacity.
+    /// The points, by capacity; none before the first version.
     pub points: Vec<CurvePoint>,
 }
 
@@ -64,10 +64,12 @@ pub(super) struct CurvePoint {
 
 /// Hours saved against capacity: what the last night would have chosen under other budgets.
 #[utoipa::path(get, path = "/curve", tag = "whitelist", responses(
-    (status = 200, body = Curve), (status = 404, body = Problem), (status = 503, body = Problem),
+    (status = 200, body = Curve), (status = 503, body = Problem),
 ))]
 async fn curve(State(state): State<ApiState>) -> Result<Json<Curve>, Problem> {
-    let whitelist = state.in_force().ok_or_else(|| Problem::not_found("no whitelist is in force yet"))?;
+    let Some(whitelist) = state.in_force() else {
+        return Ok(Json(Curve { version: 0, budget_bytes: 0, points: Vec::new() }));
+    };
     let candidates = state.store.weighed().await?;
     let caps = state.store.last_choice().await?.map_or_else(Caps::default, |choice| choice.caps);
     let budget_bytes = whitelist.budget_bytes;

@@ -1022,11 +1022,11 @@ export interface components {
              * @description Its budget: 100 percent.
              */
             budget_bytes: number;
-            /** @description The points, by capacity. */
+            /** @description The points, by capacity; none before the first version. */
             points: components["schemas"]["CurvePoint"][];
             /**
              * Format: int64
-             * @description The version in force.
+             * @description The version in force; zero for none.
              */
             version: number;
         };
@@ -3383,14 +3383,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Curve"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
                 };
             };
             503: {
