@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use larder_model::ItemName;
 use larder_whitelist::Format;
 use larder_whitelist::simulate::Scenario;
 
 use crate::demo::DemoArgs;
+
+/// What is recorded where somebody at the command line says nothing.
+const NO_REASON: &str = "no reason given";
 
 /// Makes ad-hoc queries over HDFS and S3 answer as if the data lay on the worker's own disk.
 #[derive(Debug, Parser)]
@@ -172,7 +176,7 @@ pub(crate) enum WhitelistCommand {
         /// The proposed version.
         version: u64,
         /// Why; it is kept with who and when.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = NO_REASON, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
     },
     /// Put an earlier version's items in force again, as a new version.
@@ -180,7 +184,7 @@ pub(crate) enum WhitelistCommand {
         /// The earlier version.
         version: u64,
         /// Why; it is kept with who and when.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = NO_REASON, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
     },
     /// What to paste into an engine's configuration so that it reads through Larder.
@@ -207,7 +211,7 @@ pub(crate) struct DecideArgs {
     /// `catalog.schema.table` (all it holds) or `catalog.schema.table/key=value`.
     pub(crate) item: ItemName,
     /// Why; it is shown wherever the decision shows.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = NO_REASON, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) reason: String,
     /// Take the decision back.
     #[arg(long)]
@@ -336,6 +340,7 @@ mod tests {
             (vec!["larder", "whitelist", "explain", "nonsense"], "nonsense"),
             (vec!["larder", "nightly", "--date", "tomorrow"], "tomorrow"),
             (vec!["larder", "whitelist", "approve", "newest"], "newest"),
+            (vec!["larder", "whitelist", "pin", "a.b.t", "--reason", ""], "--reason"),
             (vec!["larder", "whitelist", "snippet", "excel"], "duckdb"),
             (vec!["larder", "serve", "--grace", "-1"], "-1"),
             (vec!["larder", "stat", "--count", "few"], "few"),
@@ -348,6 +353,15 @@ mod tests {
             assert!(error.to_string().contains(names), "{error}");
             assert_eq!(error.exit_code(), 2);
         }
+    }
+
+    #[test]
+    fn what_is_decided_without_a_reason_says_so() {
+        let cli = Cli::try_parse_from(["larder", "whitelist", "deny", "a.b.t"]).expect("a decision");
+        let Command::Whitelist { command: WhitelistCommand::Deny(args) } = cli.command else {
+            panic!("another command")
+        };
+        assert_eq!(args.reason, NO_REASON);
     }
 
     #[test]

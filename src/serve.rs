@@ -152,7 +152,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         .merge(larder_planner_hook::router(resolve))
         .merge(larder_planner_hook::mappings_router(mappings.clone()))
         .merge(larder_web::session_router(access.clone()))
-        .merge(settings::router(file.as_deref(), &config));
+        .merge(settings::router(&worker, file.as_deref(), &config));
     let (api, openapi) = OpenApiRouter::with_openapi(description()).nest("/api/v1", api).split_for_parts();
     let night_finished = Arc::new(AtomicI64::new(0));
     let health = Health {

@@ -1,6 +1,9 @@
 """Each view of the dashboard, in a real browser, over what a demo run left."""
 
+import csv
+import io
 import re
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -52,7 +55,7 @@ SAYS = {
     "by-table": (re.escape(TABLE), re.escape(TABLE)),
     "bill": (r"sales.+lineitem", r"sales.+lineitem"),
     "workers": (r"1 / 1", r"1 / 1"),
-    "configuration": (r"admin\.listen", r"admin\.listen"),
+    "configuration": (r"Configuration in force on \S.+admin\.listen", r"节点 \S+ 的生效配置.+admin\.listen"),
 }
 # The history is replayed only when somebody asks for it, and all that the demo preloads is loaded.
 MAY_BE_EMPTY = ("what-if", "left-out")
@@ -202,8 +205,29 @@ def test_queries_are_filtered_and_unfolded(demo, visit):
     page.locator("tbody tr button").first.click()
     expect(page.locator("tr.detail")).to_contain_text(re.compile("by analyst-2 on datafusion.+SELECT"))
     expect(page).to_have_url(re.compile(r"query="))
+    # The address alone brings it back, tomorrow too: its days are fixed.
+    expect(page).to_have_url(re.compile(r"range=\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d"))
+    detail = page.locator("tr.detail").inner_text()
+    page.reload()
+    expect(page.locator("tr.detail")).to_have_text(detail, use_inner_text=True)
+    page.goto(page.url.replace("query=", "query=other-"))
+    expect(page.get_by_role("status").filter(has_text="is not among these")).to_be_visible()
+    page.go_back()
     chip.click()
     expect(users.filter(has_text="analyst-1").first).to_be_visible()
+
+
+def test_a_table_is_shown_over_as_many_days_as_its_address_says(demo, visit):
+    page = visit(f"{demo.url}/value/{TABLE}")
+    heat = page.get_by_role("img", name=re.compile(r"^Heat of .+ over \d+ days"))
+    before = heat.get_attribute("aria-label")
+    page.get_by_role("button", name="7 days").click()
+    expect(page).to_have_url(re.compile(r"\?days=7$"))
+    expect(heat).to_have_attribute("aria-label", re.compile("over 7 days"))
+    page.reload()
+    expect(page.get_by_role("button", name="7 days")).to_have_attribute("aria-pressed", "true")
+    expect(heat).to_have_attribute("aria-label", re.compile("over 7 days"))
+    assert "over 7 days" not in before
 
 
 def test_keys_lead_to_every_view(demo, visit):
@@ -258,6 +282,44 @@ def test_every_csv_link_gives_a_file(demo, visit):
     for link in links:
         answer = page.request.get(demo.url + link)
         assert answer.ok and answer.headers["content-type"].startswith("text/csv"), f"{link}: {answer.status}"
+
+
+def rows_of(table: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table)))
+
+
+def test_what_the_page_has_itself_is_downloaded_as_a_file(demo, visit):
+    """Such links hold their rows themselves."""
+    for name, file, first in (("configuration", "settings.csv", "key"), ("what-if", "policies.csv", "name")):
+        page = visit(demo.url + view(name))
+        link = page.locator("a.csv[href^='data:']")
+        if name == "what-if" and link.count() == 0:
+            replay(page)
+        shown = page.locator("section").filter(has=link).locator("tbody tr")
+        with page.expect_download() as download:
+            link.click()
+        assert download.value.suggested_filename == file
+        rows = rows_of(Path(download.value.path()).read_text())
+        assert len(rows) == shown.count() > 0
+        assert next(iter(rows[0])) == first
+
+
+def test_a_csv_has_as_many_rows_as_the_page_says(demo, visit):
+    def compare(part, said: str):
+        expect(part).to_contain_text(re.compile(said))
+        count = int(re.search(said, part.text_content())[1].replace(",", ""))
+        link = part.get_by_role("link", name="CSV").first.get_attribute("href")
+        assert len(rows_of(part.page.request.get(demo.url + link).text())) == count > 0, link
+
+    for address, title, said in (
+        ("value", "All items, by rank", r"([\d,]+) items"),
+        ("whitelist", "Items", r"([\d,]+) items"),
+        ("queries", "Queries", r"([\d,]+) queries, of the"),
+    ):
+        compare(visit(f"{demo.url}/{address}").get_by_role("region", name=title, exact=True), said)
+    page = visit(f"{demo.url}/what-if")
+    page.get_by_role("button", name="Half").click()
+    compare(page.locator("h3").filter(has_text="Would leave"), r"Would leave \(([1-9][\d,]*)\)")
 
 
 def test_each_view_says_that_it_loads_and_what_went_wrong(demo, visit):

@@ -103,8 +103,10 @@ def test_each_view_is_honest_where_nothing_happened_yet(untouched, visit, name):
     # A daemon knows itself and its configuration from the start.
     if name not in ("workers", "configuration"):
         expect(page.locator("main .empty").first).to_be_visible()
-    # There is no whitelist, value or curve yet, and the API says so.
-    visit.forgive(404)
+    # What is not there yet is answered as empty, and leaves no error in the console; but of a table that nobody knows the API
+    # says so.
+    if name == "table":
+        visit.forgive(404)
 
 
 def test_a_hundred_thousand_items_scroll_like_a_hundred(many, visit):
@@ -114,6 +116,8 @@ def test_a_hundred_thousand_items_scroll_like_a_hundred(many, visit):
     page.locator(".fixed-rows").evaluate("(box) => { box.scrollTop = box.scrollHeight; }")
     expect(page.locator(f".fixed-rows tr[aria-rowindex='{ITEMS + 1}'] a")).to_be_visible()
     assert rows.count() < 100, "rows out of sight are not drawn"
+    link = page.get_by_role("region", name="All items, by rank").get_by_role("link", name="CSV").get_attribute("href")
+    assert requests.get(vast.admin + link, timeout=60).text.count("\n") == 1 + ITEMS
     page.get_by_label("Find an item").fill("t42/dt=0777")
     expect(page.locator(".fixed-rows tbody a")).to_have_count(1)
 
@@ -143,6 +147,7 @@ def test_groups_are_of_the_queries_that_the_filters_leave(asked, visit):
         page = visit(f"{asked.admin}/queries?tab={tab}&engine=trino")
         expect(page.get_by_role("button", name="Without Engine: trino")).to_be_visible()
         assert set(page.locator("tbody td:nth-child(1)").all_inner_texts()) == names
+        expect(page.locator("main")).to_contain_text("of the 200 longest and 200 largest queries of each day")
 
 
 def test_a_reader_signs_in_and_cannot_write(guarded, visit):

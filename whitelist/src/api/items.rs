@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use super::{ApiState, ItemAnswer, Problem, answers};
 use crate::store::{ItemOrder, ItemQuery};
 
-/// Items that one page gives at most.
-const ITEMS_MAX: u32 = 100_000;
+/// Items that one page gives at most: as many as a whitelist may hold.
+const ITEMS_MAX: u32 = 1_000_000;
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(items))
@@ -39,7 +39,7 @@ struct Wanted {
     descending: Option<bool>,
     /// So many are passed over first.
     offset: Option<u64>,
-    /// At most 100000, and 200 when absent.
+    /// At most 1000000, and 200 when absent.
     limit: Option<u32>,
 }
 

@@ -9,6 +9,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use larder_model::ItemName;
+use larder_model::whitelist::ITEMS_MAX;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -26,8 +27,10 @@ const CURVE_PERCENTS: [u32; 30] = [
     180, 200,
 ];
 
-/// Items that a choice names of those that come, and of those that leave.
-const NAMED_MAX: usize = 50;
+/// Items that a choice names of those that come, and of those that leave, unless others are asked for; at most as many as a
+/// whitelist may hold.
+const NAMED: usize = 50;
+const NAMED_MAX: usize = ITEMS_MAX;
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(curve)).routes(routes!(choice)).routes(routes!(simulation, simulate))
@@ -36,11 +39,11 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 /// Hours saved against capacity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(super) struct Curve {
-    /// The version in force.
+    /// The version in force; zero for none.
     pub version: u64,
     /// Its budget: 100 percent.
     pub budget_bytes: u64,
-    /// The points, by capacity.
+    /// The points, by capacity; none before the first version.
     pub points: Vec<CurvePoint>,
 }
 
@@ -61,10 +64,12 @@ pub(super) struct CurvePoint {
 
 /// Hours saved against capacity: what the last night would have chosen under other budgets.
 #[utoipa::path(get, path = "/curve", tag = "whitelist", responses(
-    (status = 200, body = Curve), (status = 404, body = Problem), (status = 503, body = Problem),
+    (status = 200, body = Curve), (status = 503, body = Problem),
 ))]
 async fn curve(State(state): State<ApiState>) -> Result<Json<Curve>, Problem> {
-    let whitelist = state.in_force().ok_or_else(|| Problem::not_found("no whitelist is in force yet"))?;
+    let Some(whitelist) = state.in_force() else {
+        return Ok(Json(Curve { version: 0, budget_bytes: 0, points: Vec::new() }));
+    };
     let candidates = state.store.weighed().await?;
     let caps = state.store.last_choice().await?.map_or_else(Caps::default, |choice| choice.caps);
     let budget_bytes = whitelist.budget_bytes;
@@ -96,6 +101,8 @@ async fn curve(State(state): State<ApiState>) -> Result<Json<Curve>, Problem> {
 struct Budget {
     /// The bytes that items may take together.
     capacity_bytes: u64,
+    /// Items that are named of those that would come, and of those that would leave: at most 1000000; 50 when absent.
+    limit: Option<usize>,
 }
 
 /// The whitelist under another budget, beside the one in force.
@@ -115,9 +122,9 @@ pub(super) struct ChoiceAnswer {
     pub added_count: u64,
     /// How many would leave.
     pub removed_count: u64,
-    /// Those that would come, the most valuable first, at most 50.
+    /// Those that would come, the most valuable first, at most `limit`.
     pub added: Vec<ChoiceItem>,
-    /// Those that would leave, the most valuable first, at most 50.
+    /// Those that would leave, the most valuable first, at most `limit`.
     pub removed: Vec<ChoiceItem>,
 }
 
@@ -140,7 +147,8 @@ async fn choice(
     State(state): State<ApiState>,
     budget: Result<Query<Budget>, QueryRejection>,
 ) -> Result<Json<ChoiceAnswer>, Problem> {
-    let Query(Budget { capacity_bytes }) = budget?;
+    let Query(Budget { capacity_bytes, limit }) = budget?;
+    let limit = limit.unwrap_or(NAMED).min(NAMED_MAX);
     let candidates = state.store.weighed().await?;
     let caps = state.store.last_choice().await?.map_or_else(Caps::default, |choice| choice.caps);
     let in_force = state.in_force();
@@ -168,8 +176,8 @@ async fn choice(
             cut_density: choice.cut_density,
             added_count: added.len() as u64,
             removed_count: removed.len() as u64,
-            added: added.into_iter().take(NAMED_MAX).map(named).collect(),
-            removed: removed.into_iter().take(NAMED_MAX).map(named).collect(),
+            added: added.into_iter().take(limit).map(named).collect(),
+            removed: removed.into_iter().take(limit).map(named).collect(),
         }
     });
     Ok(Json(answer.await.map_err(|error| Problem::internal(error.to_string()))?))

@@ -100,6 +100,11 @@ export const writes = {
   signOut: () => write("DELETE", "/api/v1/session"),
 };
 
+/** Rows that the API gives at most of items, of queries and their groups, and of versions and deeds. */
+export const ITEMS_MAX = 1_000_000;
+export const QUERIES_MAX = 100_000;
+export const ROWS_MAX = 10_000;
+
 /** The same rows as a file for spreadsheets. */
 export function csvPath(
   path: string,

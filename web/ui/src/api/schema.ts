@@ -873,7 +873,7 @@ export interface components {
         };
         /** @description The whitelist under another budget, beside the one in force. */
         ChoiceAnswer: {
-            /** @description Those that would come, the most valuable first, at most 50. */
+            /** @description Those that would come, the most valuable first, at most `limit`. */
             added: components["schemas"]["ChoiceItem"][];
             /**
              * Format: int64
@@ -900,7 +900,7 @@ export interface components {
              * @description Items that would be held.
              */
             items: number;
-            /** @description Those that would leave, the most valuable first, at most 50. */
+            /** @description Those that would leave, the most valuable first, at most `limit`. */
             removed: components["schemas"]["ChoiceItem"][];
             /**
              * Format: int64
@@ -1008,10 +1008,12 @@ export interface components {
         };
         /** @description What this worker runs by. */
         ConfigAnswer: {
-            /** @description The file that it was read from; null for the embedded defaults. */
+            /** @description The file that its settings were read from; null for the embedded defaults. */
             file?: string | null;
             /** @description All settings, also those that the file does not name. Secrets are left out. */
             settings: Record<string, never>;
+            /** @description The worker, by its name in the fleet. */
+            worker: string;
         };
         /** @description Hours saved against capacity. */
         Curve: {
@@ -1020,11 +1022,11 @@ export interface components {
              * @description Its budget: 100 percent.
              */
             budget_bytes: number;
-            /** @description The points, by capacity. */
+            /** @description The points, by capacity; none before the first version. */
             points: components["schemas"]["CurvePoint"][];
             /**
              * Format: int64
-             * @description The version in force.
+             * @description The version in force; zero for none.
              */
             version: number;
         };
@@ -1109,8 +1111,8 @@ export interface components {
         };
         /** @description A decision to make. */
         DecisionRequest: {
-            /** @description Why. */
-            because?: string;
+            /** @description Why; not empty. */
+            because: string;
             /** @description Hold it whatever it is worth, or never hold it. */
             kind: components["schemas"]["RulingKind"];
             /** @description `catalog.schema.table/key=value`, or `catalog.schema.table` for all its partitions. */
@@ -2051,16 +2053,31 @@ export interface components {
             by_table: components["schemas"]["QueryGroup"][];
             /**
              * @description The queries by user, those that took longest together first: all of these days, or where a user, an engine or a table
-             *     is named, those that match.
+             *     is named, those of the kept ones that match.
              */
             by_user: components["schemas"]["QueryGroup"][];
+            /**
+             * Format: int64
+             * @description How many engines.
+             */
+            engines_total: number;
             /**
              * Format: date
              * @description The first day.
              */
             from: string;
+            /**
+             * Format: int32
+             * @description So many of the longest queries of each day are kept, and so many of the largest.
+             */
+            kept_of_a_day: number;
             /** @description The first of them. */
             queries: components["schemas"]["QueryAnswer"][];
+            /**
+             * Format: int64
+             * @description How many tables.
+             */
+            tables_total: number;
             /**
              * Format: date
              * @description The last.
@@ -2068,9 +2085,14 @@ export interface components {
             to: string;
             /**
              * Format: int64
-             * @description How many match, of the 200 longest and the 200 largest that are kept of each day.
+             * @description How many of those that are kept match.
              */
             total: number;
+            /**
+             * Format: int64
+             * @description How many users there are; more than 100000 are not counted.
+             */
+            users_total: number;
         };
         /** @description A query, and what would have helped it. */
         QueryAnswer: components["schemas"]["DayQuery"] & {
@@ -2911,6 +2933,12 @@ export interface components {
         /** @description What all workers did, step by step. */
         UsageAnswer: {
             /**
+             * Format: date
+             * @description The newest day whose logs a night has read: queries, and what was read of tables, are known up to there. Absent before
+             *     the first night.
+             */
+            logs_read_to?: string | null;
+            /**
              * Format: date-time
              * @description The daemon's time, by which today is today.
              */
@@ -3029,8 +3057,8 @@ export interface components {
         };
         /** @description A version to put in force. */
         VersionRequest: {
-            /** @description Why. */
-            because?: string;
+            /** @description Why; not empty. */
+            because: string;
             /**
              * Format: int64
              * @description Its number.
@@ -3327,6 +3355,8 @@ export interface operations {
             query: {
                 /** @description The bytes that items may take together. */
                 capacity_bytes: number;
+                /** @description Items that are named of those that would come, and of those that would leave: at most 1000000; 50 when absent. */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3394,14 +3424,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Curve"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
                 };
             };
             503: {
@@ -3579,7 +3601,7 @@ export interface operations {
                 descending?: boolean;
                 /** @description So many are passed over first. */
                 offset?: number;
-                /** @description At most 100000, and 200 when absent. */
+                /** @description At most 1000000, and 200 when absent. */
                 limit?: number;
             };
             header?: never;
@@ -3893,6 +3915,8 @@ export interface operations {
                 sort?: "duration" | "bytes" | "missed" | "cached";
                 /** @description At most 100000; 1000 when absent. */
                 limit?: number;
+                /** @description Users, engines and tables that are given of each: at most 100000; 100 when absent. */
+                groups?: number;
             };
             header?: never;
             path?: never;
@@ -4584,8 +4608,8 @@ export interface operations {
             query: {
                 /** @description What it is about. */
                 target: string;
-                /** @description Why. */
-                because?: string;
+                /** @description Why; not empty. */
+                because: string;
             };
             header?: never;
             path?: never;

@@ -1,7 +1,7 @@
 // A daemon for tests: it answers what it is given, and remembers what was written.
 
 import { vi } from "vitest";
-import type { FleetWorker, Item, Table, Usage, UsagePoint } from "../api/types";
+import type { FleetWorker, Item, Queries, QueryRow, Table, Usage, UsagePoint } from "../api/types";
 
 type Reply = unknown | ((query: URLSearchParams) => unknown);
 
@@ -112,6 +112,42 @@ export function item(name: string, rank: number, whitelisted: boolean): Item {
     load_seconds: 0.1,
     factors: [],
     ruling: null,
+  };
+}
+
+export function queries(some: Partial<Queries> = {}): Queries {
+  return {
+    from: "2026-11-14",
+    to: "2026-11-20",
+    kept_of_a_day: 200,
+    total: 0,
+    queries: [],
+    by_user: [],
+    by_engine: [],
+    by_table: [],
+    users_total: some.by_user?.length ?? 0,
+    engines_total: some.by_engine?.length ?? 0,
+    tables_total: some.by_table?.length ?? 0,
+    ...some,
+  };
+}
+
+export function query(id: string): QueryRow {
+  return {
+    engine: "trino",
+    query_id: id,
+    user: "ana",
+    created: "2026-11-20T09:00:00Z",
+    seconds: 3,
+    succeeded: true,
+    query: `SELECT '${id}'`,
+    read_bytes: 10,
+    cached_share: 0.5,
+    missed_seconds: 1,
+    reads: [{ table: "a.b.t", partitions: [], partitions_total: 0, read_bytes: 10 }],
+    whitelisted: [1],
+    advice: "whitelisted_now",
+    about: "a.b.t",
   };
 }
 

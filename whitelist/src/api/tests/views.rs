@@ -5,7 +5,7 @@ use larder_model::usage::LATENCY_BUCKETS;
 
 use super::*;
 use crate::store::tests::{day, preload_run};
-use crate::store::{DayItem, DaySummary};
+use crate::store::{DayItem, DaySummary, GroupKind, QueryGroup};
 
 fn summary(date: &str) -> DaySummary {
     DaySummary {
@@ -62,6 +62,21 @@ async fn usage_is_told_by_hour_and_by_day_over_all_workers() {
     assert_eq!(requests, [10, 0, 30]);
     for wrong in ["/usage?from=2026-11-20&to=2026-11-18", "/usage?from=0001-01-01", "/usage?step=week"] {
         assert_eq!(asked.get(wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn usage_says_up_to_which_day_the_logs_were_read() {
+    let asked = Asked::new().await;
+    assert_eq!(asked.get("/usage").await.1["logs_read_to"], Value::Null);
+    for date in ["2026-11-19", "2026-11-18"] {
+        asked.state.store.replace_day(&summary(date), &[], &[]).await.unwrap();
+    }
+    assert_eq!(asked.get("/usage").await.1["logs_read_to"], "2026-11-19");
+    // What is asked without days ends there too.
+    for path in ["/queries", "/bill"] {
+        let (_, answer) = asked.get(path).await;
+        assert_eq!((&answer["from"], &answer["to"]), (&"2026-11-13".into(), &"2026-11-19".into()), "{path}");
     }
 }
 
@@ -162,6 +177,8 @@ async fn another_budget_says_what_would_come_and_leave() {
         (&less["items"], &less["removed"][0]["item"], &less["removed"][0]["bytes"]),
         (&0.into(), &"a.b.t/d=1".into(), &60.into())
     );
+    let (_, few) = asked.get("/choice?capacity_bytes=120&limit=0").await;
+    assert_eq!((&few["added_count"], &few["added"]), (&1.into(), &Value::Array(vec![])), "all are counted");
     assert_eq!(asked.get("/choice").await.0, StatusCode::BAD_REQUEST);
 }
 
@@ -238,6 +255,7 @@ async fn queries_are_filtered_sorted_and_advised() {
     // Groups are of what matches, whatever is shown of it.
     let (_, answer) = asked.get(&format!("/queries?{span}&user=ana&limit=1")).await;
     assert_eq!((answer["total"].as_u64(), answer["queries"].as_array().unwrap().len()), (Some(2), 1));
+    assert_eq!(answer["kept_of_a_day"], 200);
     let groups = |by: &str| -> Vec<(String, u64, f64)> {
         let groups = answer[by].as_array().unwrap().iter();
         let group = |group: &Value| {
@@ -249,6 +267,22 @@ async fn queries_are_filtered_sorted_and_advised() {
     assert_eq!(groups("by_user"), [("ana".to_owned(), 2, 5.0)]);
     assert_eq!(groups("by_engine"), [("trino".to_owned(), 2, 5.0)]);
     assert_eq!(groups("by_table"), [("a.b.t".to_owned(), 2, 5.0)]);
-    asked.change("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "deny"}"#).await;
+    asked.change("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "deny", "because": "x"}"#).await;
     assert_eq!(told(&format!("/queries?{span}&user=ana&limit=1")).await, of(&[("ana-1", "denied")]));
+}
+
+#[tokio::test]
+async fn groups_of_queries_are_counted_beyond_those_that_are_given() {
+    let asked = Asked::new().await;
+    let group =
+        |kind, name: &str, seconds| QueryGroup { kind, name: name.to_owned(), queries: 1, seconds, read_bytes: 1 };
+    let groups =
+        [group(GroupKind::User, "ana", 3.0), group(GroupKind::User, "ben", 2.0), group(GroupKind::Table, "a.b.t", 1.0)];
+    asked.state.store.replace_queries(day("2026-11-19"), &[], &groups).await.unwrap();
+    let (_, answer) = asked.get("/queries?from=2026-11-19&to=2026-11-19&groups=1").await;
+    let totals = [&answer["users_total"], &answer["engines_total"], &answer["tables_total"]];
+    assert_eq!(totals.map(Value::as_u64), [Some(2), Some(0), Some(1)]);
+    assert_eq!((answer["by_user"].as_array().unwrap().len(), &answer["by_user"][0]["name"]), (1, &"ana".into()));
+    let (_, answer) = asked.get("/queries?from=2026-11-19&to=2026-11-19").await;
+    assert_eq!(answer["by_user"].as_array().unwrap().len(), 2);
 }

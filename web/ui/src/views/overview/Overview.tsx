@@ -2,7 +2,7 @@
 
 import { useMemo } from "react";
 import { useToday } from "../../api/today";
-import { dataOf, orNone, useApi } from "../../api/use";
+import { dataOf, useApi } from "../../api/use";
 import { RangePicker } from "../../parts/controls";
 import { Loaded } from "../../parts/states";
 import { useParam } from "../../url/location";
@@ -44,7 +44,7 @@ export default function Overview() {
   const preload = useApi("/api/v1/preload", TOTALS, OFTEN);
   const versions = useApi("/api/v1/whitelist/history", NEWEST_VERSIONS, SELDOM);
   const nights = useApi("/api/v1/nights", LAST_NIGHT, SELDOM);
-  const curve = orNone(useApi("/api/v1/curve", NO_PARAMETERS, SELDOM));
+  const curve = useApi("/api/v1/curve", NO_PARAMETERS, SELDOM);
 
   const asks = [usage, residency, workers, preload, versions, nights, tables, curve];
   const failures = asks.flatMap((known) =>
@@ -66,7 +66,7 @@ export default function Overview() {
         versions: dataOf(versions),
         nights: dataOf(nights),
         tables: dataOf(tables),
-        curve: dataOf(curve) ?? undefined,
+        curve: dataOf(curve),
       }),
     [failed, usage, residency, workers, preload, versions, nights, tables, curve],
   );

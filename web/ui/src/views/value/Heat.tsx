@@ -11,7 +11,6 @@ import { readable, valuesOf } from "../../parts/ItemName";
 import { useNarrow } from "../../parts/narrow";
 import { Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
-import { csvPath } from "../../api/client";
 import { useWords } from "../../text/words";
 import { useParam } from "../../url/location";
 import { oneOf } from "../../url/params";
@@ -25,7 +24,7 @@ const LETTER_PX = 8;
 const NAMES_PX_MAX = 240;
 const NAMES_NARROW_PX = 104;
 
-export function Heat({ table, days }: { table: string; days: Known<TableDays> }) {
+export function Heat({ table, days, csv }: { table: string; days: Known<TableDays>; csv: string }) {
   const { t, f } = useWords();
   const [shown, setShown] = useParam("heat", SHOWN);
   const [cells, setCells] = useParam("cells", CELLS);
@@ -34,7 +33,7 @@ export function Heat({ table, days }: { table: string; days: Known<TableDays> })
     <Section
       title={t.value.heat}
       note={cells === "reads" ? t.value.heatNote : t.value.heatCachedNote}
-      csv={csvPath(`tables/${encodeURIComponent(table)}/days`, { rows: "partitions" })}
+      csv={csv}
       tools={
         <>
           {days.state === "ready" && days.data.partitions.length > HEAT_ROWS ? (
