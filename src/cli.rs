@@ -94,9 +94,9 @@ Examples:
     Simulate(SimulateArgs),
     /// Live figures of the running daemon, a line every second or as often as you say.
     #[command(after_help = "\
-Each figure is of the time since the line before, a second of it on average; bytes are told apart by where they came from. hit is
-the share of bytes sent that came from memory or SSD; list is the version of the whitelist in force. A daemon that does not
-answer has a line that says so, and is asked again.
+Each figure is of the time since the line before, as a mean by the second; bytes are told apart by where they came from. hit
+is the share of bytes sent that came from memory or SSD; list is the version of the whitelist in force. A daemon that does
+not answer has a line that says so, and is asked again.
 
 Examples:
   larder stat 5 --count 12
@@ -105,7 +105,8 @@ Examples:
     Stat(StatArgs),
     /// The hottest tables of the running daemon, every second or as often as you say.
     #[command(after_help = "\
-Each row is a table that was read since the look before, the most bytes first. A daemon that does not answer is asked again.")]
+Each row is a table that was read since the look before, the most bytes first. A daemon that does not answer is asked
+again.")]
     Top(LiveArgs),
     /// Read the configuration strictly: unknown keys are errors here, warnings at start-up.
     CheckConfig,
