@@ -1,6 +1,6 @@
 //! `[traces]`: GETs as OpenTelemetry spans, sent to a collector by OTLP over HTTP.
 //!
-//! A span is made of what the access log knows of a read, when it has ended: the read itself does nothing for it but pass
+//! A span is made of what is known of a read when it has ended, well or badly: the read itself does nothing for it but pass
 //! that on, and without `endpoint` not even that.
 
 use std::time::{Duration, SystemTime};
