@@ -113,7 +113,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
         screen.object(&report.json());
     }
     if !args.exit {
-        // It takes a few seconds, in which the page is there already. Fewer days are no history.
+        // It takes a moment, in which the page is there already. Fewer days are no history.
         if i32::from(args.days) >= simulate::DAYS_MIN {
             admin.replay_history().await?;
         }
