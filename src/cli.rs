@@ -96,12 +96,21 @@ Examples:
   larder simulate --history --curve --svg curve.svg
   larder simulate --trace reads.csv --curve --sample 0.1 --json")]
     Simulate(SimulateArgs),
-    /// Live figures of the running daemon, one line a second.
+    /// Live figures of the running daemon, a line every second or as often as you say.
     #[command(after_help = "\
-Each figure is of the last second; bytes are told apart by where they came from. hit is the share of bytes sent that came
-from memory or SSD; list is the version of the whitelist in force.")]
+Each figure is of the time since the line before, as a mean by the second; bytes are told apart by where they came from. hit
+is the share of bytes sent that came from memory or SSD; list is the version of the whitelist in force. A daemon that does
+not answer has a line that says so, and is asked again.
+
+Examples:
+  larder stat 5 --count 12
+  larder stat --all
+  larder stat --json")]
     Stat(StatArgs),
-    /// The hottest tables of the running daemon.
+    /// The hottest tables of the running daemon, every second or as often as you say.
+    #[command(after_help = "\
+Each row is a table that was read since the look before, the most bytes first. A daemon that does not answer is asked
+again.")]
     Top(LiveArgs),
     /// Read the configuration strictly: unknown keys are errors here, warnings at start-up.
     CheckConfig,
@@ -317,7 +326,7 @@ pub(crate) struct LiveArgs {
     /// Stop after so many looks; never when absent.
     #[arg(short = 'n', long, value_name = "N")]
     pub(crate) count: Option<u64>,
-    /// Print one JSON object a line.
+    /// Print one JSON object a line, with the time, and the problem where there was no answer.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -2614,7 +2614,7 @@ export interface components {
             /** @description Why the last one came to nothing. */
             problem?: string | null;
             result?: null | components["schemas"]["SimulationReport"];
-            /** @description Whether one runs now. */
+            /** @description Whether one runs now, on this daemon. */
             running: boolean;
             /**
              * Format: date-time
@@ -4124,6 +4124,14 @@ export interface operations {
                     "application/json": components["schemas"]["SimulationAnswer"];
                 };
             };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     simulate: {
@@ -4152,6 +4160,14 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

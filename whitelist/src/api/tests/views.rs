@@ -199,6 +199,35 @@ async fn a_replay_that_cannot_be_says_why() {
     assert_eq!(told["result"], Value::Null);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_is_kept_and_told_by_every_daemon_of_the_store() {
+    let asked = Asked::new().await;
+    assert_eq!(asked.get("/simulation").await.1["result"], Value::Null);
+    for of in 10..16 {
+        let reads = [read("dt=2026-11-01", 6, 30_000_000, 0)];
+        asked.state.store.replace_day(&summary(&format!("2026-11-{of}")), &reads, &[]).await.unwrap();
+    }
+    let mut list = document(&["a.b.t/dt=2026-11-01"]);
+    list.budget_bytes = 20_000_000;
+    asked.sender.send_replace(Some(Arc::new(list)));
+    let (status, begun) = asked.post("/simulation", "").await;
+    assert_eq!((status, &begun["running"]), (StatusCode::ACCEPTED, &true.into()));
+    let told = loop {
+        let (_, told) = asked.get("/simulation").await;
+        if told["running"] == false {
+            break told;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((&told["problem"], &told["started"]), (&Value::Null, &"2026-11-20T02:30:00Z".into()));
+    assert_eq!(told["result"]["history"]["last"], "2026-11-15");
+    assert!(!told["result"]["policies"].as_array().unwrap().is_empty());
+    // One that started since, or another one of the fleet, has nothing in its memory.
+    let other = ApiState { simulation: Simulation::default(), ..asked.state.clone() };
+    let other = Asked { router: router(other).split_for_parts().0, ..asked };
+    assert_eq!(other.get("/simulation").await, (StatusCode::OK, told));
+}
+
 #[tokio::test]
 async fn queries_are_filtered_sorted_and_advised() {
     let asked = Asked::with_a_whitelist().await;
