@@ -225,7 +225,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The newest preloads that nights asked for, the newest first. */
+        /** The newest preloads that nights asked for, the newest first. Items are kept of the newest few of each worker. */
         get: operations["preload_runs"];
         put?: never;
         post?: never;
@@ -1868,9 +1868,9 @@ export interface components {
              */
             written_bytes_per_day?: number | null;
         };
-        /** @description A preload that a night asked of one worker. */
+        /** @description A preload that one worker was asked for. */
         PreloadRun: {
-            /** @description The night that asked. */
+            /** @description The night that asked; `version N` where the whitelist came from an origin. */
             night_id: string;
             /** @description What it answered. Its items are kept of preloads that ended, the newest few of each worker. */
             status: components["schemas"]["PreloadStatus"];
