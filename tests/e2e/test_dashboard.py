@@ -436,7 +436,8 @@ def test_a_pinned_item_is_in_the_next_plan_and_a_version_is_rolled_back(demo, vi
             settle(page)
             panel = page.get_by_role("complementary")
             expect(panel).to_contain_text("On the whitelist:" if is_listed else "Not on the whitelist:")
-            expect(page.locator(".fixed-rows tbody").get_by_title(item, exact=True)).to_have_count(int(is_listed))
+            row = page.locator(".fixed-rows tbody .item").and_(page.get_by_title(item, exact=True))
+            expect(row).to_have_count(int(is_listed))
         page.goto(f"{demo.url}/whitelist")
 
     first, items_before = in_force()
