@@ -2,7 +2,6 @@
 Larder and others never reach it, and what is written stays the origin's."""
 
 import io
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -342,20 +341,10 @@ def test_larder_killed_between_queries_leaves_spark_with_the_second_metastore_an
 
 
 def test_larder_killed_in_the_middle_of_a_query(site, either):
-    one, other = objects(site, f"db/sales/dt={HOT}/")
-    dropped = site.larder.post("drop", {"locations": [{"bucket": "warehouse", "prefix": f"db/sales/dt={HOT}/"}]})
-    assert dropped.json()["bytes"] > 0
-    sent = site.larder.metric("larder_get_bytes_total")
-    # Of one file the bytes come at once; for the other's the query waits in the middle of its reads.
-    site.origin.relay.hold("GET /raw/hive/db/sales/[^ ]*" + other.rsplit("/")[-1])
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            query = pool.submit(either.sql, QUERIES["hot"])
-            flowed = lambda: site.origin.relay.held and site.larder.metric("larder_get_bytes_total") > sent  # noqa: E731
-            wait_until(flowed, 60, "bytes of one file and a wait for the other's")
-            site.larder.kill()
-        finally:
-            site.origin.relay.release()
+    _, other = objects(site, f"db/sales/dt={HOT}/")
+    held = site.origin.relay.holding("GET /raw/hive/db/sales/[^ ]*" + other.rsplit("/")[-1])
+    key = other.removeprefix("hive/")
+    with site.larder.killed_during(lambda: either.sql(QUERIES["hot"]), "warehouse", key, held) as query:
         with pytest.raises(AssertionError, match="Connection refused|Connection reset"):
             query.result(240)
     assert either.sql(QUERIES["hot"]) == site.direct["hot"]

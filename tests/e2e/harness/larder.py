@@ -1,11 +1,14 @@
 """Larder as a user runs it: a configuration file, `larder serve`, and the other commands beside it."""
 
+import contextlib
 import datetime
 import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import requests
@@ -129,6 +132,28 @@ class Larder:
         else:
             assert self.stop() == 0, self.process.output()
         return self.start()
+
+    @contextlib.contextmanager
+    def killed_during(
+        self, query: Callable, bucket: str, prefix: str, origin_held: contextlib.AbstractContextManager
+    ) -> Iterator[Future]:
+        """Kills it in the middle of the reads of `query`, and yields the future of that, which has ended when this is left.
+
+        What is below `prefix` is dropped first, and the origin hands none of it out as long as `origin_held` is entered;
+        all else that the query reads is held. So of that the bytes come at once, and for the others the query waits."""
+        dropped = self.post("drop", {"locations": [{"bucket": bucket, "prefix": prefix}]})
+        assert dropped.json()["bytes"] > 0
+        sent = self.metric("larder_get_bytes_total")
+
+        def in_the_middle() -> bool:
+            return self.metric("larder_get_bytes_total") > sent and self.metric("larder_fills_in_flight") > 0
+
+        with ThreadPoolExecutor(1) as pool:
+            with origin_held:
+                answer = pool.submit(query)
+                wait_until(in_the_middle, 60, "bytes that are held and a wait for others")
+                self.kill()
+            yield answer
 
     def client(self, key: str = WRITER, secret: str = WRITER_SECRET, **options):
         return origin_module.s3_client(self.endpoint, key, secret, **options)
