@@ -2,6 +2,8 @@
 from the storage, with the same rows, and all else is as if nobody stood between."""
 
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -30,6 +32,8 @@ SCHEMA = Schema(
 )
 BY_DAY = PartitionSpec(PartitionField(source_id=2, field_id=1000, transform=IdentityTransform(), name="dt"))
 HOT, COLD = "2026-11-02", "2026-11-01"
+# What Spark says of a Larder that is gone: where it reads a table's files, and where it asks for the table.
+READ, PLANNED = "Connection refused|Connection reset", "RESTException: Error occurred while processing GET request"
 
 
 @pytest.fixture(scope="module")
@@ -307,3 +311,60 @@ def test_a_larder_that_was_killed_leaves_the_catalogs_own_address(site, tmp_path
     with pytest.raises(requests.ConnectionError):
         client(address(larder))
     assert rows(client(site.catalog.url).load_table("db.hot"), HOT) == list(range(1000))
+
+
+@pytest.fixture
+def broken_off(site):
+    """Runs a scan of both days of `hot`, and kills Larder in the middle of it: of the day that it holds the bytes came, for the
+    other's the scan waits. What the scan ends with is returned, and Larder is started again at the end."""
+    cached = lambda: site.larder.metric("larder_get_bytes_total", route="cached")  # noqa: E731
+
+    def run(scan) -> BaseException:
+        sent = cached()
+        site.origin.relay.hold(f"GET /raw/[^ ]*{COLD}")
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                scanning = pool.submit(scan)
+                wait_until(lambda: site.origin.relay.held and cached() > sent, 60, "bytes of one day and a wait for the other's")
+                site.larder.kill()
+            finally:
+                site.origin.relay.release()
+            return scanning.exception(400)
+
+    yield run
+    if site.larder.process.child.poll() is not None:
+        site.larder.start()
+
+
+def test_larder_killed_in_the_middle_of_a_scan_of_pyiceberg(site, broken_off):
+    table, own = client(proxy(site)).load_table("db.hot"), client(site.catalog.url)
+    everything = lambda table: sorted(table.scan().to_arrow()["id"].to_pylist())  # noqa: E731
+    expected = everything(own.load_table("db.hot"))
+    ended = broken_off(lambda: everything(table))
+    assert isinstance(ended, OSError) and "NETWORK_CONNECTION" in str(ended), ended
+    read = site.origin.requests("GetObject")
+    assert everything(own.load_table("db.hot")) == expected
+    assert site.origin.requests("GetObject") > read
+    site.larder.start()
+    assert everything(table) == expected
+    assert served(site)["ssd", "cached"] + served(site)["memory", "cached"] > 0, "the table still has Larder's endpoint"
+
+
+def test_larder_killed_in_the_middle_of_a_query_of_spark_and_between_two(site, spark, broken_off):
+    # Each day is read by a task of its own.
+    days = " UNION ALL ".join(f"SELECT dt, id FROM {{0}}.db.hot WHERE dt = '{day}'" for day in (HOT, COLD))
+    query = f"SELECT dt, count(*), sum(id) FROM ({days}) GROUP BY dt ORDER BY dt"
+    expected = spark.sql(query.format("lake_direct"))
+    spark.sql("REFRESH TABLE lake.db.cold")
+    ended = broken_off(lambda: spark.sql(query.format("lake")))
+    assert re.search(READ, str(ended)), ended
+    # The session goes on with what it was told of `hot`, while it keeps that; of `cold` it keeps nothing.
+    for table, words in {"hot": f"{READ}|{PLANNED}", "cold": PLANNED}.items():
+        with pytest.raises(AssertionError, match=words):
+            spark.sql(f"SELECT count(*), sum(id) FROM lake.db.{table}")
+    read = site.origin.requests("GetObject")
+    assert spark.sql(query.format("lake_direct")) == expected
+    assert site.origin.requests("GetObject") > read
+    site.larder.start()
+    assert spark.sql(query.format("lake")) == expected
+    assert served(site)["ssd", "cached"] + served(site)["memory", "cached"] > 0
