@@ -89,6 +89,12 @@ impl Admin {
         Ok(())
     }
 
+    /// Has the daemon begin to replay its history with every policy; what that comes to is kept.
+    pub(crate) async fn replay_history(&self) -> Result<()> {
+        let _: serde_json::Value = self.answer("simulation", self.http.post(self.url("simulation"))).await?;
+        Ok(())
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}/api/v1/{path}", self.base)
     }

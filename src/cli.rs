@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use larder_model::ItemName;
 use larder_whitelist::Format;
 use larder_whitelist::simulate::Scenario;
 
 use crate::demo::DemoArgs;
+
+/// What is recorded where somebody at the command line says nothing.
+const NO_REASON: &str = "no reason given";
 
 /// Makes ad-hoc queries over HDFS and S3 answer as if the data lay on the worker's own disk.
 #[derive(Debug, Parser)]
@@ -92,12 +96,21 @@ Examples:
   larder simulate --history --curve --svg curve.svg
   larder simulate --trace reads.csv --curve --sample 0.1 --json")]
     Simulate(SimulateArgs),
-    /// Live figures of the running daemon, one line a second.
+    /// Live figures of the running daemon, a line every second or as often as you say.
     #[command(after_help = "\
-Each figure is of the last second; bytes are told apart by where they came from. hit is the share of bytes sent that came
-from memory or SSD; list is the version of the whitelist in force.")]
+Each figure is of the time since the line before, as a mean by the second; bytes are told apart by where they came from. hit
+is the share of bytes sent that came from memory or SSD; list is the version of the whitelist in force. A daemon that does
+not answer has a line that says so, and is asked again.
+
+Examples:
+  larder stat 5 --count 12
+  larder stat --all
+  larder stat --json")]
     Stat(StatArgs),
-    /// The hottest tables of the running daemon.
+    /// The hottest tables of the running daemon, every second or as often as you say.
+    #[command(after_help = "\
+Each row is a table that was read since the look before, the most bytes first. A daemon that does not answer is asked
+again.")]
     Top(LiveArgs),
     /// Read the configuration strictly: unknown keys are errors here, warnings at start-up.
     CheckConfig,
@@ -172,7 +185,7 @@ pub(crate) enum WhitelistCommand {
         /// The proposed version.
         version: u64,
         /// Why; it is kept with who and when.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = NO_REASON, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
     },
     /// Put an earlier version's items in force again, as a new version.
@@ -180,7 +193,7 @@ pub(crate) enum WhitelistCommand {
         /// The earlier version.
         version: u64,
         /// Why; it is kept with who and when.
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = NO_REASON, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
     },
     /// What to paste into an engine's configuration so that it reads through Larder.
@@ -207,7 +220,7 @@ pub(crate) struct DecideArgs {
     /// `catalog.schema.table` (all it holds) or `catalog.schema.table/key=value`.
     pub(crate) item: ItemName,
     /// Why; it is shown wherever the decision shows.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = NO_REASON, value_parser = NonEmptyStringValueParser::new())]
     pub(crate) reason: String,
     /// Take the decision back.
     #[arg(long)]
@@ -313,7 +326,7 @@ pub(crate) struct LiveArgs {
     /// Stop after so many looks; never when absent.
     #[arg(short = 'n', long, value_name = "N")]
     pub(crate) count: Option<u64>,
-    /// Print one JSON object a line.
+    /// Print one JSON object a line, with the time, and the problem where there was no answer.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -336,6 +349,7 @@ mod tests {
             (vec!["larder", "whitelist", "explain", "nonsense"], "nonsense"),
             (vec!["larder", "nightly", "--date", "tomorrow"], "tomorrow"),
             (vec!["larder", "whitelist", "approve", "newest"], "newest"),
+            (vec!["larder", "whitelist", "pin", "a.b.t", "--reason", ""], "--reason"),
             (vec!["larder", "whitelist", "snippet", "excel"], "duckdb"),
             (vec!["larder", "serve", "--grace", "-1"], "-1"),
             (vec!["larder", "stat", "--count", "few"], "few"),
@@ -348,6 +362,15 @@ mod tests {
             assert!(error.to_string().contains(names), "{error}");
             assert_eq!(error.exit_code(), 2);
         }
+    }
+
+    #[test]
+    fn what_is_decided_without_a_reason_says_so() {
+        let cli = Cli::try_parse_from(["larder", "whitelist", "deny", "a.b.t"]).expect("a decision");
+        let Command::Whitelist { command: WhitelistCommand::Deny(args) } = cli.command else {
+            panic!("another command")
+        };
+        assert_eq!(args.reason, NO_REASON);
     }
 
     #[test]

@@ -77,6 +77,14 @@ impl Context {
         Ok((config, store))
     }
 
+    /// Writes the whitelist in force where workers without this store take it from: for commands that may have changed it.
+    async fn share(config: &Config, store: &Store) -> Result<()> {
+        let Some(place) = config.store.whitelist_to.as_deref() else { return Ok(()) };
+        let Some(whitelist) = store.whitelist_in_force().await? else { return Ok(()) };
+        let shared = crate::serve::shared_whitelist(place, &Self::origins(config)?)?;
+        Ok(shared.put(&whitelist).await?)
+    }
+
     fn clock() -> Arc<dyn Clock> {
         Arc::new(SystemClock)
     }

@@ -243,6 +243,17 @@ rate = "200MiB/s"
             ("[cache]\nssd = { path = \"x\", capacity = \"1MiB\" }\n".to_owned(), "line 2:", "64.0 MiB"),
             ("[cache]\nmemory = \"1KiB\"\n".to_owned(), "line 2:", "16.0 MiB"),
             ("[nightly]\nschedule = \"at night\"\n".to_owned(), "line 2:", "30 2 * * *"),
+            (format!("{BUCKET}[store]\nwhitelist_to = \"warehouse\"\n"), "line 5:", "BUCKET/KEY"),
+            (
+                format!("{BUCKET}[store]\nwhitelist_from = \"nope/w.json\"\n"),
+                "line 5:",
+                "`nope` (there are: warehouse)",
+            ),
+            (
+                format!("{BUCKET}[store]\nwhitelist_to = \"warehouse/a\"\nwhitelist_from = \"warehouse/b\"\n"),
+                "line 6:",
+                "leave out this",
+            ),
             ("[s3]\nrequests_max = 0\n".to_owned(), "line 2:", "at least 1"),
             ("[s3]\nstall = \"10ms\"\n".to_owned(), "line 2:", "too short"),
             ("[s3]\nlisten = \"0.0.0.0:9000\"\n".to_owned(), "line 2:", "[[s3.keys]]"),

@@ -26,6 +26,7 @@ use anyhow::{Context, Result, bail, ensure};
 use chrono::{NaiveDate, NaiveTime};
 use larder_cached::origin::simulated::{SimulatedRemote, SimulatedRemoteSettings};
 use larder_model::{ByteSize, ManualClock};
+use larder_whitelist::simulate;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
@@ -112,6 +113,10 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
         screen.object(&report.json());
     }
     if !args.exit {
+        // It takes a moment, in which the page is there already. Fewer days are no history.
+        if i32::from(args.days) >= simulate::DAYS_MIN {
+            admin.replay_history().await?;
+        }
         screen.say(format!("The dashboard is at {}/ . Ctrl-C ends the demo.", daemon.admin_url()));
         tokio::select! {
             interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot wait for Ctrl-C")?,

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use larder_cached::{BucketSettings, Engine, EngineParts, Origins};
 use larder_model::Clock;
 use larder_planner_hook::metastore::{MetastoreProxy, MetastoreSettings};
@@ -24,8 +24,8 @@ use larder_whitelist::logs::{Place, Places};
 use larder_whitelist::metastore::MetastoreAddresses;
 use larder_whitelist::night::Demand;
 use larder_whitelist::{
-    ApiState, BeforeNight, CatalogBucket, EventBucket, Landing, Metastore, Night, NightRunner, Simulation, Spool,
-    Store, TouchedItems,
+    ApiState, BeforeNight, CatalogBucket, EventBucket, Landing, Metastore, Night, NightRunner, SharedWhitelist,
+    Simulation, Spool, Store, StoreSettings, Taker, TouchedItems,
 };
 use tokio::sync::watch::channel;
 use tokio::task::JoinHandle;
@@ -42,6 +42,9 @@ use crate::traces::Traces;
 
 /// What each part has to end and to write after the grace period, which belongs to the requests under way.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
+
+/// How often an origin is asked for a new whitelist.
+const TAKE_EVERY: Duration = Duration::from_secs(5);
 
 /// What a daemon is made of.
 pub(crate) struct Parts {
@@ -86,6 +89,14 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let access = Access::new(&config.admin, config.hook.token.is_some(), Arc::clone(&clock))?;
     let stop = CancellationToken::new();
     let store = Store::open(&config.store).await?;
+    let whitelist_from = config.store.whitelist_from.as_deref();
+    let from = whitelist_from.map(|place| shared_whitelist(place, &origins)).transpose()?;
+    let mut taker = from.map(|shared| Taker::new(shared, store.clone()));
+    if let Some(taker) = &mut taker
+        && store.version_in_force().await?.is_none()
+    {
+        taker.look().await;
+    }
     let whitelist = larder_whitelist::follow(store.clone(), follow_every, stop.clone()).await;
     let worker = format!("{}-{}", host_name(), admin_address.port());
     let engine = Engine::start(EngineParts {
@@ -141,7 +152,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
         .merge(larder_planner_hook::router(resolve))
         .merge(larder_planner_hook::mappings_router(mappings.clone()))
         .merge(larder_web::session_router(access.clone()))
-        .merge(settings::router(file.as_deref(), &config));
+        .merge(settings::router(&worker, file.as_deref(), &config));
     let (api, openapi) = OpenApiRouter::with_openapi(description()).nest("/api/v1", api).split_for_parts();
     let night_finished = Arc::new(AtomicI64::new(0));
     let health = Health {
@@ -159,6 +170,10 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     if let Some(file) = config.hook.mapping_file.clone() {
         let keeping = hook::file::keep(file, own_url, mappings.subscribe(), stop.clone());
         tasks.push(("Trino's mapping file", tokio::spawn(keeping)));
+    }
+    if let Some(place) = config.store.whitelist_to.as_deref() {
+        let keeping = shared_whitelist(place, &origins)?.keep(whitelist.clone(), stop.clone());
+        tasks.push(("the whitelist for other workers", tokio::spawn(keeping)));
     }
     let following = hook::follow(mappings, store.clone(), whitelist, is_healthy, stop.clone());
     tasks.push(("Trino's mapping", tokio::spawn(following)));
@@ -208,8 +223,6 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
     let heart = Arc::new(heart);
     tasks.push(("the heartbeat", tokio::spawn(Arc::clone(&heart).beat_on(stop.clone()))));
     if runs_nights {
-        let landing = Landing::new(night()?, touched);
-        tasks.push(("the look for landings", tokio::spawn(landing.run(stop.clone()))));
         let (night, stopping, worker) = (night()?, stop.clone(), admin_url.clone());
         tasks.push((
             "the preload to resume",
@@ -222,7 +235,14 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
             }),
         ));
     }
-    if runs_nights && !config.nightly.schedule.is_empty() {
+    if let Some(taker) = taker {
+        let taking = taker.run(night()?, admin_url.clone(), TAKE_EVERY, stop.clone());
+        tasks.push(("the whitelist from elsewhere", tokio::spawn(taking)));
+    } else if runs_nights {
+        let landing = Landing::new(night()?, touched);
+        tasks.push(("the look for landings", tokio::spawn(landing.run(stop.clone()))));
+    }
+    if runs_nights && whitelist_from.is_none() && !config.nightly.schedule.is_empty() {
         let schedule = larder_whitelist::schedule::parse(&config.nightly.schedule)?;
         tasks.push((
             "the nightly schedule",
@@ -285,6 +305,13 @@ fn event_buckets(origins: &Origins) -> Vec<EventBucket> {
         Some(EventBucket { origin_bucket, prefix: origin.prefix().to_string(), rules: origin.rules().clone() })
     };
     origins.iter().filter_map(of).collect()
+}
+
+/// The object that `[store]` names for whitelists.
+pub(crate) fn shared_whitelist(place: &str, origins: &Origins) -> Result<SharedWhitelist> {
+    let found = StoreSettings::bucket_and_key(place).and_then(|(bucket, key)| Some((origins.get(bucket)?, key)));
+    let (origin, key) = found.with_context(|| format!("[store] `{place}` is in no bucket"))?;
+    Ok(SharedWhitelist { place: place.to_owned(), store: Arc::clone(origin.store()), path: origin.path(key)? })
 }
 
 /// The metastore that is asked where the tables of these buckets lie, if one is configured.

@@ -1,13 +1,13 @@
 //! `[traces]`: GETs as OpenTelemetry spans, sent to a collector by OTLP over HTTP.
 //!
-//! A span is made of what the access log knows of a read, when it has ended: the read itself does nothing for it but pass
+//! A span is made of what is known of a read when it has ended, well or badly: the read itself does nothing for it but pass
 //! that on, and without `endpoint` not even that.
 
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
-use larder_cached::WatchedRead;
+use larder_cached::{ReadOutcome, WatchedRead};
 use larder_model::Route;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
@@ -108,6 +108,10 @@ impl Traces {
     fn span(&self, read: WatchedRead) -> SpanData {
         let (trace, span) = (self.ids.new_trace_id(), self.ids.new_span_id());
         let start = SystemTime::from(read.begun);
+        let status = match &read.outcome {
+            ReadOutcome::Failed { what, .. } => Status::error(what.clone()),
+            ReadOutcome::Answered | ReadOutcome::Redirected => Status::Unset,
+        };
         SpanData {
             span_context: SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::NONE),
             parent_span_id: SpanId::INVALID,
@@ -120,7 +124,7 @@ impl Traces {
             dropped_attributes_count: 0,
             events: SpanEvents::default(),
             links: SpanLinks::default(),
-            status: Status::Unset,
+            status,
             instrumentation_scope: InstrumentationScope::builder("larder").build(),
         }
     }
@@ -137,14 +141,20 @@ fn attributes(read: WatchedRead) -> Vec<KeyValue> {
         bytes("larder.bytes.memory", read.bytes_memory),
         bytes("larder.bytes.ssd", read.bytes_ssd),
         bytes("larder.bytes.origin", read.bytes_origin),
-        bytes("larder.range.start", read.range.start),
-        bytes("larder.range.length", read.range.len()),
         KeyValue::new("larder.engine", read.engine),
         KeyValue::new("enduser.id", read.principal),
     ];
+    if let Some(range) = read.range {
+        attributes.extend([bytes("larder.range.start", range.start), bytes("larder.range.length", range.len())]);
+    }
     if let Some(attribution) = read.attribution {
         attributes.push(KeyValue::new("larder.table", attribution.table.to_string()));
         attributes.push(KeyValue::new("larder.partition", attribution.partition));
+    }
+    match read.outcome {
+        ReadOutcome::Answered => {}
+        ReadOutcome::Redirected => attributes.push(KeyValue::new("larder.redirected", true)),
+        ReadOutcome::Failed { kind, .. } => attributes.push(KeyValue::new("error.type", kind)),
     }
     attributes
 }
@@ -153,8 +163,9 @@ fn attributes(read: WatchedRead) -> Vec<KeyValue> {
 fn tiers(read: &WatchedRead) -> String {
     let tiers = [("memory", read.bytes_memory), ("ssd", read.bytes_ssd), ("origin", read.bytes_origin)];
     let used: Vec<&str> = tiers.into_iter().filter(|(_, bytes)| *bytes > 0).map(|(tier, _)| tier).collect();
-    match (used.is_empty(), read.route) {
-        (true, Route::Direct) => "origin".to_owned(),
+    match (used.is_empty(), read.route, &read.outcome) {
+        // An empty object is an answer too.
+        (true, Route::Direct, ReadOutcome::Answered) => "origin".to_owned(),
         _ => used.join(","),
     }
 }

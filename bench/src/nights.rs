@@ -82,7 +82,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let how = format!(
         "{TABLES} tables of {PARTITIONS} partitions, listed anew each night; each row of the table once, from an empty store"
     );
-    show(&text, "nights", "## Nights", settings.record.then_some(how.as_str()))
+    show(&text, &format!("nights --rows {}", settings.rows), "## Nights", settings.record.then_some(how.as_str()))
 }
 
 /// What `larder nightly --json` prints, as far as it is needed here.

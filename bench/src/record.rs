@@ -142,7 +142,10 @@ impl Machine {
             .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
             .context("no MemTotal")?;
         let mut lines = vec![
-            format!("Commit {}.", output("git", &["log", "-1", "--format=%h of %cs"])?),
+            format!(
+                "Commit {}.",
+                output("git", &["-C", env!("CARGO_MANIFEST_DIR"), "log", "-1", "--format=%h of %cs"])?
+            ),
             format!(
                 "Machine: {} cores of {}, {:.0} GiB, Linux {}.",
                 std::thread::available_parallelism()?,

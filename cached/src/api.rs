@@ -10,7 +10,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use larder_model::admin::{
-    DropReport, DropRequest, PreloadRequest, PreloadStatus, ResidencyReport, ResizeRequest, StatReport, TierUse,
+    DropReport, DropRequest, PreloadAnswer, PreloadRequest, ResidencyReport, ResizeRequest, StatReport, TierUse,
 };
 use larder_model::{ByteSize, TableName};
 use serde::{Deserialize, Serialize};
@@ -95,10 +95,28 @@ async fn residency(
     Json(report).into_response()
 }
 
+/// What of a preload.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct PreloadAsked {
+    /// Whether each item is told; true when absent. Their counts always are.
+    items: Option<bool>,
+}
+
 /// The preload under way, or the last one.
-#[utoipa::path(get, path = "/preload", tag = "cached", responses((status = 200, body = PreloadStatus)))]
-async fn preload_status(State(engine): State<Arc<Engine>>) -> Json<PreloadStatus> {
-    Json(engine.preload_status())
+#[utoipa::path(get, path = "/preload", tag = "cached", params(PreloadAsked), responses(
+    (status = 200, body = PreloadAnswer),
+    (status = 400, body = Problem),
+))]
+async fn preload_status(
+    State(engine): State<Arc<Engine>>,
+    asked: Result<Query<PreloadAsked>, QueryRejection>,
+) -> Response {
+    match asked {
+        Ok(Query(asked)) => Json(engine.preload_status(asked.items != Some(false))).into_response(),
+        Err(error) => Problem::bad_request(error.body_text()),
+    }
 }
 
 /// Fills tiers with items, in the order given. A preload that is under way is replaced.

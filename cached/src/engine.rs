@@ -302,7 +302,7 @@ impl Engine {
             errors: self.metrics.get_errors.get(),
             tiers: self.tier_use(),
             access_records_dropped: self.metrics.access_records_dropped.get(),
-            preloading: self.preload_status().running,
+            preloading: self.preload_status(false).status.running,
         }
     }
 

@@ -45,6 +45,16 @@ pub(crate) enum FillError {
     Origin(Arc<OriginError>),
 }
 
+impl FillError {
+    /// The error in a word, for traces.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::VersionMoved => "version_moved",
+            Self::Origin(error) => error.kind(),
+        }
+    }
+}
+
 /// Resolves when the block is there.
 pub(crate) type Pending = Shared<BoxFuture<'static, Result<Bytes, FillError>>>;
 

@@ -39,4 +39,4 @@ pub use settings::{
     TlsSettings,
 };
 pub use tiers::TiersError;
-pub use watch::WatchedRead;
+pub use watch::{ReadOutcome, WatchedRead};

@@ -237,7 +237,7 @@ impl Origin {
 
     /// Where a key is in the storage. Keys that the storage's paths cannot express (an empty segment, `.` or `..`, a
     /// trailing slash, control characters) are refused, because another object would be meant.
-    pub(crate) fn path(&self, key: &str) -> Result<Path, OriginError> {
+    pub fn path(&self, key: &str) -> Result<Path, OriginError> {
         let plain = Path::parse(key).ok().filter(|path| path.as_ref() == key && !key.is_empty());
         let Some(path) = plain else {
             return Err(OriginError::InvalidKey { key: key.to_owned() });

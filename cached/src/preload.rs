@@ -15,8 +15,8 @@ use futures::StreamExt;
 use futures::stream;
 use larder_model::ByteRange;
 use larder_model::admin::{
-    NotLoaded, PreloadItem, PreloadItemStatus, PreloadProgress, PreloadRequest, PreloadState, PreloadStatus,
-    PreloadStop,
+    NotLoaded, PreloadAnswer, PreloadItem, PreloadItemStatus, PreloadProgress, PreloadRequest, PreloadState,
+    PreloadStatus, PreloadStop,
 };
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -114,10 +114,13 @@ impl Engine {
         run + 1
     }
 
-    /// How far the run under way is, or how the last one ended.
-    pub fn preload_status(&self) -> PreloadStatus {
+    /// How far the run under way is, or how the last one ended: with each item, or with all of them together only.
+    pub fn preload_status(&self, items: bool) -> PreloadAnswer {
         let run = self.preloads.current.lock().clone();
-        run.map(|run| run.status.lock().clone()).unwrap_or_else(no_run)
+        match run {
+            Some(run) => PreloadAnswer::new(&run.status.lock(), items),
+            None => PreloadAnswer::new(&no_run(), items),
+        }
     }
 
     /// What a watcher of the run under way, or of the last one, was not told yet.

@@ -23,6 +23,7 @@ use crate::fill::FillError;
 use crate::metadata::ObjectMeta;
 use crate::metrics::Cause;
 use crate::origin::{ObjectState, Origin, OriginError};
+use crate::watch::{ReadOutcome, WatchedRead};
 
 /// A read whose object changes under it before the first byte is sent begins anew, at most this often.
 const RESTARTS_MAX: u32 = 3;
@@ -94,18 +95,35 @@ pub(crate) enum ReadError {
     Fill(#[from] FillError),
 }
 
+impl ReadError {
+    fn outcome(&self) -> ReadOutcome {
+        let kind = match self {
+            // A condition that is not met is an answer, not a failure.
+            Self::Unmet(_) => return ReadOutcome::Answered,
+            Self::Range { .. } => "invalid_range",
+            Self::Origin(error) => error.kind(),
+            Self::Fill(error) => error.kind(),
+        };
+        ReadOutcome::failed(kind, self)
+    }
+}
+
 impl Engine {
     /// Answers a GET. Errors that come after the first byte end the body.
     pub(crate) async fn read(self: &Arc<Self>, origin: &Arc<Origin>, request: ReadRequest) -> Result<Read, ReadError> {
         let begun = Instant::now();
-        let result = match self.route(origin.name(), &request.key) {
-            Route::Direct => self.read_direct(origin, request, begun).await,
-            Route::Cached => self.read_cached(origin, request, begun).await,
+        let route = self.route(origin.name(), &request.key);
+        let result = match route {
+            Route::Direct => self.read_direct(origin, &request, begun).await,
+            Route::Cached => self.read_cached(origin, &request, begun).await,
         };
         self.metrics.gets.inc();
-        // A condition that is not met is an answer, not a failure.
-        if !matches!(result, Ok(_) | Err(ReadError::Unmet(_))) {
-            self.metrics.get_errors.inc();
+        if let Err(error) = &result {
+            let outcome = error.outcome();
+            if outcome != ReadOutcome::Answered {
+                self.metrics.get_errors.inc();
+            }
+            self.tell_unread(origin, &request, route, begun, outcome);
         }
         result
     }
@@ -113,7 +131,7 @@ impl Engine {
     async fn read_cached(
         self: &Arc<Self>,
         origin: &Arc<Origin>,
-        request: ReadRequest,
+        request: &ReadRequest,
         begun: Instant,
     ) -> Result<Read, ReadError> {
         let mut meta = self.metadata.get(origin, &request.key).await?;
@@ -130,7 +148,7 @@ impl Engine {
                 Err(error) => return Err(error.into()),
             };
             let open_ended = matches!(request.range, Some(Wanted::From(_)));
-            let log = Served::new(self, &meta, &request, Route::Cached, range, begun);
+            let log = Served::new(self, &meta, request, Route::Cached, range, begun);
             let mut body =
                 CachedBody::new(Arc::clone(self), Arc::clone(origin), Arc::clone(&meta), cut, range, open_ended, log);
             // The first bytes are awaited here, so that what fails before them is still an S3 error.
@@ -149,7 +167,13 @@ impl Engine {
             };
             // The first fill has brought the attributes, unless no block was missing.
             if meta.attributes().is_none() {
-                let described = self.metadata.ask(origin, &request.key).await?;
+                let described = match self.metadata.ask(origin, &request.key).await {
+                    Ok(described) => described,
+                    Err(error) => {
+                        body.discard();
+                        return Err(error.into());
+                    }
+                };
                 if described.id != meta.id {
                     body.discard();
                     meta = described;
@@ -174,7 +198,7 @@ impl Engine {
     async fn read_direct(
         self: &Arc<Self>,
         origin: &Arc<Origin>,
-        request: ReadRequest,
+        request: &ReadRequest,
         begun: Instant,
     ) -> Result<Read, ReadError> {
         let mut options = GetOptions::default();
@@ -209,10 +233,10 @@ impl Engine {
                 OriginError::unavailable(format!("it sent bytes {:?} instead of {range:?}", answer.range)).into()
             );
         }
-        let mut log = Served::new(self, &object, &request, Route::Direct, range, begun);
+        let mut log = Served::new(self, &object, request, Route::Direct, range, begun);
         let metrics = Arc::clone(&self.metrics);
         let body = exactly(range.len(), in_time(Arc::clone(origin), answer)).map(move |chunk| {
-            let bytes = chunk?;
+            let bytes = chunk.inspect_err(|error| log.failed(error.kind(), error))?;
             metrics.origin_direct.inc_by(bytes.len() as u64);
             log.sent(Tier::Origin, bytes.len());
             Ok(bytes)
@@ -268,6 +292,7 @@ struct Served {
     engine: Arc<Engine>,
     access: Option<AccessRecord>,
     begun: Instant,
+    outcome: ReadOutcome,
 }
 
 impl Served {
@@ -284,7 +309,7 @@ impl Served {
             client: Some(Arc::clone(&request.client)),
             ..AccessRecord::new(AccessKind::Get, object, range, engine.clock.now())
         };
-        Self { engine: Arc::clone(engine), access: Some(access), begun }
+        Self { engine: Arc::clone(engine), access: Some(access), begun, outcome: ReadOutcome::Answered }
     }
 
     fn sent(&mut self, tier: Tier, bytes: usize) {
@@ -298,7 +323,12 @@ impl Served {
         *counter += bytes as u64;
     }
 
-    /// Nothing was sent and the read begins anew: it is not a read.
+    /// What comes next does not come. What was sent is logged as ever.
+    fn failed(&mut self, kind: &'static str, error: &impl std::fmt::Display) {
+        self.outcome = ReadOutcome::failed(kind, error);
+    }
+
+    /// Nothing was sent, and the read begins anew or fails: it is not a read.
     fn discard(&mut self) {
         self.access = None;
     }
@@ -310,7 +340,7 @@ impl Drop for Served {
         access.seconds = self.begun.elapsed().as_secs_f64();
         self.engine.count_served(&access);
         if let Some(watch) = self.engine.watch.get() {
-            watch.saw(&access);
+            watch.saw(|| WatchedRead::new(&access, self.outcome.clone()));
         }
         self.engine.log.record(access);
     }

@@ -115,7 +115,7 @@ async fn a_preload_holds_back_while_readers_suffer() {
     origin.delay_ms.store(100, Ordering::SeqCst);
     let run = worker.engine.preload(PreloadRequest { rate_bytes_per_second: Some(4 << 20), ..all() });
     loop {
-        let status = worker.engine.preload_status();
+        let status = worker.engine.preload_status(true).status;
         assert_eq!(status.run, run);
         if !status.running {
             assert!(status.held_back_seconds > 0.0, "{status:?}");
@@ -146,9 +146,9 @@ async fn what_is_preloaded_for_a_version_to_come_is_held_for_its_items() {
     let worker = Worker::start_with(folder.path(), origin.clone(), Consistency::Immutable, Admit::All).await;
     worker.engine.preload(PreloadRequest { version: 1, ..preload(&["db/t/dt=1/"]) });
     tokio::task::yield_now().await;
-    assert_eq!(worker.engine.preload_status().bytes_loaded, 0, "it waits for the version that it fulfils");
+    assert_eq!(worker.engine.preload_status(true).status.bytes_loaded, 0, "it waits for the version that it fulfils");
     worker.whitelist(1, &[("hive.db.t/dt=1", "db/t/dt=1/")]).await;
-    while worker.engine.preload_status().running {
+    while worker.engine.preload_status(true).status.running {
         tokio::task::yield_now().await;
     }
     for n in 0..12 {

@@ -13,7 +13,8 @@ use arrow::record_batch::RecordBatch;
 use common::raw::{self, presigned};
 use common::{CountingOrigin, Worker, content, put, read};
 use http::Method;
-use larder_cached::{Admit, BucketSettings, Consistency, Origins, S3Settings};
+use larder_cached::{Admit, BucketSettings, Consistency, Origins, ReadOutcome, S3Settings};
+use larder_model::Route;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// A worker whose origin is another one's endpoint, so that the URLs it signs are judged by somebody.
@@ -67,6 +68,7 @@ async fn a_direct_read_is_redirected_for_the_engines_that_are_named() {
 
     // Sent to the origin: the URL there gives exactly the bytes, by the range that the client repeats.
     let range = ("Range", "bytes=5-99999");
+    let mut reads = near.engine.watch_reads(1).unwrap();
     for key in ["db/cold/dt=1/f", "db/cold/dt=1/a b+c"] {
         let url = presigned(&near.s3, Method::GET, key).await;
         let sent = raw::get(&url, "curl/8.5", &[range]).await;
@@ -77,6 +79,8 @@ async fn a_direct_read_is_redirected_for_the_engines_that_are_named() {
         let got = raw::get(there, "curl/8.5", &[range]).await;
         assert_eq!(got.status, 206);
         assert!(got.body == bytes[5..100_000], "{key}");
+        let told = reads.recv().await.unwrap();
+        assert_eq!((told.outcome, told.route, told.bytes_origin), (ReadOutcome::Redirected, Route::Direct, 99_995));
     }
     assert_eq!(counts("larder_redirects_total"), 2);
     assert_eq!(counts("larder_origin_bytes_total{cause=\"direct\"}"), 0, "no byte of it passed through Larder");

@@ -47,7 +47,7 @@ pub struct PreloadItem {
     pub locations: Vec<Location>,
 }
 
-/// `GET /api/v1/preload`: the run under way, or the last one.
+/// A preload: the run under way, or the last one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PreloadStatus {
     /// Counts up with every request since the daemon started; zero when there was none.
@@ -73,6 +73,70 @@ pub struct PreloadStatus {
     pub held_back_seconds: f64,
     /// Each item, in the order of the request.
     pub items: Vec<PreloadItemStatus>,
+}
+
+impl PreloadStatus {
+    /// The same without its items.
+    pub fn without_items(&self) -> Self {
+        Self { stopped: self.stopped.clone(), items: Vec::new(), ..*self }
+    }
+}
+
+/// `GET /api/v1/preload`: the run under way, or the last one, and its items together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PreloadAnswer {
+    /// How far it is.
+    #[serde(flatten)]
+    pub status: PreloadStatus,
+    /// The items together, also where they are not told one by one.
+    pub total: PreloadTotal,
+}
+
+impl PreloadAnswer {
+    /// What is told of a run, each item or all of them together only.
+    pub fn new(status: &PreloadStatus, items: bool) -> Self {
+        let total = PreloadTotal::of(&status.items);
+        Self { status: if items { status.clone() } else { status.without_items() }, total }
+    }
+}
+
+/// The items of a preload together.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PreloadTotal {
+    /// How many items.
+    pub items: u64,
+    /// Those not begun.
+    pub waiting: u64,
+    /// Those under way.
+    pub loading: u64,
+    /// Those of which every block is resident.
+    pub done: u64,
+    /// Those of which some blocks could not be read.
+    pub failed: u64,
+    /// Those not begun when the run ended.
+    pub left_out: u64,
+    /// The first that failed or was left out, in the order of the request.
+    pub first_not_loaded: Option<PreloadItemStatus>,
+}
+
+impl PreloadTotal {
+    /// The sum over items.
+    pub fn of(items: &[PreloadItemStatus]) -> Self {
+        let mut total = Self { items: items.len() as u64, ..Self::default() };
+        for item in items {
+            let count = match item.state {
+                PreloadState::Waiting => &mut total.waiting,
+                PreloadState::Loading => &mut total.loading,
+                PreloadState::Done => &mut total.done,
+                PreloadState::Failed => &mut total.failed,
+                PreloadState::LeftOut => &mut total.left_out,
+            };
+            *count += 1;
+        }
+        let is_out = |item: &&PreloadItemStatus| matches!(item.state, PreloadState::Failed | PreloadState::LeftOut);
+        total.first_not_loaded = items.iter().find(is_out).cloned();
+        total
+    }
 }
 
 /// `GET /api/v1/preload/events`: the same without the items, but for those that changed since the event before.

@@ -1,82 +1,121 @@
 //! `larder stat` and `larder top`: the running daemon, or all of the fleet, one look every so often.
+//!
+//! Only the first look may end them. Whoever is silent later has a line that says so, and is looked at again: a restart of
+//! the daemon is what they are watched for.
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use larder_model::admin::{StatReport, TableStat};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Context, table};
 use crate::admin::Admin;
 use crate::cli::{LiveArgs, StatArgs};
 
-/// The heading of `stat` comes again after so many lines.
+/// The heading of `stat` comes again after at least so many lines.
 const LINES_PER_HEADING: u64 = 20;
 /// Tables that `top` shows.
 const TABLES_MAX: usize = 20;
+/// A look waits for its answer as long as one look is after the other, but at least and at most this long.
+const PATIENCE_MIN: Duration = Duration::from_secs(2);
+const PATIENCE_MAX: Duration = Duration::from_secs(10);
 
 const HEADING: &str = "   get/s   err   memory/s      ssd/s   origin/s   direct/s   hit  preload/s  fills     memory        ssd  \
                        list      time";
 
+/// A line for each worker: of this configuration's daemon, or of all that it knows.
 pub(super) async fn stat(context: &Context, args: &StatArgs) -> Result<()> {
-    if args.all {
-        return stat_of_all(context, args).await;
+    let mut workers: Vec<Watched> = if args.all {
+        let fleet = within(PATIENCE_MAX, context.fleet()).await?;
+        fleet.into_iter().map(|(name, daemon)| Watched::new(name, daemon)).collect()
+    } else {
+        vec![Watched::new(String::new(), context.daemon()?)]
+    };
+    let width = workers.iter().map(|worker| worker.name.len()).max().unwrap_or(0).max("worker".len());
+    let named = |name: &str| if args.all { format!("{name:width$} ") } else { String::new() };
+    let patience = patience(&args.live);
+    let first: Result<Vec<_>> = look_at_all(&mut workers, patience).await.into_iter().collect();
+    if !args.all {
+        first?;
     }
-    let daemon = context.daemon()?;
-    let mut before = daemon.stat().await?;
-    let mut every = looks(&args.live);
+    let (mut every, clock) = (looks(&args.live), Context::clock());
     for look in 0..args.live.count.unwrap_or(u64::MAX) {
         every.tick().await;
-        let now = daemon.stat().await?;
-        if args.live.json {
-            table::say(serde_json::to_string(&rates(&before, &now))?);
-        } else {
-            if look % LINES_PER_HEADING == 0 && !args.no_headings {
-                table::say(HEADING);
-            }
-            table::say(stat_line(&before, &now, Context::clock().now()));
+        let seen = look_at_all(&mut workers, patience).await;
+        let at = clock.now();
+        if !args.live.json && !args.no_headings && heading_comes(look, workers.len() as u64) {
+            table::say(format!("{}{HEADING}", named("worker")));
         }
-        before = now;
+        for (worker, seen) in workers.iter().zip(&seen) {
+            if args.live.json {
+                let mut line = stat_json(seen, at);
+                if args.all {
+                    line["worker"] = json!(worker.name);
+                }
+                table::say(line.to_string());
+            } else {
+                table::say(format!("{}{}", named(&worker.name), stat_line(seen, at)));
+            }
+        }
     }
     Ok(())
 }
 
-/// A line for each worker. One that does not answer says so in its line, and the others go on.
-async fn stat_of_all(context: &Context, args: &StatArgs) -> Result<()> {
-    let fleet = context.fleet().await?;
-    let width = fleet.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max("worker".len());
-    let look = async || join_all(fleet.iter().map(|(_, daemon): &(String, Admin)| daemon.stat())).await;
-    let mut before: Vec<Option<StatReport>> = look().await.into_iter().map(Result::ok).collect();
-    let mut every = looks(&args.live);
-    let (mut lines, clock) = (0, Context::clock());
-    for _ in 0..args.live.count.unwrap_or(u64::MAX) {
-        every.tick().await;
-        let now = look().await;
-        if !args.live.json && !args.no_headings && lines == 0 {
-            table::say(format!("{:width$} {HEADING}", "worker"));
-        }
-        lines = (lines + fleet.len() as u64) % LINES_PER_HEADING.max(fleet.len() as u64);
-        for (((name, _), before), now) in fleet.iter().zip(&mut before).zip(now) {
-            let both = before.as_ref().zip(now.as_ref().ok());
-            if args.live.json {
-                let mut line = both.map_or_else(|| json!({}), |(before, now)| rates(before, now));
-                line["worker"] = json!(name);
-                line["problem"] = json!(now.as_ref().err().map(|error| format!("{error:#}")));
-                table::say(serde_json::to_string(&line)?);
-            } else {
-                let line = match (both, &now) {
-                    (Some((before, now)), _) => stat_line(before, now, clock.now()),
-                    (None, Ok(_)) => "   it is back".to_owned(),
-                    (None, Err(error)) => format!("   no data: {error}"),
-                };
-                table::say(format!("{name:width$} {line}"));
-            }
-            *before = now.ok();
-        }
+/// Whether the heading comes before the lines of this look, the first being 0: looks are never torn by it.
+fn heading_comes(look: u64, lines_per_look: u64) -> bool {
+    look.is_multiple_of(LINES_PER_HEADING.div_ceil(lines_per_look.max(1)))
+}
+
+/// A daemon that is looked at again and again.
+struct Watched {
+    name: String,
+    daemon: Admin,
+    /// What it said at the last look; `None` if it said nothing then.
+    before: Option<StatReport>,
+}
+
+impl Watched {
+    fn new(name: String, daemon: Admin) -> Self {
+        Self { name, daemon, before: None }
     }
-    Ok(())
+
+    /// What happened since the last look; `None` if there was no answer then.
+    async fn look(&mut self, patience: Duration) -> Look {
+        let answer = within(patience, self.daemon.stat()).await;
+        let before = std::mem::replace(&mut self.before, answer.as_ref().ok().cloned());
+        let now = answer?;
+        Ok(before.map(|before| Between { before: counted_from(before, &now), now }))
+    }
+}
+
+type Look = Result<Option<Between>>;
+
+/// What a daemon said at two looks.
+struct Between {
+    before: StatReport,
+    now: StatReport,
+}
+
+/// What `now` is counted from: the last look, or nothing if the daemon has started since.
+fn counted_from(before: StatReport, now: &StatReport) -> StatReport {
+    if now.uptime_seconds < before.uptime_seconds { StatReport::default() } else { before }
+}
+
+/// All at once: who is silent costs the others `patience`, however many are.
+async fn look_at_all(workers: &mut [Watched], patience: Duration) -> Vec<Look> {
+    join_all(workers.iter_mut().map(|worker| worker.look(patience))).await
+}
+
+fn patience(args: &LiveArgs) -> Duration {
+    Duration::from_secs(args.seconds).clamp(PATIENCE_MIN, PATIENCE_MAX)
+}
+
+async fn within<T>(patience: Duration, asked: impl Future<Output = Result<T>>) -> Result<T> {
+    let answer = tokio::time::timeout(patience, asked).await;
+    answer.unwrap_or_else(|_| Err(anyhow!("no answer within {} s", patience.as_secs())))
 }
 
 fn looks(args: &LiveArgs) -> tokio::time::Interval {
@@ -86,8 +125,39 @@ fn looks(args: &LiveArgs) -> tokio::time::Interval {
     every
 }
 
+/// What a script reads of a look, rates only where two looks after each other were answered.
+fn stat_json(seen: &Look, at: DateTime<Utc>) -> Value {
+    let mut line = match seen {
+        Ok(Some(Between { before, now })) => rates(before, now),
+        Ok(None) | Err(_) => json!({}),
+    };
+    line["time"] = json!(at);
+    line["problem"] = problem(seen);
+    line
+}
+
+/// Why there is no answer; `null` if there is one.
+fn problem(seen: &Look) -> Value {
+    json!(seen.as_ref().err().map(|error| format!("{error:#}")))
+}
+
+fn stat_line(seen: &Look, at: DateTime<Utc>) -> String {
+    match seen {
+        Ok(Some(Between { before, now })) => figures(before, now, at),
+        Ok(None) | Err(_) => format!("   {}  {}", without_figures(seen), at.format("%H:%M:%S")),
+    }
+}
+
+/// What is said where there are no figures.
+fn without_figures(seen: &Look) -> String {
+    match seen {
+        Ok(_) => "it is back".to_owned(),
+        Err(error) => format!("no data: {error}"),
+    }
+}
+
 /// What happened between two looks, a second.
-fn rates(before: &StatReport, now: &StatReport) -> serde_json::Value {
+fn rates(before: &StatReport, now: &StatReport) -> Value {
     let seconds = (now.uptime_seconds - before.uptime_seconds).max(0.001);
     let rate = |field: fn(&StatReport) -> u64| field(now).saturating_sub(field(before)) as f64 / seconds;
     json!({
@@ -114,7 +184,7 @@ fn hit_ratio(before: &StatReport, now: &StatReport) -> Option<f64> {
     (sent > 0).then(|| hits(now).saturating_sub(hits(before)) as f64 / sent as f64)
 }
 
-fn stat_line(before: &StatReport, now: &StatReport, at: DateTime<Utc>) -> String {
+fn figures(before: &StatReport, now: &StatReport, at: DateTime<Utc>) -> String {
     let rates = rates(before, now);
     let number = |name: &str| rates[name].as_f64().unwrap_or(0.0);
     let bytes = |name: &str| table::size(number(name) as u64);
@@ -137,17 +207,26 @@ fn stat_line(before: &StatReport, now: &StatReport, at: DateTime<Utc>) -> String
     )
 }
 
+/// The tables that were read since the look before, of this configuration's daemon.
 pub(super) async fn top(context: &Context, args: &LiveArgs) -> Result<()> {
-    let daemon = context.daemon()?;
-    let mut before = daemon.stat().await?;
-    let mut every = looks(args);
+    let mut daemon = Watched::new(String::new(), context.daemon()?);
+    daemon.look(patience(args)).await?;
+    let (mut every, clock) = (looks(args), Context::clock());
     for _ in 0..args.count.unwrap_or(u64::MAX) {
         every.tick().await;
-        let now = daemon.stat().await?;
-        let tables = busiest(&before, &now);
+        let seen = daemon.look(patience(args)).await;
+        let at = clock.now();
+        let tables = match &seen {
+            Ok(Some(Between { before, now })) => busiest(before, now),
+            Ok(None) | Err(_) => Vec::new(),
+        };
         if args.json {
-            table::say(serde_json::to_string(&tables)?);
-        } else {
+            let line = json!({ "time": at, "problem": problem(&seen), "tables": tables });
+            table::say(line.to_string());
+            continue;
+        }
+        table::say(at.format("%Y-%m-%d %H:%M:%S UTC").to_string());
+        if matches!(seen, Ok(Some(_))) {
             let rows = tables.iter().take(TABLES_MAX).map(|stat| {
                 vec![
                     stat.table.to_string(),
@@ -157,11 +236,11 @@ pub(super) async fn top(context: &Context, args: &LiveArgs) -> Result<()> {
                     table::seconds(stat.seconds),
                 ]
             });
-            table::say(Context::clock().now().format("%Y-%m-%d %H:%M:%S UTC").to_string());
             table::print(&["TABLE", ">GETS", ">BYTES", ">HIT", ">TIME"], rows);
-            table::say("");
+        } else {
+            table::say(without_figures(&seen));
         }
-        before = now;
+        table::say("");
     }
     Ok(())
 }
@@ -192,6 +271,37 @@ fn busiest(before: &StatReport, now: &StatReport) -> Vec<TableStat> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_heading_comes_when_twenty_lines_or_more_have_passed() {
+        let lines_between = |workers: u64| {
+            let headings: Vec<u64> = (0..100).filter(|look| heading_comes(*look, workers)).take(3).collect();
+            assert_eq!(headings[0], 0, "before the first line of {workers} workers");
+            assert_eq!(headings[2], 2 * headings[1]);
+            headings[1] * workers
+        };
+        assert_eq!([1, 3, 7, 20, 30].map(lines_between), [20, 21, 21, 20, 30]);
+        assert!(heading_comes(0, 0));
+    }
+
+    #[test]
+    fn a_daemon_that_started_anew_is_counted_from_its_start() {
+        let before = StatReport { uptime_seconds: 500.0, get_requests: 40, ..StatReport::default() };
+        let now = StatReport { uptime_seconds: 2.0, get_requests: 60, ..StatReport::default() };
+        assert_eq!(rates(&counted_from(before.clone(), &now), &now)["get_per_second"], 30.0);
+        let later = StatReport { uptime_seconds: 501.0, ..before.clone() };
+        assert_eq!(counted_from(before.clone(), &later), before);
+    }
+
+    #[test]
+    fn a_look_without_an_answer_says_why_in_every_form() {
+        let (silent, at) = (Err(anyhow!("no answer within 2 s")), DateTime::UNIX_EPOCH);
+        assert_eq!(stat_line(&silent, at), "   no data: no answer within 2 s  00:00:00");
+        let line = stat_json(&silent, at);
+        assert_eq!((&line["problem"], &line["time"]), (&json!("no answer within 2 s"), &json!(at)));
+        assert_eq!(stat_line(&Ok(None), at), "   it is back  00:00:00");
+        assert!(stat_json(&Ok(None), at)["problem"].is_null());
+    }
 
     #[test]
     fn two_looks_make_rates() {

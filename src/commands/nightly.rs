@@ -21,7 +21,8 @@ pub(super) async fn run(context: &Context, args: &NightlyArgs) -> Result<()> {
     let report = night.run(args.date, &|progress| shown.show(progress)).await;
     shown.clear();
     let report = report?;
-    if args.json { table::json(&report) } else { print(&report) }
+    if args.json { table::json(&report) } else { print(&report) }?;
+    Context::share(&config, &store).await
 }
 
 /// A night's progress on a terminal; nothing elsewhere.

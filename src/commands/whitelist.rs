@@ -51,11 +51,13 @@ pub(super) async fn run(context: &Context, command: WhitelistCommand) -> Result<
         WhitelistCommand::Approve { version, reason } => {
             let published = people::approve(&store, &*clock, Actor { who: &user(), because: &reason }, version).await?;
             in_force(&published);
+            Context::share(&config, &store).await?;
         }
         WhitelistCommand::Rollback { version, reason } => {
             let published =
                 people::rollback(&store, &*clock, Actor { who: &user(), because: &reason }, version).await?;
             in_force(&published);
+            Context::share(&config, &store).await?;
         }
         WhitelistCommand::Snippet { engine } => {
             print_snippet(&config, store.whitelist_in_force().await?.as_ref(), engine);

@@ -134,6 +134,8 @@ pub(super) fn everything() -> Config {
         access: larder_cached::Access::Read,
     }];
     config.admin.url = Some("http://worker-1:9001".to_owned());
+    config.store.whitelist_to = Some("warehouse/_larder/whitelist.json".to_owned());
+    config.store.whitelist_from = Some("warehouse/_larder/whitelist.json".to_owned());
     config.admin.tokens = vec![larder_web::TokenSettings {
         name: "ops".to_owned(),
         token: Some("a-long-random-text".to_owned()),

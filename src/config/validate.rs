@@ -9,6 +9,7 @@ use larder_cached::{Access, CacheSettings, OpenError, Origins, SsdSettings};
 use larder_model::ByteSize;
 use larder_model::admin::Role;
 use larder_web::{AdminSettings, TokenError};
+use larder_whitelist::StoreSettings;
 
 use super::Config;
 
@@ -34,11 +35,7 @@ pub(super) fn errors(config: &Config) -> Problems {
     cache(&config.cache, &mut say);
     buckets(config, &mut say);
     hook(config, &mut say);
-    if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| config.store.url.starts_with(scheme)) {
-        // Not the whole URL, which may hold a password.
-        let scheme = config.store.url.split("://").next().unwrap_or_default();
-        say("store.url", format!("`{scheme}://` is not served: use sqlite://file or postgres://..."));
-    }
+    store(config, &mut say);
     if let Err(text) = config.nightly.validate() {
         // The message begins with the key.
         let key = text.split([' ', ':']).next().unwrap_or("nightly").to_owned();
@@ -61,6 +58,30 @@ pub(super) fn errors(config: &Config) -> Problems {
         say("iceberg.listen", text.to_owned());
     }
     errors
+}
+
+fn store(config: &Config, say: &mut impl FnMut(&str, String)) {
+    let StoreSettings { url, whitelist_to, whitelist_from } = &config.store;
+    if !["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        // Not the whole URL, which may hold a password.
+        let scheme = url.split("://").next().unwrap_or_default();
+        say("store.url", format!("`{scheme}://` is not served: use sqlite://file or postgres://..."));
+    }
+    for (key, place) in [("store.whitelist_to", whitelist_to), ("store.whitelist_from", whitelist_from)] {
+        let Some(place) = place else { continue };
+        match StoreSettings::bucket_and_key(place) {
+            None => say(key, format!("`{place}` is no object: write BUCKET/KEY")),
+            Some((bucket, _)) if !config.buckets.iter().any(|known| known.name == bucket) => {
+                let known: Vec<&str> = config.buckets.iter().map(|bucket| bucket.name.as_str()).collect();
+                say(key, format!("there is no bucket `{bucket}` (there are: {})", known.join(", ")));
+            }
+            Some(_) => {}
+        }
+    }
+    if whitelist_to.is_some() && whitelist_from.is_some() {
+        let text = "the whitelist is published from here or comes from elsewhere: leave out this, or `whitelist_to`";
+        say("store.whitelist_from", text.to_owned());
+    }
 }
 
 fn listeners(config: &Config, say: &mut impl FnMut(&str, String)) {

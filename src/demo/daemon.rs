@@ -180,7 +180,10 @@ fn config(lake: &Lake, folder: &Path, budget: ByteSize) -> Result<Config> {
     };
     Ok(Config {
         s3: S3Settings { keys: vec![key], ..S3Settings::default() },
-        store: StoreSettings { url: format!("sqlite://{}", folder.join("larder.db").display()) },
+        store: StoreSettings {
+            url: format!("sqlite://{}", folder.join("larder.db").display()),
+            ..StoreSettings::default()
+        },
         cache: cache(folder, budget),
         buckets: vec![bucket],
         nightly: NightlySettings { budget, owners: owners(budget), ..NightlySettings::default() },

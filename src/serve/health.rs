@@ -135,7 +135,7 @@ mod tests {
             worker: "test".to_owned(),
         });
         let url = format!("sqlite://{}", folder.join("larder.db").display());
-        let store = Store::open(&StoreSettings { url }).await.expect("a store");
+        let store = Store::open(&StoreSettings { url, ..StoreSettings::default() }).await.expect("a store");
         let (engine, night_finished) = (engine.await.expect("an engine"), Arc::default());
         let healthy = watch::channel(true).1;
         Health { engine, healthy, night_finished, store, metastore: None, iceberg: None }

@@ -15,7 +15,9 @@ use crate::config::Config;
 /// What this worker runs by.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ConfigAnswer {
-    /// The file that it was read from; null for the embedded defaults.
+    /// The worker, by its name in the fleet.
+    worker: String,
+    /// The file that its settings were read from; null for the embedded defaults.
     file: Option<String>,
     /// All settings, also those that the file does not name. Secrets are left out.
     #[schema(value_type = Object)]
@@ -23,9 +25,9 @@ pub(super) struct ConfigAnswer {
 }
 
 /// The route, to be nested under `/api/v1`.
-pub(super) fn router(file: Option<&Path>, config: &Config) -> OpenApiRouter {
+pub(super) fn router(worker: &str, file: Option<&Path>, config: &Config) -> OpenApiRouter {
     let file = file.map(|file| file.display().to_string());
-    let answer = ConfigAnswer { file, settings: config.without_secrets() };
+    let answer = ConfigAnswer { worker: worker.to_owned(), file, settings: config.without_secrets() };
     OpenApiRouter::new().routes(routes!(config_in_force)).with_state(Arc::new(answer))
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.browser import NARROW, VIEWS, WIDE, Chromium, Demo, replay, settle, view
+from harness.browser import NARROW, VIEWS, WIDE, Chromium, Demo, settle, view
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -16,11 +16,6 @@ def test_every_view_is_pictured(tmp_path):
     folder.mkdir(parents=True, exist_ok=True)
     demo, chromium = Demo(tmp_path / "demo"), Chromium()
     try:
-        context = chromium.context()
-        page = context.new_page()
-        page.goto(demo.url + view("what-if"))
-        replay(page)
-        context.close()
         for size, width in (("wide", WIDE), ("narrow", NARROW)):
             for theme in ("light", "dark"):
                 for language in ("en", "zh"):

@@ -3,12 +3,14 @@
 import contextlib
 import datetime
 import json
+import signal
 import socket
 import sqlite3
 import subprocess
 import threading
 from xml.etree import ElementTree
 
+import pytest
 import requests
 
 from harness.larder import binary
@@ -93,14 +95,32 @@ def test_live_commands_count_what_is_read_meanwhile(shared):
         stop.set()
         reader.join()
     assert stat["get_per_second"] > 0 and stat["errors_per_second"] == 0
-    assert top[0]["table"] == "warehouse.tpch.nation" and top[0]["requests"] > 0
+    assert top["tables"][0]["table"] == "warehouse.tpch.nation" and top["tables"][0]["requests"] > 0
+    for line in (stat, top):
+        assert line["problem"] is None and datetime.datetime.fromisoformat(line["time"]).tzinfo
+
+
+def add_worker(larder, name: str, admin: str):
+    """To the fleet that the daemon knows, as if it had been seen now."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+    with contextlib.closing(sqlite3.connect(larder.folder / "larder.db")) as store, store:
+        store.execute("INSERT INTO worker (id, admin_url, last_seen) VALUES (?, ?, ?)", (name, admin, now))
+
+
+@contextlib.contextmanager
+def watching(larder, *arguments):
+    """The JSON lines of a live command, as they come, while it runs."""
+    line = [binary(), *arguments, "--json", "--config", str(larder.config)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=larder.folder) as child:
+        try:
+            yield (json.loads(said) for said in child.stdout)
+            assert child.poll() is None, f"it ended with {child.returncode}"
+        finally:
+            child.kill()
 
 
 def test_stat_shows_each_worker_of_the_fleet_and_who_does_not_answer(shared):
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
-    with contextlib.closing(sqlite3.connect(shared.folder / "larder.db")) as store, store:
-        gone = ("a-gone", f"http://127.0.0.1:{free_port()}", now)
-        store.execute("INSERT INTO worker (id, admin_url, last_seen) VALUES (?, ?, ?)", gone)
+    add_worker(shared, "a-gone", f"http://127.0.0.1:{free_port()}")
     try:
         lines = [json.loads(line) for line in shared.command("stat", "--all", "--json", "-n", 1).stdout.splitlines()]
         shown = shared.command("stat", "--all", "-n", 1).stdout.splitlines()
@@ -110,6 +130,37 @@ def test_stat_shows_each_worker_of_the_fleet_and_who_does_not_answer(shared):
     assert [line["worker"] == "a-gone" for line in lines] == [True, False]
     assert "no daemon answers" in lines[0]["problem"] and lines[1]["problem"] is None and "get_per_second" in lines[1]
     assert shown[0].startswith("worker") and "no data" in shown[1] and "no data" not in shown[2]
+
+
+def test_a_worker_that_hangs_keeps_no_other_from_its_line(start_larder):
+    larder, other = start_larder().start(), start_larder(name="other").start()
+    add_worker(larder, "a-hung", other.admin)
+    with watching(larder, "stat", "--all") as lines:
+        other.process.child.send_signal(signal.SIGSTOP)
+        try:
+            hung = next(line for line in lines if line["worker"] == "a-hung" and line["problem"])
+            assert "no answer within" in hung["problem"] and "get_per_second" not in hung
+            # The next line is of the same look, and the other's.
+            healthy = next(lines)
+            assert healthy["worker"] != "a-hung" and healthy["problem"] is None and "get_per_second" in healthy
+        finally:
+            other.process.child.send_signal(signal.SIGCONT)
+        assert next(line for line in lines if line["worker"] == "a-hung" and "get_per_second" in line)
+
+
+@pytest.mark.parametrize("command", ["stat", "top"])
+def test_live_commands_outlive_a_restart_of_the_daemon(start_larder, command):
+    larder = start_larder().start()
+    with watching(larder, command) as lines:
+        assert next(lines)["problem"] is None
+        assert larder.stop() == 0
+        assert next(line for line in lines if "no daemon answers" in (line["problem"] or ""))
+        larder.start()
+        assert next(line for line in lines if not line["problem"])
+    # At the first look it is no daemon that restarts, but perhaps a wrong address.
+    assert larder.stop() == 0
+    failed = larder.command(command, "--count", 1, check=False)
+    assert failed.returncode == 1 and "no daemon answers" in failed.stderr, failed.stderr
 
 
 def test_without_a_configuration_it_serves_a_folder_and_makes_keys(tmp_path):

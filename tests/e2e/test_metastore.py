@@ -115,7 +115,6 @@ CALLS = {
     "get_partitions": lambda c: c.get_partitions("db", "t", -1),
     "get_partitions_with_auth": lambda c: c.get_partitions_with_auth("db", "t", -1, "me", []),
     "get_partitions_ps": lambda c: c.get_partitions_ps("db", "t", [""], -1),
-    "get_partitions_ps_with_auth": lambda c: c.get_partitions_ps_with_auth("db", "t", ["1"], -1, "me", []),
     "get_partitions_by_filter": lambda c: c.get_partitions_by_filter("db", "t", 'dt >= "3"', -1),
     "get_partitions_by_names": lambda c: c.get_partitions_by_names("db", "t", ["dt=1", "dt=2"]),
     "get_partitions_pspec": lambda c: c.get_partitions_pspec("db", "t", -1),
@@ -131,6 +130,14 @@ def test_answers_are_the_metastores_own_but_for_whitelisted_locations(site, call
         assert CALLS[call](proxied) == expected
         counted = site.larder.metric("larder_metastore_locations_total", side="answers") - before
         assert counted == repr(expected).count("s3a://warehouse")
+
+
+def test_writers_find_partitions_where_their_table_is(site):
+    """Spark asks so before it inserts, and moves new files from the table's folder to the partition's."""
+    call = lambda c: c.get_partitions_ps_with_auth("db", "t", ["1"], -1, "me", [])  # noqa: E731 - a word for a line
+    with direct(site) as own, through(site) as proxied:
+        assert call(proxied) == call(own)
+        assert proxied.get_partition("db", "t", ["1"]).sd.location == cached(site, "db/t/dt=1")
 
 
 def test_what_is_hot_is_rewritten_and_what_is_cold_is_not(site):

@@ -71,7 +71,6 @@ CALLS = {
     "get_partition_req, cold": ({2: "db", 3: "t", 4: ["2"]}, ["db/t/dt=2"]),
     "get_partitions_req": ({2: "db", 3: "t"}, [*PLACES.values()]),
     "get_partitions_by_names_req": ({1: "db", 2: "t", 3: ["dt=1", "dt=2"]}, ["db/t/dt=1", "db/t/dt=2"]),
-    "get_partitions_ps_with_auth_req": ({2: "db", 3: "t", 4: [""]}, [*PLACES.values()]),
     # Partitions in the table's own folder are told relative to it.
     "get_partitions_with_specs": ({2: "db", 3: "t", 7: {}, 8: {}}, ["db/t", "db/whole"]),
 }
@@ -87,6 +86,12 @@ def test_answers_are_the_metastores_own_but_for_whitelisted_locations(site, name
     for place in places:
         assert f"'{told(site, place)}'" in repr(proxied), place
     assert repr(proxied).count("s3a://warehouse") == sum(place in HOT for place in places)
+
+
+def test_writers_find_partitions_where_their_table_is(site):
+    """Spark asks so before it inserts, and moves new files from the table's folder to the partition's."""
+    own, proxied = (call(port, "get_partitions_ps_with_auth_req", {2: "db", 3: "t", 4: [""]}) for port in (site.metastore.port, site.port))
+    assert proxied == own and "db/t/dt=1" in repr(own)
 
 
 def test_the_older_calls_are_understood_too(site):

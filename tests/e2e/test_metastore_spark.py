@@ -2,7 +2,6 @@
 Larder and others never reach it, and what is written stays the origin's."""
 
 import io
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -144,17 +143,6 @@ def test_inserts_into_cold_and_new_partitions_leave_origin_paths_only(site):
     assert sorted(locations(site, "sales")) == ["s3a://raw/hive/db/sales", *days]
 
 
-def test_spark_refuses_to_insert_into_a_whitelisted_partition_and_nothing_is_changed(site):
-    """Spark moves new files within one file system only, and the partition's is not the table's: docs/metastore.md says how
-    such partitions are written."""
-    rows, files = site.spark.sql(QUERIES["hot"]), objects(site, f"db/sales/dt={HOT}/")
-    with pytest.raises(AssertionError, match="Wrong FS"):
-        site.spark.sql(f"INSERT INTO db.sales SELECT 7, 7.0, '{HOT}'")
-    assert site.spark.sql(QUERIES["hot"]) == rows
-    assert objects(site, f"db/sales/dt={HOT}/") == files
-    locations(site, "sales")
-
-
 def test_tables_made_and_dropped_through_the_proxy_are_the_origins(site):
     site.spark.sql("CREATE TABLE db.made USING parquet LOCATION 's3a://warehouse/db/made' AS SELECT 1 AS id")
     assert locations(site, "made") == ["s3a://raw/hive/db/made"]
@@ -229,22 +217,58 @@ def test_overwrites_of_cold_partitions_leave_the_others_alone(site, days):
     assert days() == {first: 5, second: 7, hot: 10, "2026-11-04": 1}
 
 
-def test_a_dynamic_overwrite_of_a_whitelisted_partition_is_refused_and_nothing_is_changed(site, days):
-    site.spark.sql("SET spark.sql.sources.partitionOverwriteMode=dynamic")
-    with pytest.raises(AssertionError, match="Wrong FS"):
-        site.spark.sql(f"INSERT OVERWRITE db.days SELECT id, '{DAYS[2]}' FROM range(5)")
-    assert days() == dict.fromkeys(DAYS, 10)
+def test_inserts_into_a_whitelisted_partition_are_seen_by_the_next_read(site, days):
+    """Spark is told the origin's place of what it writes, and Larder's of what it reads."""
+    hot, before = DAYS[2], served(site)
+    assert days()[hot] == 10 and served(site)["gets"] > before["gets"]
+    site.spark.sql(f"INSERT INTO db.days PARTITION (dt = '{hot}') SELECT id FROM range(5)")
+    site.spark.sql(f"INSERT INTO db.days SELECT id, '{hot}' FROM range(7)")
+    before = served(site)
+    assert days() == dict.fromkeys(DAYS, 10) | {hot: 22}
+    assert served(site)["gets"] > before["gets"], "it is read through Larder as before"
 
 
-def test_a_static_overwrite_of_whitelisted_partitions_is_refused_after_spark_has_emptied_them(site, days):
-    """Spark removes first what it overwrites: docs/metastore.md warns of it."""
+@pytest.mark.parametrize("mode", ["static", "dynamic"])
+def test_overwrites_of_a_whitelisted_partition_change_that_one(site, days, mode):
     first, second, hot = DAYS
-    with pytest.raises(AssertionError, match="Wrong FS"):
-        site.spark.sql(f"INSERT OVERWRITE db.days PARTITION (dt = '{hot}') SELECT id FROM range(5)")
-    assert days() == {first: 10, second: 10}
-    with pytest.raises(AssertionError, match="Wrong FS"):
-        site.spark.sql(f"INSERT OVERWRITE db.days SELECT id, '{first}' FROM range(5)")
-    assert days() == {}
+    site.spark.sql(f"SET spark.sql.sources.partitionOverwriteMode={mode}")
+    before = served(site)
+    site.spark.sql(f"INSERT OVERWRITE db.days PARTITION (dt = '{hot}') SELECT id FROM range(5)")
+    assert days() == {first: 10, second: 10, hot: 5}
+    assert served(site)["gets"] > before["gets"], "it is read through Larder as before"
+    site.spark.sql(f"INSERT OVERWRITE db.days SELECT id, '{hot}' FROM range(4)")
+    assert days() == ({hot: 4} if mode == "static" else {first: 10, second: 10, hot: 4})
+    site.spark.sql(f"TRUNCATE TABLE db.days PARTITION (dt = '{hot}')")
+    assert hot not in days()
+
+
+def test_rows_of_text_are_written_to_whitelisted_partitions_too(site):
+    """Spark leaves writes of Hive's own formats to Hive, which asks for partitions by other calls."""
+    site.spark.sql("CREATE TABLE db.lines (id BIGINT) PARTITIONED BY (dt STRING) STORED AS TEXTFILE")
+    for value in ["hot", "cold"]:
+        site.spark.sql(f"INSERT INTO db.lines PARTITION (dt = '{value}') SELECT id FROM range(10)")
+    pin(site, "db.lines", "dt=hot")
+    count = "SELECT count(*) FROM db.lines WHERE dt = '{}'"
+
+    def rows() -> list[int]:
+        before = served(site)
+        (cold,) = site.spark.sql(count.format("cold"))[0]
+        assert served(site) == before
+        (hot,) = site.spark.sql(count.format("hot"))[0]
+        assert served(site)["gets"] > before["gets"]
+        return [hot, cold]
+
+    assert rows() == [10, 10]
+    site.spark.sql("INSERT INTO db.lines PARTITION (dt = 'hot') SELECT id FROM range(3)")
+    assert rows() == [13, 10]
+    site.spark.sql("INSERT OVERWRITE db.lines PARTITION (dt = 'hot') SELECT id FROM range(2)")
+    assert rows() == [2, 10]
+    # A scan that names no partition is told the table's own side: Spark asks as it does before it writes.
+    before = served(site)
+    assert site.spark.sql("SELECT count(*) FROM db.lines") == [(12,)] and served(site) == before
+    assert sorted(locations(site, "lines")) == [f"s3a://raw/hive/db/lines{part}" for part in ["", "/dt=cold", "/dt=hot"]]
+    site.spark.sql("DROP TABLE db.lines")
+    assert objects(site, "db/lines/") == []
 
 
 def test_partitions_with_odd_names_are_larders_too(site):
@@ -317,20 +341,10 @@ def test_larder_killed_between_queries_leaves_spark_with_the_second_metastore_an
 
 
 def test_larder_killed_in_the_middle_of_a_query(site, either):
-    one, other = objects(site, f"db/sales/dt={HOT}/")
-    dropped = site.larder.post("drop", {"locations": [{"bucket": "warehouse", "prefix": f"db/sales/dt={HOT}/"}]})
-    assert dropped.json()["bytes"] > 0
-    sent = site.larder.metric("larder_get_bytes_total")
-    # Of one file the bytes come at once; for the other's the query waits in the middle of its reads.
-    site.origin.relay.hold("GET /raw/hive/db/sales/[^ ]*" + other.rsplit("/")[-1])
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            query = pool.submit(either.sql, QUERIES["hot"])
-            flowed = lambda: site.origin.relay.held and site.larder.metric("larder_get_bytes_total") > sent  # noqa: E731
-            wait_until(flowed, 60, "bytes of one file and a wait for the other's")
-            site.larder.kill()
-        finally:
-            site.origin.relay.release()
+    _, other = objects(site, f"db/sales/dt={HOT}/")
+    held = site.origin.relay.holding("GET /raw/hive/db/sales/[^ ]*" + other.rsplit("/")[-1])
+    key = other.removeprefix("hive/")
+    with site.larder.killed_during(lambda: either.sql(QUERIES["hot"]), "warehouse", key, held) as query:
         with pytest.raises(AssertionError, match="Connection refused|Connection reset"):
             query.result(240)
     assert either.sql(QUERIES["hot"]) == site.direct["hot"]

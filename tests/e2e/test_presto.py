@@ -1,7 +1,6 @@
 """PrestoDB over S3, routed by the metastore proxy: what Larder lists is read through it, all else where it was."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -9,7 +8,6 @@ from harness.larder import s3_bucket
 from harness.metastore import client
 from harness.origin import Origin
 from harness.presto import PrestoError, PrestoOverS3
-from harness.process import wait_until
 from harness.route import Counted
 from harness.tables import QUERIES, TWO_TABLES
 
@@ -167,18 +165,8 @@ def test_larder_killed_between_queries_leaves_presto_with_the_storage(presto, la
 def test_larder_killed_in_the_middle_of_a_query(presto, lake, larder, comes_back):
     larder.pin(HOT, "hive.tpch.customer")
     expected = same_rows(presto, TWO_TABLES)
-    # Of one table the bytes come at once; for the other's the query waits in the middle of its reads.
-    assert larder.post("drop", {"locations": [{"bucket": "warehouse", "prefix": "tpch/customer/"}]}).json()["bytes"] > 0
-    sent = larder.metric("larder_get_bytes_total")
-    lake.relay.hold("GET /raw/hive/tpch/customer/")
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            query = pool.submit(presto.rows, TWO_TABLES)
-            flowed = lambda: lake.relay.held and larder.metric("larder_get_bytes_total") > sent  # noqa: E731
-            wait_until(flowed, 60, "bytes of one table and a wait for the other's")
-            larder.kill()
-        finally:
-            lake.relay.release()
+    held = lake.relay.holding("GET /raw/hive/tpch/customer/")
+    with larder.killed_during(lambda: presto.rows(TWO_TABLES), "warehouse", "tpch/customer/", held) as query:
         if comes_back:
             larder.start()
             assert query.result(120) == expected, "Presto tries again until Larder is there"

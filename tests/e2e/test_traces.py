@@ -6,7 +6,10 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
+from botocore.exceptions import ClientError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from harness.larder import READER, READER_SECRET, s3_bucket
 from harness.process import wait_until
@@ -83,6 +86,41 @@ def test_each_read_is_a_span_with_its_route_and_tiers(start_larder, origin, rece
     assert (first["larder.tiers"], first["larder.bytes.origin"]) == ("origin", size)
     assert second["larder.bytes.origin"] == 0 and second["larder.tiers"] in ("memory", "ssd", "memory,ssd")
     assert (third["larder.range.start"], third["larder.range.length"]) == (10, 10)
+
+
+def test_direct_reads_redirects_and_failures_are_spans_too(start_larder, origin, receiver):
+    larder = start_larder(
+        [s3_bucket(origin, catalog="hive", redirect=["python-requests"])],
+        traces={"endpoint": receiver.endpoint, "one_in": 1},
+    ).start()
+    larder.list_only("hive.tpch.lineitem/l_year=1997")
+    client = larder.client(READER, READER_SECRET)
+
+    def cold(prefix):
+        listed = origin.client().list_objects_v2(Bucket="raw", Prefix=prefix)["Contents"][0]
+        return listed["Key"].removeprefix("hive/"), listed["Size"]
+
+    key, size = cold(KEY)
+    assert len(client.get_object(Bucket="warehouse", Key=key)["Body"].read()) == size
+    elsewhere, size_elsewhere = cold("hive/tpch/lineitem/l_year=1993/")
+    url = client.generate_presigned_url("get_object", {"Bucket": "warehouse", "Key": elsewhere}, ExpiresIn=60)
+    assert requests.get(url, allow_redirects=False, timeout=30).status_code == 307
+    for absent in ("tpch/nation/absent", "tpch/lineitem/l_year=1997/absent"):
+        with pytest.raises(ClientError, match="NoSuchKey"):
+            client.get_object(Bucket="warehouse", Key=absent)
+    spans = wait_until(lambda: len(receiver.spans()) >= 4 and receiver.spans(), what="four spans")
+    direct, redirected, *failed = (values(span.attributes) for span in spans)
+    assert (direct["aws.s3.key"], direct["larder.route"], direct["larder.tiers"]) == (key, "direct", "origin")
+    assert direct["larder.bytes.origin"] == size and "larder.redirected" not in direct
+    assert (redirected["aws.s3.key"], redirected["larder.route"]) == (elsewhere, "direct")
+    assert redirected["larder.redirected"] is True and redirected["larder.range.length"] == size_elsewhere
+    assert [found["larder.route"] for found in failed] == ["direct", "cached"]
+    for found in failed:
+        assert found["error.type"] == "not_found" and "larder.range.start" not in found and not found["larder.tiers"]
+        assert found["enduser.id"] == READER and found["larder.table"].startswith("hive.tpch.")
+    codes = [span.status.code for span in spans]
+    assert codes == [Status.STATUS_CODE_UNSET] * 2 + [Status.STATUS_CODE_ERROR] * 2
+    assert all(span.status.message for span in spans[2:])
 
 
 def test_a_sample_is_traced_and_the_rest_is_sent_at_the_end(start_larder, origin, receiver):

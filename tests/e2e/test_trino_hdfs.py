@@ -2,6 +2,7 @@
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from trino.exceptions import TrinoQueryError
@@ -118,25 +119,26 @@ def test_larder_killed_between_queries_leaves_trino_with_hdfs(trino, larder):
     assert sum(served(larder).values()) > before
 
 
+@contextmanager
+def hung(data_nodes):
+    """DataNodes that neither answer nor go away."""
+    children = [node.process.child for node in data_nodes]
+    for child in children:
+        child.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for child in children:
+            child.send_signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_larder_killed_in_the_middle_of_a_query(trino, hdfs, larder, comes_back):
     larder.pin(HOT, "hive.tpch.customer")
     expected = trino.rows(TWO_TABLES, "direct")
     assert trino.rows(TWO_TABLES, "either") == expected and place(trino, 1997, "either") == "s3a"
-    # Of one table the bytes come at once; for the other's the query waits, because nobody has them who answers.
-    assert larder.post("drop", {"locations": [{"bucket": "warehouse", "prefix": "tpch/customer/"}]}).json()["bytes"] > 0
-    sent = larder.metric("larder_get_bytes_total")
-    data_nodes = [node.process.child for node in hdfs.data_nodes]
-    for child in data_nodes:
-        child.send_signal(signal.SIGSTOP)
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            query = pool.submit(trino.rows, TWO_TABLES, "either")
-            wait_until(lambda: larder.metric("larder_get_bytes_total") > sent, 60, "bytes of one of the tables")
-            larder.kill()
-        finally:
-            for child in data_nodes:
-                child.send_signal(signal.SIGCONT)
+    held = hung(hdfs.data_nodes)
+    with larder.killed_during(lambda: trino.rows(TWO_TABLES, "either"), "warehouse", "tpch/customer/", held) as query:
         if comes_back:
             larder.start()
             assert query.result(120) == expected, "Trino tries again until Larder is there"

@@ -32,6 +32,7 @@ use larder_model::{ByteRange, ObjectName, TableName};
 use thiserror::Error;
 
 pub use self::files::{DayFiles, LogFile};
+pub(crate) use self::queries::KEPT as QUERIES_KEPT;
 use self::queries::QueryAnswers;
 pub(crate) use self::streams::WHOLE_TABLE;
 use self::streams::{AccessRow, EventRow, join};

@@ -282,15 +282,28 @@ async fn nights(
     Ok(Json(state.store.nights(limit?.reports()).await?))
 }
 
-/// The newest preloads that nights asked for, the newest first.
-#[utoipa::path(get, path = "/nights/preloads", tag = "whitelist", params(Limit), responses(
-    (status = 200, body = Vec<PreloadRun>), (status = 503, body = Problem),
+/// Which preloads, and what of them.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct PreloadsAsked {
+    /// At most 1000, and 100 when absent.
+    limit: Option<u32>,
+    /// Whether items are told, of those preloads whose items are kept; true when absent. Their counts always are.
+    items: Option<bool>,
+}
+
+/// The newest preloads that nights asked for, the newest first. Items are kept of the newest few of each worker.
+#[utoipa::path(get, path = "/nights/preloads", tag = "whitelist", params(PreloadsAsked), responses(
+    (status = 200, body = Vec<PreloadRun>), (status = 400, body = Problem), (status = 503, body = Problem),
 ))]
 async fn preload_runs(
     State(state): State<ApiState>,
-    limit: Result<Query<Limit>, QueryRejection>,
+    asked: Result<Query<PreloadsAsked>, QueryRejection>,
 ) -> Result<Json<Vec<PreloadRun>>, Problem> {
-    Ok(Json(state.store.preload_runs(limit?.reports()).await?))
+    let Query(PreloadsAsked { limit, items }) = asked?;
+    let limit = Limit { limit }.reports();
+    Ok(Json(state.store.preload_runs(limit, items != Some(false)).await?))
 }
 
 #[cfg(test)]

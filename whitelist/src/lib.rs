@@ -40,7 +40,18 @@ pub use landing::{EventBucket, Landing, LandingReport, TouchedItems};
 pub use logs::{Format, Spool};
 pub use metastore::Metastore;
 pub use night::{BeforeNight, Night, NightError, NightReport, NightRunner, Progress};
-pub use publish::follow;
+pub use publish::{SharedWhitelist, Taker, follow};
 pub use settings::{NightlySettings, Owner, StoreSettings, TableCap};
 pub use store::{Store, StoreError};
 pub use value::{Reads, value_seconds};
+
+/// An error and what caused it: clients of HTTP and of origins name the URL, and leave a refused connection to their sources.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

@@ -239,6 +239,7 @@ impl Night {
     async fn take_lease(&self) -> Result<(String, Lease), NightError> {
         let id = uuid::Uuid::new_v4().to_string();
         let holder = format!("a night ({id}, process {})", std::process::id());
+        self.store.may_publish().map_err(at("begin"))?;
         let lease = self.store.lease("whitelist", &holder).await.map_err(at("begin"))?;
         Ok((id, lease))
     }

@@ -1,5 +1,7 @@
 //! Publishing: versions that come, go back and are compared, and how workers follow.
 
+mod shared;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+pub use self::shared::{SharedError, SharedWhitelist, Taker};
 use crate::store::versions::DOCUMENTS_MAX;
 use crate::store::{Store, StoreError, VersionStatus};
 

@@ -14,11 +14,22 @@ use crate::choice::{Cap, CapOf, Caps, TablePattern};
 pub struct StoreSettings {
     /// `sqlite://path/to/file` (made when it is absent) or `postgres://user:password@host/database`.
     pub url: String,
+    /// `BUCKET/KEY` of an object at a bucket's origin that is to hold the whitelist in force, for workers without this store.
+    pub whitelist_to: Option<String>,
+    /// `BUCKET/KEY` of such an object, which the whitelist comes from. Then nothing is published in this store.
+    pub whitelist_from: Option<String>,
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { url: "sqlite://data/larder.db".into() }
+        Self { url: "sqlite://data/larder.db".into(), whitelist_to: None, whitelist_from: None }
+    }
+}
+
+impl StoreSettings {
+    /// A bucket, and a key in it.
+    pub fn bucket_and_key(place: &str) -> Option<(&str, &str)> {
+        place.split_once('/').filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())
     }
 }
 

@@ -23,13 +23,13 @@ mod workload;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
 
 pub use self::bounds::Bounds;
 pub use self::curve::{CurvePoint, CurvePolicy, CurveReport, CurveSettings, curve};
-pub use self::history::{History, HistorySpan};
+pub use self::history::{DAYS_MIN, History, HistorySpan};
 use self::policies::{Chosen, policies};
 pub use self::replay::PolicyReport;
 use self::replay::{Prices, Replay};
@@ -85,7 +85,7 @@ pub struct SimulateSettings {
 }
 
 /// What each policy came to.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SimulationReport {
     /// Of a history from the store: what it spans.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,16 +11,19 @@ mod days;
 pub(crate) mod decisions;
 mod items;
 mod lease;
+mod listed;
 mod nights;
 mod queries;
 mod reads;
 mod realised;
 mod rewrites;
+mod simulation;
 mod usage;
 pub(crate) mod versions;
 mod workers;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
@@ -39,6 +42,7 @@ pub use self::lease::Lease;
 pub use self::nights::{PreloadRun, StoredNight};
 pub use self::queries::{DayQuery, GroupKind, QueryGroup, QueryRead};
 pub use self::reads::{ItemReads, ReadsAndHits, TableDay};
+pub(crate) use self::simulation::StoredSimulation;
 pub use self::versions::{VersionRow, VersionStatus};
 pub use self::workers::Worker;
 use crate::settings::StoreSettings;
@@ -89,6 +93,8 @@ pub enum StoreError {
 pub struct Store {
     pool: AnyPool,
     embedded: bool,
+    /// Where the whitelist comes from, if not from here.
+    whitelist_from: Option<Arc<str>>,
 }
 
 impl Store {
@@ -128,7 +134,7 @@ impl Store {
             .await
             .map_err(|error| failed(error.to_string()))?;
         sqlx::migrate!("./migrations").run(&pool).await.map_err(|error| failed(error.to_string()))?;
-        Ok(Self { pool, embedded })
+        Ok(Self { pool, embedded, whitelist_from: settings.whitelist_from.as_deref().map(Arc::from) })
     }
 
     /// Closes the connections once what is under way is done.

@@ -76,6 +76,21 @@ impl OriginError {
         matches!(self, Self::Unavailable { .. } | Self::TimedOut { .. })
     }
 
+    /// The error in a word, for traces.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not_found",
+            Self::Precondition { .. } => "precondition",
+            Self::NotModified => "not_modified",
+            Self::AlreadyExists => "already_exists",
+            Self::Denied { .. } => "denied",
+            Self::InvalidKey { .. } => "invalid_key",
+            Self::Unsupported { .. } => "unsupported",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Unavailable { .. } => "unavailable",
+        }
+    }
+
     /// The code of the storage's own error, where it gave one.
     pub(crate) fn code(&self) -> Option<String> {
         code_of(&chain(self)).map(str::to_owned)

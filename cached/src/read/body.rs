@@ -126,6 +126,7 @@ impl CachedBody {
                 if matches!(error, FillError::VersionMoved) {
                     self.engine.metadata.forget(&self.meta.name).await;
                 }
+                self.log.failed(error.kind(), &error);
                 return Some(Err(error));
             }
         };

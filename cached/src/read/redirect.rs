@@ -11,6 +11,7 @@ use crate::access_log::AccessRecord;
 use crate::engine::Engine;
 use crate::metadata::ObjectMeta;
 use crate::origin::Origin;
+use crate::watch::{ReadOutcome, WatchedRead};
 
 /// How long a presigned URL is good for. Clients follow at once, and begin anew at Larder for their next read.
 const EXPIRES_IN: Duration = Duration::from_secs(60);
@@ -47,6 +48,9 @@ impl Engine {
             ..AccessRecord::new(AccessKind::Get, object, range, self.clock.now())
         };
         self.remember_cold(&access);
+        if let Some(watch) = self.watch.get() {
+            watch.saw(|| WatchedRead::new(&access, ReadOutcome::Redirected));
+        }
         self.log.record(access);
     }
 }

@@ -343,7 +343,7 @@ pub(crate) fn preload(prefixes: &[&str]) -> PreloadRequest {
 pub(crate) async fn preloaded(worker: &Worker, request: PreloadRequest) -> PreloadStatus {
     worker.engine.preload(request);
     loop {
-        let status = worker.engine.preload_status();
+        let status = worker.engine.preload_status(true).status;
         if !status.running {
             return status;
         }

@@ -153,6 +153,13 @@ fn of_request(name: &[u8]) -> &'static Node {
     }
 }
 
+/// Whether this is asked by who is about to write. Spark asks so for the partitions that an `INSERT` may touch, and for nothing that
+/// it reads. One that lies elsewhere than its table's folder is filled by moving files there from below the table's folder, which
+/// no two file systems do, and an `INSERT OVERWRITE` has removed what was there by then.
+pub(crate) fn is_asked_by_writers(name: &[u8]) -> bool {
+    matches!(name, b"get_partitions_ps_with_auth" | b"get_partitions_ps_with_auth_req")
+}
+
 /// Whether a table that has this is left alone. A view has no files. Iceberg, Delta Lake and Hudi keep lists of files of
 /// their own, many with whole URLs: another location would move only part of their reads.
 pub(crate) fn is_left_alone(role: Role, text: &str) -> bool {

@@ -28,6 +28,8 @@ pub(crate) struct Places {
 pub(crate) enum Rewrite {
     /// To the cache: what this whitelist names.
     ToCache(Arc<Places>, InForce),
+    /// To the cache: what this whitelist names and is of a table that lies there as a whole.
+    ToCacheWithTable(Arc<Places>, InForce),
     /// To the origins.
     ToOrigin(Arc<Places>),
 }
@@ -36,8 +38,20 @@ impl Rewrite {
     /// The location in the place of this one; `None` where this one stays.
     pub(crate) fn apply(&self, location: &str) -> Option<String> {
         match self {
-            Self::ToCache(places, in_force) => places.to_cache(location, &in_force.1),
+            Self::ToCache(places, in_force) => Some(places.to_cache(location, &in_force.1)?.0),
+            Self::ToCacheWithTable(places, in_force) => {
+                let (cached, item) = places.to_cache(location, &in_force.1)?;
+                in_force.0.items[item].item.partition.is_empty().then_some(cached)
+            }
             Self::ToOrigin(places) => places.to_origin(location),
+        }
+    }
+
+    /// The same, but a partition goes no other way than its table.
+    pub(crate) fn with_table(self) -> Self {
+        match self {
+            Self::ToCache(places, in_force) => Self::ToCacheWithTable(places, in_force),
+            other => other,
         }
     }
 }
@@ -50,9 +64,9 @@ impl Places {
         Self { buckets: buckets.to_vec(), ambiguous, scheme: scheme.to_owned() }
     }
 
-    /// Where the cache serves a whitelisted folder: `SCHEME://BUCKET/KEY`. A location at S3 keeps its own scheme, which is the one
-    /// that the engines of this table know to read.
-    fn to_cache(&self, location: &str, index: &LocationIndex) -> Option<String> {
+    /// Where the cache serves a whitelisted folder, `SCHEME://BUCKET/KEY`, and the position of the item that names it. A location at
+    /// S3 keeps its own scheme, which is the one that the engines of this table know to read.
+    fn to_cache(&self, location: &str, index: &LocationIndex) -> Option<(String, usize)> {
         let (scheme, rest) = split_location(location)?;
         if !is_servable(rest) {
             return None;
@@ -62,9 +76,9 @@ impl Places {
         if folder.is_empty() || self.ambiguous.contains(&bucket.name) {
             return None;
         }
-        index.find(&bucket.name, &format!("{folder}/"))?;
+        let item = index.find(&bucket.name, &format!("{folder}/"))?;
         let scheme = if is_s3(scheme) { scheme } else { &self.scheme };
-        Some(format!("{scheme}://{}/{key}", bucket.name))
+        Some((format!("{scheme}://{}/{key}", bucket.name), item))
     }
 
     /// The place at the origin that a location in one of the cache's buckets stands for.
@@ -165,7 +179,7 @@ mod tests {
             ("file:/mnt/disk/x y/z", "s3a://disk/x y/z"),
             ("s3a://raw/hive/odd.db/k=a%3Ab c\u{e9}", "s3a://warehouse/odd.db/k=a%3Ab c\u{e9}"),
         ] {
-            assert_eq!(places().to_cache(at_origin, &listed()).as_deref(), Some(cached));
+            assert_eq!(places().to_cache(at_origin, &listed()), Some((cached.to_owned(), 0)));
             assert_eq!(places().to_origin(cached).as_deref(), Some(at_origin));
         }
     }
@@ -227,7 +241,7 @@ mod tests {
             for _ in 0..rng.random_range(0..5) {
                 location.push_str(["a", "/", "//", "%2F", " ", "\u{e9}", "=", ".", "a/"][rng.random_range(0..9)]);
             }
-            if let Some(cached) = places.to_cache(&location, &index) {
+            if let Some((cached, _)) = places.to_cache(&location, &index) {
                 there += 1;
                 assert_eq!(places.to_origin(&cached).as_deref(), Some(location.as_str()), "seed {seed}");
             }

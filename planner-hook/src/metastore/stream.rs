@@ -4,12 +4,13 @@
 //! whether it is left alone, and in framed connections a message that may change its length, because that comes first.
 //! What cannot be understood passes as it came, from where it was.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::paths::{is_left_alone, of};
+use super::paths::{is_asked_by_writers, is_left_alone, of};
 use super::rewrite::Rewrite;
 use super::thrift::{Kind, Malformed, NAME_BYTES_MAX, Node, Role, Step, Walker};
 
@@ -282,11 +283,7 @@ impl Stream {
         match step {
             Step::NeedMore => {}
             Step::Begin { kind, name_at, name_end } => {
-                self.kind = kind;
-                self.passed.calls += u64::from(kind == Kind::Call);
-                self.rewrite = rewrite();
-                let node = of(kind, &self.input[from + name_at..from + name_end]);
-                self.walker.enter(node);
+                self.begins(kind, from + name_at..from + name_end, rewrite);
             }
             Step::Text { role, length } => self.text(role, length),
             Step::BeginTable => {
@@ -305,6 +302,17 @@ impl Stream {
             }
             Step::End => self.passed.answers += u64::from(matches!(self.kind, Kind::Reply | Kind::Exception)),
         }
+    }
+
+    /// Takes note of a message that begins, its name being at `name`. Returns what is of interest in it.
+    fn begins(&mut self, kind: Kind, name: Range<usize>, rewrite: &dyn Fn() -> Option<Rewrite>) -> &'static Node {
+        let name = &self.input[name];
+        self.kind = kind;
+        self.passed.calls += u64::from(kind == Kind::Call);
+        self.rewrite = rewrite().map(|to| if is_asked_by_writers(name) { to.with_table() } else { to });
+        let node = of(kind, name);
+        self.walker.enter(node);
+        node
     }
 
     fn text(&mut self, role: Role, length: usize) {
@@ -367,11 +375,7 @@ impl Stream {
                 return Ok(false);
             }
             Ok((passed, Step::Begin { kind, name_at, name_end })) => {
-                self.kind = kind;
-                self.passed.calls += u64::from(kind == Kind::Call);
-                self.rewrite = rewrite();
-                let node = of(kind, &self.input[4 + name_at..4 + name_end]);
-                self.walker.enter(node);
+                let node = self.begins(kind, 4 + name_at..4 + name_end, rewrite);
                 self.at = 4 + passed;
                 self.is_thrift = true;
                 let wanted = self.rewrite.is_some() && !matches!(node, Node::Nothing);

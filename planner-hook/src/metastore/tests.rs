@@ -21,8 +21,10 @@ fn buckets() -> Vec<ResolveBucket> {
 
 fn whitelist() -> Whitelist {
     let mut whitelist = crate::resolve::tests::whitelist();
-    let whole = larder_model::Location { bucket: "warehouse".into(), prefix: "db/whole/".into() };
-    whitelist.items[0].locations.push(whole);
+    let mut whole = whitelist.items[0].clone();
+    whole.item = "hive.db.whole".parse().expect("an item");
+    whole.locations[0].prefix = "db/whole/".into();
+    whitelist.items.push(whole);
     whitelist
 }
 
@@ -123,8 +125,7 @@ fn the_table_of_a_partition_that_is_whitelisted_stays() {
 fn whitelisted_partitions_are_rewritten_and_others_stay() {
     let list = |places: &[&str]| Value::List(places.iter().map(|place| partition(place)).collect());
     let (before, after) = (list(&[COLD, HOT, COLD, HOT]), list(&[COLD, CACHED, COLD, CACHED]));
-    for name in ["get_partitions", "get_partitions_ps_with_auth", "get_partitions_by_names", "get_partitions_by_filter"]
-    {
+    for name in ["get_partitions", "get_partitions_ps", "get_partitions_by_names", "get_partitions_by_filter"] {
         check_answer(&reply(name, before.clone()), &reply(name, after.clone()), 4);
     }
     let within = |list: &Value| Value::Struct(vec![(1, list.clone()), (2, Value::Bool(false))]);
@@ -134,6 +135,18 @@ fn whitelisted_partitions_are_rewritten_and_others_stay() {
     for name in ["get_partition", "get_partition_with_auth", "add_partition"] {
         check_answer(&reply(name, partition(HOT)), &reply(name, partition(CACHED)), 2);
     }
+}
+
+#[test]
+fn who_may_be_about_to_write_finds_partitions_where_their_table_is() {
+    let inside = format!("{WHOLE}/dt=1");
+    let list = |places: &[&str]| Value::List(places.iter().map(|place| partition(place)).collect());
+    let (before, after) = (list(&[HOT, COLD, &inside]), list(&[HOT, COLD, &format!("{WHOLE_CACHED}/dt=1")]));
+    let name = "get_partitions_ps_with_auth";
+    check_answer(&reply(name, before.clone()), &reply(name, after.clone()), 2);
+    let within = |list| Value::Struct(vec![(1, list)]);
+    let name = "get_partitions_ps_with_auth_req";
+    check_answer(&reply(name, within(before)), &reply(name, within(after)), 2);
 }
 
 #[test]

@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 from urllib.parse import quote, urlparse
 
+import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from .larder import binary
+from .larder import Larder, binary, local_bucket
 from .process import Process
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -62,6 +63,11 @@ class Demo:
         self.process = Process(command, folder / "demo.log", cwd=folder)
         self.process.wait_ready(lambda: self._address(folder / "demo.log"), 240)
         self.url = self._address(folder / "demo.log")
+        self.process.wait_ready(lambda: self.replay()["result"], 240)
+
+    def replay(self) -> dict:
+        """How far the replay of the history is, and what it came to."""
+        return requests.get(f"{self.url}/api/v1/simulation", timeout=10).json()
 
     @staticmethod
     def _address(log: Path) -> str | None:
@@ -71,6 +77,21 @@ class Demo:
     def stop(self):
         if self.process:
             self.process.stop()
+
+
+# Items of the daemon that a fleet's would look like, and the tables that they are of.
+ITEMS, TABLES = 100_000, 100
+
+
+def vast(folder: Path) -> Larder:
+    """A daemon whose last night weighed 100,000 items."""
+    for number in range(ITEMS):
+        partition = folder / f"lake/wide/t{number % TABLES:02}/dt={number // TABLES:04}"
+        partition.mkdir(parents=True)
+        (partition / "part.bin").write_bytes(b"x" * 100)
+    larder = Larder(folder, [local_bucket(folder / "lake")], nightly={"schedule": "", "budget": "1MiB"})
+    larder.command("nightly")
+    return larder.start()
 
 
 class Chromium:
@@ -107,14 +128,6 @@ def watched(page: Page, url: str) -> list[str]:
     page.on("pageerror", lambda error: faults.append(f"thrown: {error}"))
     page.on("request", asked)
     return faults
-
-
-def replay(page: Page):
-    """Has the history replayed with every policy, in the view What if in English; the row of Larder's own."""
-    page.get_by_role("button", name="Replay the history").click()
-    ours = page.get_by_role("row").filter(has_text="Larder's whitelist")
-    expect(ours).to_be_visible(timeout=300_000)
-    return ours
 
 
 def settle(page: Page):

@@ -1,11 +1,14 @@
 """Larder as a user runs it: a configuration file, `larder serve`, and the other commands beside it."""
 
+import contextlib
 import datetime
 import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import requests
@@ -45,6 +48,11 @@ def s3_bucket(origin, name: str = "warehouse", at: str = "s3://raw/hive", consis
         "secret_access_key": origin_module.SECRET,
     }
     return {"name": name, "origin": at, "consistency": consistency, "options": options | more.pop("options", {}), **more}
+
+
+def local_bucket(folder: Path) -> dict:
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"name": "lake", "origin": f"file://{folder}", "consistency": "immutable"}
 
 
 class Larder:
@@ -124,6 +132,28 @@ class Larder:
         else:
             assert self.stop() == 0, self.process.output()
         return self.start()
+
+    @contextlib.contextmanager
+    def killed_during(
+        self, query: Callable, bucket: str, prefix: str, origin_held: contextlib.AbstractContextManager
+    ) -> Iterator[Future]:
+        """Kills it in the middle of the reads of `query`, and yields the future of that, which has ended when this is left.
+
+        What is below `prefix` is dropped first, and the origin hands none of it out as long as `origin_held` is entered;
+        all else that the query reads is held. So of that the bytes come at once, and for the others the query waits."""
+        dropped = self.post("drop", {"locations": [{"bucket": bucket, "prefix": prefix}]})
+        assert dropped.json()["bytes"] > 0
+        sent = self.metric("larder_get_bytes_total")
+
+        def in_the_middle() -> bool:
+            return self.metric("larder_get_bytes_total") > sent and self.metric("larder_fills_in_flight") > 0
+
+        with ThreadPoolExecutor(1) as pool:
+            with origin_held:
+                answer = pool.submit(query)
+                wait_until(in_the_middle, 60, "bytes that are held and a wait for others")
+                self.kill()
+            yield answer
 
     def client(self, key: str = WRITER, secret: str = WRITER_SECRET, **options):
         return origin_module.s3_client(self.endpoint, key, secret, **options)

@@ -3,6 +3,7 @@
 Larder's own counters are among the things under test, so "no byte came from the origin" is asserted on the relay's.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -35,15 +36,12 @@ def s3_client(endpoint: str, key: str = KEY, secret: str = SECRET, *, virtual: b
 
 
 class Relay:
-    """Forwards TCP connections to `target` and counts what comes back; `close` cuts all and refuses new ones; `hold` keeps
-    requests back until `release`."""
+    """Forwards TCP connections to `target` and counts what comes back; `close` cuts all and refuses new ones."""
 
     def __init__(self, target: int):
         self.target = target
         self.port = free_port()
         self.bytes_out = 0
-        # How many requests were held back.
-        self.held = 0
         self._holding: re.Pattern | None = None
         self._released = threading.Event()
         self._lock = threading.Lock()
@@ -66,15 +64,16 @@ class Relay:
         for connection in sockets:
             self._shut(connection)
 
-    def hold(self, request: str):
-        """Keeps back requests that begin as this pattern says, a method and a path, until `release`."""
-        self.held = 0
+    @contextlib.contextmanager
+    def holding(self, request: str):
+        """Keeps back requests that begin as this pattern says, a method and a path, for as long as it is entered."""
         self._released.clear()
         self._holding = re.compile(request.encode())
-
-    def release(self):
-        self._holding = None
-        self._released.set()
+        try:
+            yield
+        finally:
+            self._holding = None
+            self._released.set()
 
     @staticmethod
     def _shut(connection: socket.socket):
@@ -111,7 +110,6 @@ class Relay:
                     with self._lock:
                         self.bytes_out += received
                 elif (holding := self._holding) and holding.match(view[:received]):
-                    self.held += 1
                     self._released.wait()
                 sink.sendall(view[:received])
         except OSError:

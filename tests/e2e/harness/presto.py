@@ -192,15 +192,5 @@ class PrestoOverS3(Presto):
     def add_tables(self, files: Path):
         """Tells the metastore of the TPC-H tables whose files lie in the folder `files` too."""
         self.rows("CREATE SCHEMA direct.tpch WITH (location = 's3a://raw/hive/tpch')")
-        describe = tables.connect()
-        for table in sorted(path.name for path in (files / "tpch").iterdir()):
-            found = describe.execute(f"DESCRIBE SELECT * FROM '{files}/tpch/{table}/**/*.parquet'").fetchall()
-            columns = ", ".join(f"{name} {kind}" for name, kind, *_ in found)
-            by = tables.PARTITIONED_BY.get(table, [None])[0]
-            partitioned = f", partitioned_by = ARRAY['{by}']" if by else ""
-            self.rows(
-                f"CREATE TABLE direct.tpch.{table} ({columns}) "
-                f"WITH (external_location = 's3a://raw/hive/tpch/{table}', format = 'PARQUET'{partitioned})"
-            )
-            if by:
-                self.rows(f"CALL direct.system.sync_partition_metadata('tpch', '{table}', 'ADD')")
+        for statement in tables.declarations(files, "tpch", "direct", "s3a://raw/hive"):
+            self.rows(statement)

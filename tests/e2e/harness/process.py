@@ -1,23 +1,35 @@
 """Child processes: started with their output in a file, waited for by a condition, stopped by signal."""
 
 import contextlib
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
+# A file of no bytes, of which byte N is locked by the process that was given port N. It is opened once and stays open: a
+# process that closes a descriptor of it, whichever, gives all of its ports back.
+PORTS_FILE = os.open(f"{tempfile.gettempdir()}/larder-ports-{os.getuid()}", os.O_RDWR | os.O_CREAT, 0o600)
+# Below the range that outgoing connections take, so that none of those can grab one. Each is tried once: a process's own
+# locks do not keep it from a port.
+PORTS = iter(random.sample(range(12_000, 30_001), 18_001))
+
 
 def free_port() -> int:
-    """A port nobody listens on, below the range that outgoing connections take, so that none of those can grab it."""
-    while True:
-        port = random.randint(12_000, 30_000)
-        with contextlib.closing(socket.socket()) as probe:
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
+    """A port nobody listens on, and which no other process of this user is given until this one has ended.
+
+    A server may take its time to start, or be away for a restart. The kernel lets go of the locks of a process, however
+    that ends."""
+    for port in PORTS:
+        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
+            fcntl.lockf(PORTS_FILE, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("this process has tried every port")
 
 
 def wait_until(condition, seconds: float = 20, what: str = "the condition"):

@@ -1,6 +1,7 @@
 """TPC-H tables as Parquet, laid out as Hive lays them out, and the statements the engines run over them."""
 
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -39,6 +40,24 @@ def generate(folder: Path):
             )
         else:
             connection.execute(f"COPY {table} TO '{target}/0.parquet' (FORMAT parquet)")
+
+
+def declarations(files: Path, schema: str, catalog: str, at: str) -> Iterator[str]:
+    """The statements by which Trino and Presto tell a catalog's metastore of the tables at `at` whose files lie in the folder
+    `files` too, as `SCHEMA/TABLE/...`. The schema must be there."""
+    describe = connect()
+    for table in sorted(path.name for path in (files / schema).iterdir()):
+        found = describe.execute(f"DESCRIBE SELECT * FROM '{files}/{schema}/{table}/**/*.parquet'").fetchall()
+        columns = ", ".join(f"{name} {kind}" for name, kind, *_ in found)
+        by = PARTITIONED_BY.get(table, [None])[0]
+        by = by if any((files / schema / table).glob(f"{by}=*")) else None
+        partitioned = f", partitioned_by = ARRAY['{by}']" if by else ""
+        yield (
+            f"CREATE TABLE {catalog}.{schema}.{table} ({columns}) "
+            f"WITH (external_location = '{at}/{schema}/{table}/', format = 'PARQUET'{partitioned})"
+        )
+        if by:
+            yield f"CALL {catalog}.system.sync_partition_metadata('{schema}', '{table}', 'ADD')"
 
 
 # Three shapes of TPC-H: a full scan with aggregates (1), a join of three tables (3), a selective scan (6).

@@ -164,19 +164,8 @@ class Trino:
         """Tells the catalog's metastore of the tables at `at` whose files lie in the folder `files` too, as
         `SCHEMA/TABLE/...`."""
         self.rows(f"CREATE SCHEMA {catalog}.{schema}")
-        describe = tables.connect()
-        for table in sorted(path.name for path in (files / schema).iterdir()):
-            found = describe.execute(f"DESCRIBE SELECT * FROM '{files}/{schema}/{table}/**/*.parquet'").fetchall()
-            columns = ", ".join(f"{name} {kind}" for name, kind, *_ in found)
-            by = tables.PARTITIONED_BY.get(table, [None])[0]
-            by = by if any((files / schema / table).glob(f"{by}=*")) else None
-            partitioned = f", partitioned_by = ARRAY['{by}']" if by else ""
-            self.rows(
-                f"CREATE TABLE {catalog}.{schema}.{table} ({columns}) "
-                f"WITH (external_location = '{at}/{schema}/{table}/', format = 'PARQUET'{partitioned})"
-            )
-            if by:
-                self.rows(f"CALL {catalog}.system.sync_partition_metadata('{schema}', '{table}', 'ADD')")
+        for statement in tables.declarations(files, schema, catalog, at):
+            self.rows(statement)
 
 
 class TrinoOverS3(Trino):

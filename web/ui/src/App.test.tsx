@@ -3,7 +3,7 @@
 import { fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it, vi } from "vitest";
 import { App } from "./App";
-import { daemon, fleet, Refusal, table } from "./test/daemon";
+import { daemon, fleet, point, queries, query, Refusal, table, usage, worker } from "./test/daemon";
 
 const LATE = { timeout: 4000 };
 
@@ -36,7 +36,7 @@ describe("the overview", () => {
       },
       tables: [],
       "whitelist/history": [],
-      curve: new Refusal(404, "no night"),
+      curve: { version: 0, budget_bytes: 0, points: [] },
     });
     at("/");
     expect((await screen.findAllByText("Nothing was read through Larder in this time.")).length).toBeGreaterThan(0);
@@ -135,10 +135,153 @@ describe("a table", () => {
     expect(await screen.findByText("0 of 2 items on the whitelist", {}, LATE)).toBeTruthy();
   });
 
+  it("is shown over as many days as its address says", async () => {
+    const asked: (string | null)[] = [];
+    daemon({
+      ...answers,
+      "tables/hive.web.t1/days": (query: URLSearchParams) => {
+        asked.push(query.get("days"));
+        return { table: "hive.web.t1", days: [], partitions_total: 0, partitions: [], ages: [], forecast: [] };
+      },
+    });
+    at("/value/hive.web.t1?days=90");
+    const ninety = await screen.findByRole("button", { name: "90 days" }, LATE);
+    expect(ninety.getAttribute("aria-pressed")).toBe("true");
+    fireEvent.click(screen.getByRole("button", { name: "7 days" }));
+    expect(location.search).toBe("?days=7");
+    await waitFor(() => expect(asked).toEqual(["90", "7"]), LATE);
+  });
+
   it("that is none of them is said to be none of them", async () => {
     daemon(answers);
     at("/value/hive.web.none");
     expect(await screen.findByText(/not among the 1,500 tables/, {}, LATE)).toBeTruthy();
+  });
+});
+
+describe("queries", () => {
+  const readTo = (day: string) => ({ ...usage([point("2026-11-22")]), logs_read_to: day });
+
+  it("are those up to the last day that a night has read", async () => {
+    const asked: string[] = [];
+    daemon({
+      ...fleet(),
+      usage: readTo("2026-11-20"),
+      queries: (query: URLSearchParams) => {
+        asked.push(`${query.get("from")}..${query.get("to")}`);
+        return queries();
+      },
+    });
+    at("/queries");
+    expect(await screen.findByText("logs are read up to 20 Nov", {}, LATE)).toBeTruthy();
+    expect(await screen.findByText(/The logs of these days tell of no query/, {}, LATE)).toBeTruthy();
+    fireEvent.click(screen.getByRole("button", { name: "Last day" }));
+    await waitFor(() => expect(asked).toEqual(["2026-11-14..2026-11-20", "2026-11-20..2026-11-20"]), LATE);
+  });
+
+  it("are said to be of those that are kept, and so are groups where a filter is on", async () => {
+    const ana = { kind: "user" as const, name: "ana", queries: 3, seconds: 9, read_bytes: 10 };
+    daemon({ ...fleet(), usage: readTo("2026-11-20"), queries: queries({ total: 400, by_user: [ana] }) });
+    at("/queries");
+    expect(
+      await screen.findByText("the first 0 of 400 queries, of the 200 longest and 200 largest of each day", {}, LATE),
+    ).toBeTruthy();
+    fireEvent.click(screen.getByRole("button", { name: "User" }));
+    expect(await screen.findByText("a name leads to its queries")).toBeTruthy();
+    fireEvent.click(screen.getByRole("link", { name: "ana" }));
+    fireEvent.click(await screen.findByRole("button", { name: "Engine" }));
+    expect(await screen.findByText(/^of the 200 longest and 200 largest queries of each day/)).toBeTruthy();
+  });
+
+  it("are not said to be none where their days are not read yet", async () => {
+    daemon({ ...fleet(), usage: readTo("2026-11-20"), queries: queries() });
+    at("/queries?range=2026-11-21..2026-11-22");
+    expect(await screen.findByText(/No night has read these days yet/, {}, LATE)).toBeTruthy();
+  });
+});
+
+describe("the workers", () => {
+  it("each lead to their own configuration, and the one in sight says whose it is", async () => {
+    const other = { ...worker("worker-2"), admin_url: "http://10.0.0.7:9001" };
+    const config = { worker: "worker-1", file: null, settings: { admin: { listen: "127.0.0.1:9001" } } };
+    daemon({ ...fleet(), workers: [worker("worker-1"), other], config });
+    at("/workers?worker=worker-2");
+    const link = await screen.findByRole("link", { name: "http://10.0.0.7:9001" }, LATE);
+    expect(link.getAttribute("href")).toBe("http://10.0.0.7:9001/workers?tab=config");
+    fireEvent.click(screen.getByRole("button", { name: "Configuration" }));
+    expect(await screen.findByRole("heading", { name: "Configuration in force on worker-1" })).toBeTruthy();
+  });
+});
+
+describe("a query", () => {
+  const answers = { ...fleet(), queries: queries({ total: 2, queries: [query("q1"), query("q2")] }) };
+
+  it("is opened with its days in the address, and closed", async () => {
+    daemon(answers);
+    at("/queries");
+    const [first] = await screen.findAllByRole("button", { name: "20 Nov 09:00" }, LATE);
+    fireEvent.click(first!);
+    expect(location.search).toBe("?query=q1&range=2026-11-14..2026-11-20");
+    expect(screen.getByText("SELECT 'q1'")).toBeTruthy();
+    fireEvent.click(screen.getAllByRole("button", { name: "20 Nov 09:00" })[0]!);
+    expect(location.search).toBe("?range=2026-11-14..2026-11-20");
+    expect(screen.queryByText("SELECT 'q1'")).toBeNull();
+  });
+
+  it("is said to be missing where it is not among those shown", async () => {
+    daemon(answers);
+    at("/queries?query=q3&range=2026-11-14..2026-11-20");
+    expect(await screen.findByText(/Query q3 is not among these/, {}, LATE)).toBeTruthy();
+    fireEvent.click(screen.getAllByRole("button", { name: "20 Nov 09:00" })[1]!);
+    expect(screen.queryByText(/is not among these/)).toBeNull();
+  });
+});
+
+describe("a list that is cut", () => {
+  it("says how many more there are, where that is known", async () => {
+    const ana = { kind: "user" as const, name: "ana", queries: 3, seconds: 9, read_bytes: 10 };
+    daemon({ ...fleet(), queries: queries({ by_user: [ana], users_total: 612 }) });
+    at("/queries?tab=user");
+    expect(await screen.findByText("and 611 more", {}, LATE)).toBeTruthy();
+    expect(screen.getByRole("link", { name: "CSV" }).getAttribute("href")).toMatch(/groups=100000&rows=by_user$/);
+  });
+
+  it("leads to all of them", async () => {
+    const item = { item: "a.b.t/d=1", bytes: 10, value_seconds: 5 };
+    const choice = { items: 9, bytes: 90, value_seconds: 9, cut_density: 1e-6, added_count: 1234, removed_count: 1 };
+    daemon({
+      ...fleet(),
+      simulation: { running: false },
+      choice: { ...choice, capacity_bytes: 1000, added: [item], removed: [item] },
+    });
+    at("/what-if");
+    expect(await screen.findByText("and 1,233 more", {}, LATE)).toBeTruthy();
+    expect(screen.getAllByText(/^and .+ more$/)).toHaveLength(1);
+    const csv = within(screen.getByRole("heading", { name: /Would come \(1,234\)/ })).getByRole("link");
+    expect(csv.getAttribute("href")).toBe("/api/v1/choice.csv?capacity_bytes=1000&limit=1000000&rows=added");
+  });
+
+  const deeds = (count: number) => (query: URLSearchParams) =>
+    Array.from({ length: Math.min(count, Number(query.get("limit"))) }, (_, n) => ({
+      at: new Date(Date.UTC(2026, 10, 22) - n * 1000).toISOString(),
+      who: "amara",
+      what: "pin",
+      target: "a.b.t",
+      because: "the board",
+    }));
+
+  it("says that it is cut", async () => {
+    daemon({ ...fleet(), activity: deeds(1000) });
+    at("/whitelist?tab=activity");
+    expect(await screen.findByText("the newest 200 only; the CSV has up to 10,000", {}, LATE)).toBeTruthy();
+    expect(screen.getAllByText("amara")).toHaveLength(200);
+  });
+
+  it("says nothing where it is whole", async () => {
+    daemon({ ...fleet(), activity: deeds(200) });
+    at("/whitelist?tab=activity");
+    expect(await screen.findAllByText("amara", {}, LATE)).toHaveLength(200);
+    expect(screen.queryByText(/the newest 200 only/)).toBeNull();
   });
 });
 

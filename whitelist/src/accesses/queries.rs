@@ -14,7 +14,7 @@ use super::{double, integer, text};
 use crate::store::{DayQuery, GroupKind, QueryGroup, QueryRead};
 
 /// So many of the longest queries of a day are kept, and so many of the largest.
-const KEPT: u32 = 200;
+pub(crate) const KEPT: u32 = 200;
 /// Rows of partitions that these may have together.
 const ROWS_MAX: u32 = 200_000;
 /// Of a statement so many characters are kept.

@@ -1,12 +1,12 @@
 //! The shapes of answers, and how they are put together from rows and the whitelist in force.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use larder_model::{ItemName, TableName, Whitelist};
+use larder_model::{ItemName, TableName, Whitelist, WhitelistItem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -99,7 +99,8 @@ pub struct TableAnswer {
 /// An item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ItemAnswer {
-    /// What was read of it, what it is worth, and how the last night decided.
+    /// What was read of it, what it is worth, and how the last night decided. The reason of one that the whitelist in force
+    /// holds is that version's.
     #[serde(flatten)]
     pub row: CandidateRow,
     /// Whether the whitelist in force holds it.
@@ -171,13 +172,15 @@ pub(super) fn items(rows: Vec<CandidateRow>, in_force: Option<&Whitelist>) -> Ve
 
 /// Some of the items, beside the value of all.
 pub(super) fn items_of_all(rows: Vec<CandidateRow>, all: f64, in_force: Option<&Whitelist>) -> Vec<ItemAnswer> {
-    let held: HashSet<&ItemName> =
-        in_force.iter().flat_map(|whitelist| &whitelist.items).map(|item| &item.item).collect();
+    let held: HashMap<&ItemName, &WhitelistItem> =
+        in_force.iter().flat_map(|whitelist| &whitelist.items).map(|item| (&item.item, item)).collect();
     rows.into_iter()
-        .map(|row| ItemAnswer {
-            whitelisted: held.contains(&row.item),
-            value_share: share(row.value_seconds, all),
-            row,
+        .map(|mut row| {
+            let held = held.get(&row.item);
+            if let Some(held) = held {
+                row.reason.clone_from(&held.reason);
+            }
+            ItemAnswer { whitelisted: held.is_some(), value_share: share(row.value_seconds, all), row }
         })
         .collect()
 }

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use super::{ApiState, ItemAnswer, Problem, answers};
 use crate::store::{ItemOrder, ItemQuery};
 
-/// Items that one page gives at most.
-const ITEMS_MAX: u32 = 100_000;
+/// Items that one page gives at most: as many as a whitelist may hold.
+const ITEMS_MAX: u32 = 1_000_000;
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(items))
@@ -27,7 +27,10 @@ struct Wanted {
     search: Option<String>,
     /// Only items of this table.
     table: Option<String>,
-    /// Only items that the last choice took, or that it left out.
+    /// Only items that the whitelist in force holds, also where the last choice did not weigh them; or only those that it
+    /// does not hold.
+    listed: Option<bool>,
+    /// Only items that the last choice took, or that it left out. What is in force may be another version's.
     taken: Option<bool>,
     /// What they are sorted by; `rank` when absent.
     #[param(inline)]
@@ -36,7 +39,7 @@ struct Wanted {
     descending: Option<bool>,
     /// So many are passed over first.
     offset: Option<u64>,
-    /// At most 100000, and 200 when absent.
+    /// At most 1000000, and 200 when absent.
     limit: Option<u32>,
 }
 
@@ -51,7 +54,7 @@ pub(super) struct ItemsAnswer {
     pub items: Vec<ItemAnswer>,
 }
 
-/// Items that the last night weighed, a page of them.
+/// Items that the last night weighed or that are in force, a page of them.
 #[utoipa::path(get, path = "/items", tag = "whitelist", params(Wanted), responses(
     (status = 200, body = ItemsAnswer), (status = 400, body = Problem), (status = 503, body = Problem),
 ))]
@@ -61,18 +64,18 @@ async fn items(
 ) -> Result<Json<ItemsAnswer>, Problem> {
     let Query(wanted) = wanted?;
     let offset = wanted.offset.unwrap_or(0);
-    let page = state
-        .store
-        .items(&ItemQuery {
-            search: wanted.search.unwrap_or_default(),
-            table: wanted.table,
-            taken: wanted.taken,
-            order: wanted.sort.unwrap_or(ItemOrder::Rank),
-            descending: wanted.descending.unwrap_or(false),
-            offset,
-            limit: wanted.limit.unwrap_or(200).min(ITEMS_MAX),
-        })
-        .await?;
-    let items = answers::items_of_all(page.rows, page.all_value_seconds, state.in_force().as_deref());
+    let query = ItemQuery {
+        search: wanted.search.unwrap_or_default(),
+        table: wanted.table,
+        listed: wanted.listed,
+        taken: wanted.taken,
+        order: wanted.sort.unwrap_or(ItemOrder::Rank),
+        descending: wanted.descending.unwrap_or(false),
+        offset,
+        limit: wanted.limit.unwrap_or(200).min(ITEMS_MAX),
+    };
+    let in_force = state.in_force();
+    let page = state.store.items(&query, in_force.as_deref()).await?;
+    let items = answers::items_of_all(page.rows, page.all_value_seconds, in_force.as_deref());
     Ok(Json(ItemsAnswer { total: page.total, offset, items }))
 }

@@ -39,6 +39,15 @@ fn actor<'a>(person: &'a Option<Extension<Person>>, because: &'a str) -> Result<
     Ok(Actor { who, because: because.trim() })
 }
 
+/// The same, where nothing is done without a reason.
+fn actor_with_reason<'a>(person: &'a Option<Extension<Person>>, because: &'a str) -> Result<Actor<'a>, Problem> {
+    let actor = actor(person, because)?;
+    if actor.because.is_empty() {
+        return Err(Problem::bad_request("`because` is empty: say why, for those who ask later"));
+    }
+    Ok(actor)
+}
+
 /// What people decided.
 #[utoipa::path(get, path = "/whitelist/decisions", tag = "whitelist", responses(
     (status = 200, body = Vec<Decision>), (status = 503, body = Problem),
@@ -55,8 +64,7 @@ struct DecisionRequest {
     target: ItemName,
     /// Hold it whatever it is worth, or never hold it.
     kind: RulingKind,
-    /// Why.
-    #[serde(default)]
+    /// Why; not empty.
     because: String,
 }
 
@@ -70,7 +78,7 @@ async fn decide(
     request: Result<Json<DecisionRequest>, JsonRejection>,
 ) -> Result<Json<Decision>, Problem> {
     let Json(request) = request?;
-    let actor = actor(&person, &request.because)?;
+    let actor = actor_with_reason(&person, &request.because)?;
     Ok(Json(people::decide(&state.store, &*state.clock, actor, request.target, request.kind).await?))
 }
 
@@ -81,8 +89,8 @@ async fn decide(
 struct Undecided {
     /// What it is about.
     target: String,
-    /// Why.
-    because: Option<String>,
+    /// Why; not empty.
+    because: String,
 }
 
 /// Takes a decision back: from the next night on value decides.
@@ -96,8 +104,7 @@ async fn undecide(
 ) -> Result<StatusCode, Problem> {
     let Query(Undecided { target, because }) = asked?;
     let item: ItemName = target.parse().map_err(Problem::bad_request)?;
-    let because = because.unwrap_or_default();
-    if people::undecide(&state.store, &*state.clock, actor(&person, &because)?, &item).await? {
+    if people::undecide(&state.store, &*state.clock, actor_with_reason(&person, &because)?, &item).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::not_found(format!("nothing was decided about `{item}`")))
@@ -110,8 +117,7 @@ async fn undecide(
 struct VersionRequest {
     /// Its number.
     version: u64,
-    /// Why.
-    #[serde(default)]
+    /// Why; not empty.
     because: String,
 }
 
@@ -126,7 +132,8 @@ async fn approve(
     request: Result<Json<VersionRequest>, JsonRejection>,
 ) -> Result<Json<VersionRow>, Problem> {
     let Json(VersionRequest { version, because }) = request?;
-    let published = people::approve(&state.store, &*state.clock, actor(&person, &because)?, version).await?;
+    let actor = actor_with_reason(&person, &because)?;
+    let published = people::approve(&state.store, &*state.clock, actor, version).await?;
     version_row(&state, published.version).await
 }
 
@@ -141,7 +148,8 @@ async fn rollback(
     request: Result<Json<VersionRequest>, JsonRejection>,
 ) -> Result<Json<VersionRow>, Problem> {
     let Json(VersionRequest { version, because }) = request?;
-    let published = people::rollback(&state.store, &*state.clock, actor(&person, &because)?, version).await?;
+    let actor = actor_with_reason(&person, &because)?;
+    let published = people::rollback(&state.store, &*state.clock, actor, version).await?;
     version_row(&state, published.version).await
 }
 

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use super::bill::Span;
 use super::{ApiState, Problem};
+use crate::accesses::QUERIES_KEPT;
 use crate::choice::RulingKind;
 use crate::store::decisions::Rulings;
 use crate::store::{DayQuery, GroupKind, QueryGroup, QueryRead};
@@ -21,8 +22,9 @@ use crate::store::{DayQuery, GroupKind, QueryGroup, QueryRead};
 /// Queries that are given unless others are asked for, and at most.
 const QUERIES: usize = 1000;
 const QUERIES_MAX: usize = 100_000;
-/// Engines, users or tables that are given.
-const GROUPS_MAX: usize = 100;
+/// Engines, users and tables that are given of each unless others are asked for, and at most.
+const GROUPS: usize = 100;
+const GROUPS_MAX: usize = 100_000;
 /// With this share from the cache nothing more would help.
 const WELL_SERVED: f64 = 0.9;
 
@@ -50,6 +52,8 @@ struct Wanted {
     sort: Option<QueryOrder>,
     /// At most 100000; 1000 when absent.
     limit: Option<usize>,
+    /// Users, engines and tables that are given of each: at most 100000; 100 when absent.
+    groups: Option<usize>,
 }
 
 impl Wanted {
@@ -85,17 +89,25 @@ pub(super) struct QueriesAnswer {
     pub from: NaiveDate,
     /// The last.
     pub to: NaiveDate,
-    /// How many match, of the 200 longest and the 200 largest that are kept of each day.
+    /// So many of the longest queries of each day are kept, and so many of the largest.
+    pub kept_of_a_day: u32,
+    /// How many of those that are kept match.
     pub total: u64,
     /// The first of them.
     pub queries: Vec<QueryAnswer>,
     /// The queries by user, those that took longest together first: all of these days, or where a user, an engine or a table
-    /// is named, those that match.
+    /// is named, those of the kept ones that match.
     pub by_user: Vec<QueryGroup>,
     /// The same by engine.
     pub by_engine: Vec<QueryGroup>,
     /// The same by table.
     pub by_table: Vec<QueryGroup>,
+    /// How many users there are; more than 100000 are not counted.
+    pub users_total: u64,
+    /// How many engines.
+    pub engines_total: u64,
+    /// How many tables.
+    pub tables_total: u64,
 }
 
 /// A query, and what would have helped it.
@@ -152,19 +164,29 @@ async fn queries(
         true => Ok(groups_of(&queries, kind)),
         false => state.store.query_groups(kind, from, to, GROUPS_MAX as u32).await,
     };
-    let (by_user, by_engine, by_table) =
-        (groups(GroupKind::User).await?, groups(GroupKind::Engine).await?, groups(GroupKind::Table).await?);
+    let given = |mut groups: Vec<QueryGroup>| {
+        let total = groups.len() as u64;
+        groups.truncate(wanted.groups.unwrap_or(GROUPS).min(GROUPS_MAX));
+        (groups, total)
+    };
+    let (by_user, users_total) = given(groups(GroupKind::User).await?);
+    let (by_engine, engines_total) = given(groups(GroupKind::Engine).await?);
+    let (by_table, tables_total) = given(groups(GroupKind::Table).await?);
     queries.truncate(wanted.limit.unwrap_or(QUERIES).min(QUERIES_MAX));
     let listed = Listed::new(state.in_force().as_deref());
     let rulings = Rulings::new(state.store.decisions().await?);
     Ok(Json(QueriesAnswer {
         from,
         to,
+        kept_of_a_day: QUERIES_KEPT,
         total,
         queries: queries.into_iter().map(|query| answer(query, &listed, &rulings)).collect(),
         by_user,
         by_engine,
         by_table,
+        users_total,
+        engines_total,
+        tables_total,
     }))
 }
 

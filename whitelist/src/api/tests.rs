@@ -119,8 +119,7 @@ async fn the_whitelist_is_served_from_memory_with_an_etag() {
 #[tokio::test]
 async fn before_the_first_night_there_is_nothing_to_show() {
     let asked = Asked::new().await;
-    for path in ["/whitelist", "/whitelist/diff", "/curve", "/tables/a.b.t/partitions", "/whitelist/explain?item=a.b.t"]
-    {
+    for path in ["/whitelist", "/whitelist/diff", "/tables/a.b.t/partitions", "/whitelist/explain?item=a.b.t"] {
         let (status, body) = asked.get(path).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert!(body["error"].is_string(), "{path}: {body}");
@@ -129,6 +128,8 @@ async fn before_the_first_night_there_is_nothing_to_show() {
         assert_eq!(asked.get(path).await, (StatusCode::OK, Value::Array(vec![])), "{path}");
     }
     assert_eq!(asked.get("/value").await.1["candidates"], 0);
+    let empty = serde_json::json!({"version": 0, "budget_bytes": 0, "points": []});
+    assert_eq!(asked.get("/curve").await, (StatusCode::OK, empty));
 }
 
 #[tokio::test]

@@ -63,6 +63,9 @@ impl Step {
 pub(super) struct UsageAnswer {
     /// The daemon's time, by which today is today.
     pub now: DateTime<Utc>,
+    /// The newest day whose logs a night has read: queries, and what was read of tables, are known up to there. Absent before
+    /// the first night.
+    pub logs_read_to: Option<NaiveDate>,
     /// How long each point is.
     pub step: Step,
     /// Each step of the time that was asked for, also those in which nothing was done.
@@ -192,5 +195,6 @@ async fn usage(
         *sum = sum.plus(&done);
     }
     let points = steps.iter().map(|(start, done)| UsagePoint::new(*start, done)).collect();
-    Ok(Json(UsageAnswer { now, step, points, total: UsagePoint::new(from, &total) }))
+    let logs_read_to = state.store.last_day().await?;
+    Ok(Json(UsageAnswer { now, logs_read_to, step, points, total: UsagePoint::new(from, &total) }))
 }

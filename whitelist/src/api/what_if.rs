@@ -9,6 +9,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use larder_model::ItemName;
+use larder_model::whitelist::ITEMS_MAX;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -18,7 +19,7 @@ use utoipa_axum::routes;
 use super::{ApiState, Problem};
 use crate::choice::{Caps, Ranking};
 use crate::simulate::{History, SimulateError, SimulateSettings, SimulationReport, Source, run};
-use crate::store::Store;
+use crate::store::{Store, StoredSimulation};
 
 /// Shares of the budget, in percent, that the capacity curve is computed at.
 const CURVE_PERCENTS: [u32; 30] = [
@@ -26,8 +27,10 @@ const CURVE_PERCENTS: [u32; 30] = [
     180, 200,
 ];
 
-/// Items that a choice names of those that come, and of those that leave.
-const NAMED_MAX: usize = 50;
+/// Items that a choice names of those that come, and of those that leave, unless others are asked for; at most as many as a
+/// whitelist may hold.
+const NAMED: usize = 50;
+const NAMED_MAX: usize = ITEMS_MAX;
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(curve)).routes(routes!(choice)).routes(routes!(simulation, simulate))
@@ -36,11 +39,11 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 /// Hours saved against capacity.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(super) struct Curve {
-    /// The version in force.
+    /// The version in force; zero for none.
     pub version: u64,
     /// Its budget: 100 percent.
     pub budget_bytes: u64,
-    /// The points, by capacity.
+    /// The points, by capacity; none before the first version.
     pub points: Vec<CurvePoint>,
 }
 
@@ -61,10 +64,12 @@ pub(super) struct CurvePoint {
 
 /// Hours saved against capacity: what the last night would have chosen under other budgets.
 #[utoipa::path(get, path = "/curve", tag = "whitelist", responses(
-    (status = 200, body = Curve), (status = 404, body = Problem), (status = 503, body = Problem),
+    (status = 200, body = Curve), (status = 503, body = Problem),
 ))]
 async fn curve(State(state): State<ApiState>) -> Result<Json<Curve>, Problem> {
-    let whitelist = state.in_force().ok_or_else(|| Problem::not_found("no whitelist is in force yet"))?;
+    let Some(whitelist) = state.in_force() else {
+        return Ok(Json(Curve { version: 0, budget_bytes: 0, points: Vec::new() }));
+    };
     let candidates = state.store.weighed().await?;
     let caps = state.store.last_choice().await?.map_or_else(Caps::default, |choice| choice.caps);
     let budget_bytes = whitelist.budget_bytes;
@@ -96,6 +101,8 @@ async fn curve(State(state): State<ApiState>) -> Result<Json<Curve>, Problem> {
 struct Budget {
     /// The bytes that items may take together.
     capacity_bytes: u64,
+    /// Items that are named of those that would come, and of those that would leave: at most 1000000; 50 when absent.
+    limit: Option<usize>,
 }
 
 /// The whitelist under another budget, beside the one in force.
@@ -115,9 +122,9 @@ pub(super) struct ChoiceAnswer {
     pub added_count: u64,
     /// How many would leave.
     pub removed_count: u64,
-    /// Those that would come, the most valuable first, at most 50.
+    /// Those that would come, the most valuable first, at most `limit`.
     pub added: Vec<ChoiceItem>,
-    /// Those that would leave, the most valuable first, at most 50.
+    /// Those that would leave, the most valuable first, at most `limit`.
     pub removed: Vec<ChoiceItem>,
 }
 
@@ -140,7 +147,8 @@ async fn choice(
     State(state): State<ApiState>,
     budget: Result<Query<Budget>, QueryRejection>,
 ) -> Result<Json<ChoiceAnswer>, Problem> {
-    let Query(Budget { capacity_bytes }) = budget?;
+    let Query(Budget { capacity_bytes, limit }) = budget?;
+    let limit = limit.unwrap_or(NAMED).min(NAMED_MAX);
     let candidates = state.store.weighed().await?;
     let caps = state.store.last_choice().await?.map_or_else(Caps::default, |choice| choice.caps);
     let in_force = state.in_force();
@@ -168,66 +176,121 @@ async fn choice(
             cut_density: choice.cut_density,
             added_count: added.len() as u64,
             removed_count: removed.len() as u64,
-            added: added.into_iter().take(NAMED_MAX).map(named).collect(),
-            removed: removed.into_iter().take(NAMED_MAX).map(named).collect(),
+            added: added.into_iter().take(limit).map(named).collect(),
+            removed: removed.into_iter().take(limit).map(named).collect(),
         }
     });
     Ok(Json(answer.await.map_err(|error| Problem::internal(error.to_string()))?))
 }
 
-/// The replay of the history with each policy: one at a time, its last result kept until the daemon ends.
+/// The replay of the history with each policy: one at a time on each daemon. What the last one came to is in the store, so
+/// that every daemon tells it, also after a restart.
 #[derive(Debug, Clone, Default)]
-pub struct Simulation(Arc<Mutex<SimulationAnswer>>);
+pub struct Simulation(Arc<Mutex<Run>>);
+
+/// The last replay that this daemon began.
+#[derive(Debug, Clone, Default)]
+struct Run {
+    is_running: bool,
+    started: Option<DateTime<Utc>>,
+    /// Why it came to nothing.
+    problem: Option<String>,
+}
 
 /// How far the replay is, and what the last one came to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub(super) struct SimulationAnswer {
-    /// Whether one runs now.
+    /// Whether one runs now, on this daemon.
     pub running: bool,
     /// When the last one began.
     pub started: Option<DateTime<Utc>>,
     /// Why the last one came to nothing.
     pub problem: Option<String>,
-    /// What the last one that was done came to.
+    /// What the last one that was done came to, on whichever daemon.
     pub result: Option<SimulationReport>,
 }
 
+impl SimulationAnswer {
+    fn new(run: Run, done: Option<StoredSimulation>) -> Self {
+        let done_started = done.as_ref().map(|done| done.started);
+        Self {
+            running: run.is_running,
+            started: run.started.max(done_started),
+            // One that another daemon did since says more than why this one's came to nothing.
+            problem: run.problem.filter(|_| run.started >= done_started),
+            result: done.map(|done| done.report),
+        }
+    }
+}
+
 /// The replay of the history with each policy, as it is: none runs unless it is asked for.
-#[utoipa::path(get, path = "/simulation", tag = "whitelist", responses((status = 200, body = SimulationAnswer)))]
-async fn simulation(State(state): State<ApiState>) -> Json<SimulationAnswer> {
-    Json(state.simulation.0.lock().clone())
+#[utoipa::path(get, path = "/simulation", tag = "whitelist", responses(
+    (status = 200, body = SimulationAnswer), (status = 503, body = Problem),
+))]
+async fn simulation(State(state): State<ApiState>) -> Result<Json<SimulationAnswer>, Problem> {
+    // Looked at first: what ends in the meantime is in the store by then.
+    let run = state.simulation.0.lock().clone();
+    Ok(Json(SimulationAnswer::new(run, state.store.simulation().await?)))
 }
 
 /// Replays the history that the store knows with each policy, each in as much room as the budget is.
 #[utoipa::path(post, path = "/simulation", tag = "whitelist", responses(
     (status = 202, body = SimulationAnswer), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 503, body = Problem),
 ))]
 async fn simulate(State(state): State<ApiState>) -> Result<(StatusCode, Json<SimulationAnswer>), Problem> {
     let whitelist = state.in_force().ok_or_else(|| Problem::not_found("no whitelist is in force yet"))?;
+    let last = state.store.simulation().await?;
+    let started = state.clock.now();
     let begun = {
-        let mut now = state.simulation.0.lock();
-        if now.running {
+        let mut run = state.simulation.0.lock();
+        if run.is_running {
             return Err(Problem::conflict("a replay is under way"));
         }
-        *now = SimulationAnswer { running: true, started: Some(state.clock.now()), problem: None, ..now.clone() };
-        now.clone()
+        *run = Run { is_running: true, started: Some(started), problem: None };
+        run.clone()
     };
     tokio::spawn(async move {
-        let done = replay(&state.store, whitelist.budget_bytes).await;
-        let mut now = state.simulation.0.lock();
-        now.running = false;
-        match done {
-            Ok(report) => now.result = Some(report),
-            Err(error) => now.problem = Some(error.to_string()),
-        }
+        let done = replay(&state.store, started, whitelist.budget_bytes).await;
+        let mut run = state.simulation.0.lock();
+        run.is_running = false;
+        run.problem = done.err().map(|error| error.to_string());
     });
-    Ok((StatusCode::ACCEPTED, Json(begun)))
+    Ok((StatusCode::ACCEPTED, Json(SimulationAnswer::new(begun, last))))
 }
 
-async fn replay(store: &Store, budget_bytes: u64) -> Result<SimulationReport, SimulateError> {
+/// Replays the history, and keeps what that comes to.
+async fn replay(store: &Store, started: DateTime<Utc>, budget_bytes: u64) -> Result<(), SimulateError> {
     let history = History::load(store).await?;
     let capacity_fraction = history.fraction_of(budget_bytes);
     let settings = SimulateSettings { source: Source::History(Box::new(history)), capacity_fraction, ablations: false };
     let replayed = tokio::task::spawn_blocking(move || run(&settings)).await;
-    replayed.expect("a replay does not panic, and is not cancelled")
+    let report = replayed.expect("a replay does not panic, and is not cancelled")?;
+    store.put_simulation(&StoredSimulation { started, report }).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::time;
+
+    #[test]
+    fn the_newest_replay_is_told_whichever_daemon_did_it() {
+        let report = SimulationReport {
+            history: None,
+            capacity_bytes: 1,
+            io_time_possible: 1.0,
+            bounds: crate::simulate::Bounds { b1: 1.0, b2: 1.0 },
+            policies: Vec::new(),
+        };
+        let done = |at: &str| Some(StoredSimulation { started: time(at), report: report.clone() });
+        let failed = Run { started: Some(time("2026-11-20T02:00:00Z")), problem: Some("why".into()), ..Run::default() };
+        let told = SimulationAnswer::new(failed.clone(), done("2026-11-20T01:00:00Z"));
+        assert_eq!((told.started, told.problem.as_deref()), (failed.started, Some("why")));
+        assert!(told.result.is_some(), "what was done before stays");
+        let told = SimulationAnswer::new(failed, done("2026-11-20T03:00:00Z"));
+        assert_eq!((told.started, told.problem), (Some(time("2026-11-20T03:00:00Z")), None));
+        assert_eq!(SimulationAnswer::new(Run::default(), None), SimulationAnswer::default());
+    }
 }

@@ -106,7 +106,7 @@ async fn a_night_publishes_what_is_worth_holding_and_tells_the_worker() {
     let stored = world.night.store.nights(10).await.unwrap();
     assert_eq!(stored.len(), 1);
     assert_eq!(stored[0].report.workers, report.workers);
-    assert_eq!(world.night.store.preload_runs(10).await.unwrap()[0].night_id, report.id);
+    assert_eq!(world.night.store.preload_runs(10, true).await.unwrap()[0].night_id, report.id);
 }
 
 #[tokio::test]
@@ -315,7 +315,7 @@ async fn a_preload_that_a_worker_did_not_survive_is_resumed_when_it_starts() {
     world.reads("2026-11-19", "a.parquet", "d=2", 40);
     world.run("2026-11-19").await;
     assert_eq!(world.night.resume_preload(&url).await, Ok(false), "it came to its end");
-    let mut run = world.night.store.preload_runs(1).await.unwrap().remove(0);
+    let mut run = world.night.store.preload_runs(1, true).await.unwrap().remove(0);
     run.status.running = true;
     world.night.store.put_preload_run(&run).await.unwrap();
     assert_eq!(world.night.resume_preload("http://another").await, Ok(false));

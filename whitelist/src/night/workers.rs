@@ -12,7 +12,9 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use larder_model::admin::{DropReport, DropRequest, PreloadItem, PreloadRequest, PreloadState, PreloadStatus};
+use larder_model::admin::{
+    DropReport, DropRequest, PreloadItem, PreloadRequest, PreloadState, PreloadStatus, PreloadTotal,
+};
 use larder_model::{ItemName, Whitelist, WhitelistItem};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::warning::Warning;
 use super::{Night, NightError, NightReport, OnProgress, Progress, WorkerReport, at, locations_of};
 use crate::store::{PreloadRun, StoreError, VersionStatus};
+use crate::with_causes;
 
 /// Workers told at a time.
 const WORKERS_MAX: usize = 16;
@@ -100,6 +103,13 @@ impl Night {
         let url = worker_url.to_owned();
         WorkerCall { night: self, client: &client, told: &told, url, whitelist: &whitelist }.load_first(&all).await?;
         Ok(true)
+    }
+
+    /// Has a worker drop what left and load the whole whitelist, and watches that: what a night does with all of them.
+    pub(crate) async fn tell_worker(&self, worker_url: &str, whitelist: &Whitelist) -> WorkerReport {
+        let id = format!("version {}", whitelist.version);
+        let (client, told) = (client(), Told::All { night_id: &id, progress: &|_| () });
+        WorkerCall { night: self, client: &client, told: &told, url: worker_url.to_owned(), whitelist }.tell().await
     }
 
     async fn tell(&self, whitelist: &Whitelist, told: &Told<'_>) -> Result<Vec<WorkerReport>, StoreError> {
@@ -198,7 +208,7 @@ impl WorkerCall<'_> {
 
     /// Loads some items: alone, or ahead of all others where a preload is under way, which this takes the place of.
     async fn load_first(&self, first: &BTreeSet<ItemName>) -> Result<(), String> {
-        let under_way = self.get::<PreloadStatus>("preload").await?.running;
+        let under_way = self.get::<PreloadStatus>("preload?items=false").await?.running;
         let (ahead, rest): (Vec<_>, Vec<_>) = self.whitelist.items.iter().partition(|item| first.contains(&item.item));
         let rest = rest.into_iter().filter(|_| under_way);
         self.post::<Started>("preload", &self.request(ahead.into_iter().chain(rest))).await?;
@@ -277,6 +287,7 @@ impl WorkerCall<'_> {
             worker_url: self.url.clone(),
             version: self.whitelist.version,
             updated: self.night.clock.now(),
+            total: PreloadTotal::of(&status.items),
             status: status.clone(),
         };
         if let Err(error) = self.night.store.put_preload_run(&run).await {
@@ -313,15 +324,4 @@ async fn answer<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> Result
         return Err(format!("it answered {status}: {text}"));
     }
     serde_json::from_slice(&body).map_err(|error| format!("its answer cannot be read: {error}"))
-}
-
-/// `reqwest` names the URL and leaves the cause, such as a refused connection, to its sources.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

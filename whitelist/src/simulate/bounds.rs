@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::policy::{Answer, Policy};
@@ -18,7 +18,7 @@ use super::replay::{Replay, reads_of, whole};
 use super::trace::{DAY_SECONDS, Read, day_of};
 
 /// IO time that no policy can save more than, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Bounds {
     /// None that fills on demand.
     pub b1: f64,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{Datelike, NaiveDate};
 use larder_model::io_time::{ASSUMED_ORIGIN, ASSUMED_SSD};
 use larder_model::{IoSpeed, ItemName, TableName};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 use utoipa::ToSchema;
 
@@ -26,7 +26,7 @@ use crate::store::{DayItem, Store};
 use crate::value::Reads;
 
 /// Fewer days are no history: half of them warm up.
-const DAYS_MIN: i32 = 5;
+pub const DAYS_MIN: i32 = 5;
 /// Days longer ago than the longest history that can be configured are not looked at.
 const DAYS_MAX: i64 = 400;
 const HALF_HOUR_SECONDS: u64 = 1800;
@@ -45,7 +45,7 @@ pub struct History {
 }
 
 /// What a history spans, and what it does not know.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HistorySpan {
     /// Its first day, in UTC.
     pub first: NaiveDate,

@@ -6,7 +6,7 @@
 //! read.
 
 use larder_model::IoSpeed;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::policy::{Answer, Policy};
@@ -15,7 +15,7 @@ use crate::choice::load::OFF_PEAK;
 use crate::value::{Reads, value_seconds};
 
 /// What one policy came to over the measured days.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PolicyReport {
     /// See [`super::SimulationReport::policies`].
     pub name: String,

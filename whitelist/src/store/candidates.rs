@@ -37,7 +37,7 @@ pub struct CandidateRow {
     pub factors: Vec<Factor>,
     /// Whether it was taken.
     pub taken: bool,
-    /// Its place by density, from 1.
+    /// Its place by density, from 1; zero of an item in force that was not weighed.
     pub rank: u64,
     /// Why it was taken or not, in words.
     pub reason: String,

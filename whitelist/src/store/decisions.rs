@@ -26,6 +26,7 @@ pub struct Decision {
 impl Store {
     /// Records a decision, in the place of an earlier one about the same target.
     pub async fn decide(&self, decision: &Decision) -> Result<(), StoreError> {
+        self.may_publish()?;
         sqlx::query(
             "INSERT INTO decision (target, kind, who, because, decided) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (target) DO UPDATE SET kind = excluded.kind, who = excluded.who, because = excluded.because, \
@@ -44,6 +45,7 @@ impl Store {
 
     /// Takes a decision back; says whether there was one.
     pub async fn undecide(&self, target: &ItemName) -> Result<bool, StoreError> {
+        self.may_publish()?;
         let done = sqlx::query("DELETE FROM decision WHERE target = $1")
             .bind(target.to_string())
             .execute(&self.pool)

@@ -1,5 +1,6 @@
 //! The store on SQLite, and on PostgreSQL where `LARDER_TEST_POSTGRES` holds the URL of a server that may be written to.
 
+use larder_model::admin::{PreloadItemStatus, PreloadState, PreloadStatus, PreloadTotal};
 use larder_model::{IoSpeed, ItemName, Location, WhitelistItem};
 use larder_model::{Whitelist, whitelist::FORMAT};
 use sqlx::migrate::MigrateDatabase;
@@ -23,7 +24,7 @@ pub(crate) async fn scratch() -> (tempfile::TempDir, Store) {
         }
         Err(_) => format!("sqlite://{}/deep/er/larder.db", folder.path().display()),
     };
-    let store = Store::open(&StoreSettings { url }).await.unwrap();
+    let store = Store::open(&StoreSettings { url, ..StoreSettings::default() }).await.unwrap();
     (folder, store)
 }
 
@@ -72,6 +73,43 @@ pub(crate) fn document(items: &[&str]) -> Whitelist {
         cause: None,
         columns: Default::default(),
         items: items.iter().map(item).collect(),
+    }
+}
+
+/// A preload of three items on one of the nights from 2026-11-20, numbered from 0 to 9.
+pub(crate) fn preload_run(night: u32, worker_url: &str, running: bool) -> PreloadRun {
+    let item = |name: &str, state| PreloadItemStatus {
+        item: name.parse().unwrap(),
+        state,
+        bytes: 7,
+        bytes_loaded: 0,
+        bytes_resident: 0,
+        why: None,
+    };
+    let status = PreloadStatus {
+        run: 1,
+        version: 3,
+        running,
+        stopped: None,
+        started: None,
+        finished: None,
+        bytes_total: 21,
+        bytes_loaded: 7,
+        bytes_resident: 0,
+        held_back_seconds: 0.5,
+        items: vec![
+            item("a.b.t/d=1", PreloadState::Done),
+            item("a.b.t/d=2", PreloadState::LeftOut),
+            item("a.b.t/d=3", PreloadState::Failed),
+        ],
+    };
+    PreloadRun {
+        night_id: format!("night {night}"),
+        worker_url: worker_url.into(),
+        version: 3,
+        updated: time_of(&format!("2026-11-2{night}T02:30:00Z"), "a test").unwrap(),
+        total: PreloadTotal::of(&status.items),
+        status,
     }
 }
 
@@ -239,6 +277,37 @@ async fn decisions_workers_and_deliveries_are_kept_once_each() {
 }
 
 #[tokio::test]
+async fn items_of_preloads_are_kept_of_the_newest_that_ended_and_what_they_came_to_of_all() {
+    let (_folder, store) = scratch().await;
+    let (worker, other) = ("http://w1:9001", "http://w2:9001");
+    for night in 0..5 {
+        store.put_preload_run(&preload_run(night, worker, true)).await.unwrap();
+        assert_eq!(store.preload_runs(1, true).await.unwrap()[0].status.items, [], "the worker tells them");
+        store.put_preload_run(&preload_run(night, worker, false)).await.unwrap();
+    }
+    store.put_preload_run(&preload_run(5, other, false)).await.unwrap();
+    store.put_preload_run(&preload_run(6, worker, true)).await.unwrap();
+    let runs = store.preload_runs(10, true).await.unwrap();
+    assert_eq!(runs[1], preload_run(5, other, false));
+    let kept: Vec<usize> = runs.iter().map(|run| run.status.items.len()).collect();
+    assert_eq!(kept, [0, 3, 3, 3, 3, 0, 0], "of each worker, and not of what goes on");
+    let total = PreloadTotal {
+        items: 3,
+        done: 1,
+        failed: 1,
+        left_out: 1,
+        first_not_loaded: Some(runs[1].status.items[1].clone()),
+        ..PreloadTotal::default()
+    };
+    assert!(runs.iter().all(|run| run.total == total && run.status.bytes_loaded == 7));
+    let without = store.preload_runs(10, false).await.unwrap();
+    assert!(without.iter().all(|run| run.total == total && run.status.items.is_empty()));
+    assert_eq!((without.len(), store.preload_runs(2, false).await.unwrap().len()), (7, 2));
+    assert!(store.has_unfinished_preload(worker).await.unwrap());
+    assert!(!store.has_unfinished_preload(other).await.unwrap());
+}
+
+#[tokio::test]
 async fn what_a_day_realised_is_replaced_and_forgotten_with_its_day() {
     let (_folder, store) = scratch().await;
     let item_day = |date: &str, partition: &str, realised_seconds| ItemDay {
@@ -311,7 +380,10 @@ async fn a_bucket_replaces_what_was_known_of_it() {
 async fn two_processes_share_a_store_and_a_wrong_url_is_named_without_its_password() {
     if std::env::var("LARDER_TEST_POSTGRES").is_err() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = StoreSettings { url: format!("sqlite://{}/larder.db", folder.path().display()) };
+        let settings = StoreSettings {
+            url: format!("sqlite://{}/larder.db", folder.path().display()),
+            ..StoreSettings::default()
+        };
         let (one, two) = (Store::open(&settings).await.unwrap(), Store::open(&settings).await.unwrap());
         let (a, b) = tokio::join!(
             one.add_version(document(&["a.b.t"]), VersionStatus::Published, None),
@@ -328,7 +400,8 @@ async fn two_processes_share_a_store_and_a_wrong_url_is_named_without_its_passwo
         ("postgres://larder:secret@127.0.0.1:1/larder", "127.0.0.1"),
         ("sqlite:///proc/nowhere/larder.db", "folder"),
     ] {
-        let error = Store::open(&StoreSettings { url: url.into() }).await.unwrap_err().to_string();
+        let error =
+            Store::open(&StoreSettings { url: url.into(), ..StoreSettings::default() }).await.unwrap_err().to_string();
         assert!(error.contains(names) && !error.contains("secret"), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use larder_model::Whitelist;
 use larder_model::whitelist::Cause;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{Any, AssertSqlSafe, Row, Transaction};
 use utoipa::ToSchema;
 
 use super::candidates::{Verdicts, replace_verdicts};
@@ -157,15 +157,46 @@ impl Store {
         status: VersionStatus,
         verdicts: Option<&Verdicts>,
     ) -> Result<Whitelist, StoreError> {
+        self.may_publish()?;
         let mut transaction = self.begin().await?;
-        let document = insert_version(&mut transaction, document, status, verdicts).await?;
+        let document = insert_next_version(&mut transaction, document, status, verdicts).await?;
         transaction.commit().await.map_err(failed_to("add a whitelist version"))?;
         Ok(document)
+    }
+
+    /// Publishes a document from elsewhere under the number that it has. Says whether it is new here; one that is older than
+    /// what is here, or another of the same number, is refused.
+    pub(crate) async fn adopt(&self, document: &Whitelist) -> Result<bool, StoreError> {
+        let failed = failed_to("take a whitelist from elsewhere");
+        let mut transaction = self.begin().await?;
+        let newest = newest_version(&mut transaction).await?;
+        if document.version > newest {
+            insert_version(&mut transaction, document, VersionStatus::Published).await?;
+            transaction.commit().await.map_err(&failed)?;
+            return Ok(true);
+        }
+        transaction.rollback().await.map_err(&failed)?;
+        if document.version == newest && self.whitelist(newest).await?.as_ref() == Some(document) {
+            return Ok(false);
+        }
+        let number = document.version;
+        Err(StoreError::Refused(format!("it is version {number}, and version {newest} is in this store already")))
+    }
+
+    /// Only one place decides and numbers versions.
+    pub(crate) fn may_publish(&self) -> Result<(), StoreError> {
+        match &self.whitelist_from {
+            None => Ok(()),
+            Some(place) => Err(StoreError::Refused(format!(
+                "the whitelist comes from {place} ([store] whitelist_from): decide and publish where that is written"
+            ))),
+        }
     }
 
     /// Publishes a document if the version that it was made from is still in force; `None` if another is.
     pub(crate) async fn publish_over(&self, over: u64, document: Whitelist) -> Result<Option<Whitelist>, StoreError> {
         let failed = failed_to("add a whitelist version");
+        self.may_publish()?;
         let mut transaction = self.begin().await?;
         let row = sqlx::query(
             "SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) AS version FROM whitelist WHERE status = 'published'",
@@ -177,13 +208,14 @@ impl Store {
             return Ok(None);
         }
         // Two that pass this at once want the same number, which only one of them gets.
-        let document = insert_version(&mut transaction, document, VersionStatus::Published, None).await?;
+        let document = insert_next_version(&mut transaction, document, VersionStatus::Published, None).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok(Some(document))
     }
 
     /// Puts a proposal in force, with the reason and time of its approval. Says whether it was still a proposal.
     pub(crate) async fn publish_proposal(&self, document: &Whitelist) -> Result<bool, StoreError> {
+        self.may_publish()?;
         let done = sqlx::query(
             "UPDATE whitelist SET status = 'published', created = $1, reason = $2, cause = $3, document = $4 \
              WHERE version = $5 AND status = 'proposed' \
@@ -201,19 +233,37 @@ impl Store {
     }
 }
 
-async fn insert_version(
-    transaction: &mut sqlx::Transaction<'static, sqlx::Any>,
+/// The highest number that a version has; zero for none.
+async fn newest_version(transaction: &mut Transaction<'static, Any>) -> Result<u64, StoreError> {
+    let read = failed_to("read the whitelist's version");
+    let row = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM whitelist")
+        .fetch_one(&mut **transaction)
+        .await
+        .map_err(&read)?;
+    count_of(&row, "version").map_err(&read)
+}
+
+async fn insert_next_version(
+    transaction: &mut Transaction<'static, Any>,
     mut document: Whitelist,
     status: VersionStatus,
     verdicts: Option<&Verdicts>,
 ) -> Result<Whitelist, StoreError> {
-    let failed = failed_to("add a whitelist version");
-    let row = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM whitelist")
-        .fetch_one(&mut **transaction)
-        .await
-        .map_err(&failed)?;
-    document.version = count_of(&row, "version").map_err(&failed)? + 1;
+    document.version = newest_version(transaction).await? + 1;
     document.validate().map_err(|error| bad_data("a document about to be published", error))?;
+    insert_version(transaction, &document, status).await?;
+    if let Some(verdicts) = verdicts {
+        replace_verdicts(transaction, verdicts, document.version).await?;
+    }
+    Ok(document)
+}
+
+async fn insert_version(
+    transaction: &mut Transaction<'static, Any>,
+    document: &Whitelist,
+    status: VersionStatus,
+) -> Result<(), StoreError> {
+    let failed = failed_to("add a whitelist version");
     sqlx::query(
         "INSERT INTO whitelist (version, status, created, night, reason, cause, items, bytes, value_seconds, document) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -223,7 +273,7 @@ async fn insert_version(
     .bind(time_text(document.created))
     .bind(document.night.to_string())
     .bind(&document.reason)
-    .bind(cause_text(&document))
+    .bind(cause_text(document))
     .bind(to_sql(document.items.len() as u64))
     .bind(to_sql(document.bytes()))
     .bind(document.items.iter().map(|item| item.value_seconds).sum::<f64>())
@@ -240,10 +290,7 @@ async fn insert_version(
     .execute(&mut **transaction)
     .await
     .map_err(&failed)?;
-    if let Some(verdicts) = verdicts {
-        replace_verdicts(transaction, verdicts, document.version).await?;
-    }
-    Ok(document)
+    Ok(())
 }
 
 fn cause_text(document: &Whitelist) -> String {

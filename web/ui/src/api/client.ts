@@ -44,7 +44,7 @@ export function whenSignInIsNeeded(then: () => void): void {
 }
 
 /** Writes carry this, which no form or link of another site can send. */
-const WRITE_HEADERS = { "X-Larder-Request": "1" };
+const headers = { "X-Larder-Request": "1" };
 
 const base = typeof location === "undefined" ? "http://localhost" : location.origin;
 const client = createClient<Paths>({ baseUrl: base, fetch: (request) => globalThis.fetch(request) });
@@ -81,24 +81,27 @@ export async function read<Path extends ReadPath>(
   return (await settled(client.GET(path as never, { params, signal } as never) as Promise<Raw>)) as Answer<Path>;
 }
 
-function write(method: "POST" | "PUT" | "DELETE", path: string, body?: object, query?: object): Promise<unknown> {
-  const init = { headers: WRITE_HEADERS, ...(body ? { body } : {}), ...(query ? { params: { query } } : {}) };
-  return settled(client.request(method.toLowerCase() as never, path as never, init as never) as Promise<Raw>);
-}
-
-/** Everything that the page can change. */
+/** Everything that the page can change. A path or a field that the API does not have does not compile. */
 export const writes = {
   decide: (target: string, kind: "pin" | "deny", because: string) =>
-    write("PUT", "/api/v1/whitelist/decisions", { target, kind, because }),
+    settled(client.PUT("/api/v1/whitelist/decisions", { headers, body: { target, kind, because } })),
   undecide: (target: string, because: string) =>
-    write("DELETE", "/api/v1/whitelist/decisions", undefined, { target, because }),
-  approve: (version: number, because: string) => write("POST", "/api/v1/whitelist/approve", { version, because }),
-  rollBack: (version: number, because: string) => write("POST", "/api/v1/whitelist/rollback", { version, because }),
-  night: (plan: boolean, because: string) => write("POST", "/api/v1/nights", { plan, because }),
-  simulate: () => write("POST", "/api/v1/simulation", {}),
-  signIn: (token: string) => write("POST", "/api/v1/session", { token }),
-  signOut: () => write("DELETE", "/api/v1/session"),
+    settled(client.DELETE("/api/v1/whitelist/decisions", { headers, params: { query: { target, because } } })),
+  approve: (version: number, because: string) =>
+    settled(client.POST("/api/v1/whitelist/approve", { headers, body: { version, because } })),
+  rollBack: (version: number, because: string) =>
+    settled(client.POST("/api/v1/whitelist/rollback", { headers, body: { version, because } })),
+  night: (plan: boolean, because: string) =>
+    settled(client.POST("/api/v1/nights", { headers, body: { plan, because } })),
+  simulate: () => settled(client.POST("/api/v1/simulation", { headers })),
+  signIn: (token: string) => settled(client.POST("/api/v1/session", { headers, body: { token } })),
+  signOut: () => settled(client.DELETE("/api/v1/session", { headers })),
 };
+
+/** Rows that the API gives at most of items, of queries and their groups, and of versions and deeds. */
+export const ITEMS_MAX = 1_000_000;
+export const QUERIES_MAX = 100_000;
+export const ROWS_MAX = 10_000;
 
 /** The same rows as a file for spreadsheets. */
 export function csvPath(

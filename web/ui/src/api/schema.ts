@@ -153,7 +153,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Items that the last night weighed, a page of them. */
+        /** Items that the last night weighed or that are in force, a page of them. */
         get: operations["items"];
         put?: never;
         post?: never;
@@ -225,7 +225,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The newest preloads that nights asked for, the newest first. */
+        /** The newest preloads that nights asked for, the newest first. Items are kept of the newest few of each worker. */
         get: operations["preload_runs"];
         put?: never;
         post?: never;
@@ -812,7 +812,7 @@ export interface components {
             queries: number;
             /**
              * Format: int64
-             * @description Its place by density, from 1.
+             * @description Its place by density, from 1; zero of an item in force that was not weighed.
              */
             rank: number;
             /** @description Why it was taken or not, in words. */
@@ -873,7 +873,7 @@ export interface components {
         };
         /** @description The whitelist under another budget, beside the one in force. */
         ChoiceAnswer: {
-            /** @description Those that would come, the most valuable first, at most 50. */
+            /** @description Those that would come, the most valuable first, at most `limit`. */
             added: components["schemas"]["ChoiceItem"][];
             /**
              * Format: int64
@@ -900,7 +900,7 @@ export interface components {
              * @description Items that would be held.
              */
             items: number;
-            /** @description Those that would leave, the most valuable first, at most 50. */
+            /** @description Those that would leave, the most valuable first, at most `limit`. */
             removed: components["schemas"]["ChoiceItem"][];
             /**
              * Format: int64
@@ -1008,10 +1008,12 @@ export interface components {
         };
         /** @description What this worker runs by. */
         ConfigAnswer: {
-            /** @description The file that it was read from; null for the embedded defaults. */
+            /** @description The file that its settings were read from; null for the embedded defaults. */
             file?: string | null;
             /** @description All settings, also those that the file does not name. Secrets are left out. */
             settings: Record<string, never>;
+            /** @description The worker, by its name in the fleet. */
+            worker: string;
         };
         /** @description Hours saved against capacity. */
         Curve: {
@@ -1020,11 +1022,11 @@ export interface components {
              * @description Its budget: 100 percent.
              */
             budget_bytes: number;
-            /** @description The points, by capacity. */
+            /** @description The points, by capacity; none before the first version. */
             points: components["schemas"]["CurvePoint"][];
             /**
              * Format: int64
-             * @description The version in force.
+             * @description The version in force; zero for none.
              */
             version: number;
         };
@@ -1109,8 +1111,8 @@ export interface components {
         };
         /** @description A decision to make. */
         DecisionRequest: {
-            /** @description Why. */
-            because?: string;
+            /** @description Why; not empty. */
+            because: string;
             /** @description Hold it whatever it is worth, or never hold it. */
             kind: components["schemas"]["RulingKind"];
             /** @description `catalog.schema.table/key=value`, or `catalog.schema.table` for all its partitions. */
@@ -1744,6 +1746,11 @@ export interface components {
              */
             written_bytes: number;
         };
+        /** @description `GET /api/v1/preload`: the run under way, or the last one, and its items together. */
+        PreloadAnswer: components["schemas"]["PreloadStatus"] & {
+            /** @description The items together, also where they are not told one by one. */
+            total: components["schemas"]["PreloadTotal"];
+        };
         /** @description An item to preload. */
         PreloadItem: {
             /** @description The table and partition. */
@@ -1861,12 +1868,14 @@ export interface components {
              */
             written_bytes_per_day?: number | null;
         };
-        /** @description A preload that a night asked of one worker. */
+        /** @description A preload that one worker was asked for. */
         PreloadRun: {
-            /** @description The night that asked. */
+            /** @description The night that asked; `version N` where the whitelist came from an origin. */
             night_id: string;
-            /** @description What it answered. */
+            /** @description What it answered. Its items are kept of preloads that ended, the newest few of each worker. */
             status: components["schemas"]["PreloadStatus"];
+            /** @description The items together, which is always kept. */
+            total: components["schemas"]["PreloadTotal"];
             /**
              * Format: date-time
              * @description When the worker last answered.
@@ -1885,7 +1894,7 @@ export interface components {
          * @enum {string}
          */
         PreloadState: "waiting" | "loading" | "done" | "failed" | "left_out";
-        /** @description `GET /api/v1/preload`: the run under way, or the last one. */
+        /** @description A preload: the run under way, or the last one. */
         PreloadStatus: {
             /**
              * Format: int64
@@ -1974,6 +1983,40 @@ export interface components {
             not_loaded?: components["schemas"]["ItemNotLoaded"][];
             stopped?: null | components["schemas"]["Said_PreloadStop"];
         };
+        /** @description The items of a preload together. */
+        PreloadTotal: {
+            /**
+             * Format: int64
+             * @description Those of which every block is resident.
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description Those of which some blocks could not be read.
+             */
+            failed: number;
+            first_not_loaded?: null | components["schemas"]["PreloadItemStatus"];
+            /**
+             * Format: int64
+             * @description How many items.
+             */
+            items: number;
+            /**
+             * Format: int64
+             * @description Those not begun when the run ended.
+             */
+            left_out: number;
+            /**
+             * Format: int64
+             * @description Those under way.
+             */
+            loading: number;
+            /**
+             * Format: int64
+             * @description Those not begun.
+             */
+            waiting: number;
+        };
         /** @description An answer that says what is wrong. */
         Problem: {
             /** @description In words. */
@@ -2010,16 +2053,31 @@ export interface components {
             by_table: components["schemas"]["QueryGroup"][];
             /**
              * @description The queries by user, those that took longest together first: all of these days, or where a user, an engine or a table
-             *     is named, those that match.
+             *     is named, those of the kept ones that match.
              */
             by_user: components["schemas"]["QueryGroup"][];
+            /**
+             * Format: int64
+             * @description How many engines.
+             */
+            engines_total: number;
             /**
              * Format: date
              * @description The first day.
              */
             from: string;
+            /**
+             * Format: int32
+             * @description So many of the longest queries of each day are kept, and so many of the largest.
+             */
+            kept_of_a_day: number;
             /** @description The first of them. */
             queries: components["schemas"]["QueryAnswer"][];
+            /**
+             * Format: int64
+             * @description How many tables.
+             */
+            tables_total: number;
             /**
              * Format: date
              * @description The last.
@@ -2027,9 +2085,14 @@ export interface components {
             to: string;
             /**
              * Format: int64
-             * @description How many match, of the 200 longest and the 200 largest that are kept of each day.
+             * @description How many of those that are kept match.
              */
             total: number;
+            /**
+             * Format: int64
+             * @description How many users there are; more than 100000 are not counted.
+             */
+            users_total: number;
         };
         /** @description A query, and what would have helped it. */
         QueryAnswer: components["schemas"]["DayQuery"] & {
@@ -2551,7 +2614,7 @@ export interface components {
             /** @description Why the last one came to nothing. */
             problem?: string | null;
             result?: null | components["schemas"]["SimulationReport"];
-            /** @description Whether one runs now. */
+            /** @description Whether one runs now, on this daemon. */
             running: boolean;
             /**
              * Format: date-time
@@ -2870,6 +2933,12 @@ export interface components {
         /** @description What all workers did, step by step. */
         UsageAnswer: {
             /**
+             * Format: date
+             * @description The newest day whose logs a night has read: queries, and what was read of tables, are known up to there. Absent before
+             *     the first night.
+             */
+            logs_read_to?: string | null;
+            /**
              * Format: date-time
              * @description The daemon's time, by which today is today.
              */
@@ -2988,8 +3057,8 @@ export interface components {
         };
         /** @description A version to put in force. */
         VersionRequest: {
-            /** @description Why. */
-            because?: string;
+            /** @description Why; not empty. */
+            because: string;
             /**
              * Format: int64
              * @description Its number.
@@ -3286,6 +3355,8 @@ export interface operations {
             query: {
                 /** @description The bytes that items may take together. */
                 capacity_bytes: number;
+                /** @description Items that are named of those that would come, and of those that would leave: at most 1000000; 50 when absent. */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3353,14 +3424,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Curve"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Problem"];
                 };
             };
             503: {
@@ -3525,7 +3588,12 @@ export interface operations {
                 search?: string;
                 /** @description Only items of this table. */
                 table?: string;
-                /** @description Only items that the last choice took, or that it left out. */
+                /**
+                 * @description Only items that the whitelist in force holds, also where the last choice did not weigh them; or only those that it
+                 *     does not hold.
+                 */
+                listed?: boolean;
+                /** @description Only items that the last choice took, or that it left out. What is in force may be another version's. */
                 taken?: boolean;
                 /** @description What they are sorted by; `rank` when absent. */
                 sort?: "rank" | "density" | "item" | "bytes" | "value" | "requests" | "queries";
@@ -3533,7 +3601,7 @@ export interface operations {
                 descending?: boolean;
                 /** @description So many are passed over first. */
                 offset?: number;
-                /** @description At most 100000, and 200 when absent. */
+                /** @description At most 1000000, and 200 when absent. */
                 limit?: number;
             };
             header?: never;
@@ -3704,8 +3772,10 @@ export interface operations {
     preload_runs: {
         parameters: {
             query?: {
-                /** @description At most 10000 rows, which is the default, or 1000 reports, of which 100 are the default. */
+                /** @description At most 1000, and 100 when absent. */
                 limit?: number;
+                /** @description Whether items are told, of those preloads whose items are kept; true when absent. Their counts always are. */
+                items?: boolean;
             };
             header?: never;
             path?: never;
@@ -3721,6 +3791,14 @@ export interface operations {
                     "application/json": components["schemas"]["PreloadRun"][];
                 };
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3733,7 +3811,10 @@ export interface operations {
     };
     preload_status: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Whether each item is told; true when absent. Their counts always are. */
+                items?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3745,7 +3826,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PreloadStatus"];
+                    "application/json": components["schemas"]["PreloadAnswer"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -3826,6 +3915,8 @@ export interface operations {
                 sort?: "duration" | "bytes" | "missed" | "cached";
                 /** @description At most 100000; 1000 when absent. */
                 limit?: number;
+                /** @description Users, engines and tables that are given of each: at most 100000; 100 when absent. */
+                groups?: number;
             };
             header?: never;
             path?: never;
@@ -4033,6 +4124,14 @@ export interface operations {
                     "application/json": components["schemas"]["SimulationAnswer"];
                 };
             };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     simulate: {
@@ -4061,6 +4160,14 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4517,8 +4624,8 @@ export interface operations {
             query: {
                 /** @description What it is about. */
                 target: string;
-                /** @description Why. */
-                because?: string;
+                /** @description Why; not empty. */
+                because: string;
             };
             header?: never;
             path?: never;

@@ -26,6 +26,7 @@ export type NotLoaded = NonNullable<Schemas["PreloadItemStatus"]["why"]>;
 export type OwnerBill = Schemas["OwnerBill"];
 export type PartitionDays = Schemas["PartitionDays"];
 export type PolicyResult = Schemas["PolicyReport"];
+export type PreloadAnswer = Schemas["PreloadAnswer"];
 export type PreloadEvent = Schemas["PreloadProgress"];
 export type PreloadItem = Schemas["PreloadItemStatus"];
 export type PreloadRun = Schemas["PreloadRun"];

@@ -84,17 +84,20 @@ export function Search({ label, value, onChange }: { label: string; value: strin
 export function RangePicker({
   value,
   days,
+  oneDay,
   onChange,
 }: {
   value: Range;
   days: { from: string; to: string } | null;
+  /** What one day is called where it is not today. */
+  oneDay?: string;
   onChange(range: Range): void;
 }) {
   const { t } = useWords();
   const fixed = "from" in value;
   const now = fixed ? "fixed" : String(value.days);
   const options = [
-    ...RANGE_DAYS.map((length) => ({ value: String(length), name: t.parts.lastDays(length) })),
+    ...RANGE_DAYS.map((length) => ({ value: String(length), name: (length === 1 && oneDay) || t.parts.lastDays(length) })),
     { value: "fixed", name: t.parts.fixedDays },
   ];
   return (

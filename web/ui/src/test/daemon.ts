@@ -1,7 +1,7 @@
 // A daemon for tests: it answers what it is given, and remembers what was written.
 
 import { vi } from "vitest";
-import type { FleetWorker, Item, Table, Usage, UsagePoint } from "../api/types";
+import type { FleetWorker, Item, Queries, QueryRow, Table, Usage, UsagePoint } from "../api/types";
 
 type Reply = unknown | ((query: URLSearchParams) => unknown);
 
@@ -115,6 +115,42 @@ export function item(name: string, rank: number, whitelisted: boolean): Item {
   };
 }
 
+export function queries(some: Partial<Queries> = {}): Queries {
+  return {
+    from: "2026-11-14",
+    to: "2026-11-20",
+    kept_of_a_day: 200,
+    total: 0,
+    queries: [],
+    by_user: [],
+    by_engine: [],
+    by_table: [],
+    users_total: some.by_user?.length ?? 0,
+    engines_total: some.by_engine?.length ?? 0,
+    tables_total: some.by_table?.length ?? 0,
+    ...some,
+  };
+}
+
+export function query(id: string): QueryRow {
+  return {
+    engine: "trino",
+    query_id: id,
+    user: "ana",
+    created: "2026-11-20T09:00:00Z",
+    seconds: 3,
+    succeeded: true,
+    query: `SELECT '${id}'`,
+    read_bytes: 10,
+    cached_share: 0.5,
+    missed_seconds: 1,
+    reads: [{ table: "a.b.t", partitions: [], partitions_total: 0, read_bytes: 10 }],
+    whitelisted: [1],
+    advice: "whitelisted_now",
+    about: "a.b.t",
+  };
+}
+
 export function worker(id: string): FleetWorker {
   return {
     id,
@@ -144,6 +180,7 @@ const IDLE = {
   bytes_loaded: 0,
   bytes_resident: 0,
   items: [],
+  total: { items: 0, waiting: 0, loading: 0, done: 0, failed: 0, left_out: 0, first_not_loaded: null },
 };
 
 /** A small fleet that is well. */
@@ -223,7 +260,8 @@ export function fleet(): Record<string, Reply> {
       const found = items.filter(
         (each) =>
           each.item.includes(search) &&
-          (query.get("taken") === null || String(each.whitelisted) === query.get("taken")),
+          (query.get("listed") === null || String(each.whitelisted) === query.get("listed")) &&
+          (query.get("taken") === null || String(each.taken) === query.get("taken")),
       );
       return { total: found.length, offset: 0, items: found };
     },

@@ -66,6 +66,18 @@ export const enSaid = {
     worn: (written: string, limit: string) =>
       `preloads wrote ${written} within a day, and ${limit} is the limit for the SSD's sake`,
   },
+  /** Where what is in force is not what the last night chose. */
+  versions: {
+    holds: (inForce: number, chosen: number) =>
+      `version ${inForce} holds it, but the last night did not choose it for version ${chosen}.`,
+    lacks: (inForce: number, chosen: number) =>
+      `the last night chose it for version ${chosen}, but version ${inForce} does not hold it.`,
+    wouldLeave: (inForce: number, proposed: number) =>
+      `version ${inForce} holds it; version ${proposed}, which waits for approval, does not.`,
+    wouldCome: (proposed: number) => `version ${proposed} proposes it, and waits for approval.`,
+    unweighed: (inForce: number) =>
+      `version ${inForce} holds it. The last night did not weigh it: it landed later, or came back with that version.`,
+  },
   fates: {
     noRoom: (size: string, left: string) => `its ${size} do not fit into the ${left} that were left.`,
     tableCap: (cap: string, left: string) => `its table may hold ${cap}, of which ${left} were left.`,
@@ -74,7 +86,6 @@ export const enSaid = {
     notWorthLoading: (loading: string) => `it saves less than loading it costs, ${loading}.`,
     noValue: "what is expected to be read of it would be no faster from the SSD.",
     empty: "the origin holds no bytes of it.",
-    landed: "it landed after the last night.",
     place: (rank: string, of: string, cut: string) => `By density it has rank ${rank} of ${of}; the cut is at ${cut}.`,
   },
 };

@@ -53,6 +53,7 @@ export const en = {
     from: "From",
     to: "To",
     more: (count: string) => `and ${count} more`,
+    newestOnly: (shown: string, most: string) => `the newest ${shown} only; the CSV has up to ${most}`,
   },
   /** The project's own words. */
   words: {

@@ -63,6 +63,13 @@ export const zhSaid: Pick<Text, keyof typeof enSaid> = {
     windowClosed: "时间窗口已结束",
     worn: (written, limit) => `预加载一天内写入 ${written}，为保护 SSD，上限为 ${limit}`,
   },
+  versions: {
+    holds: (inForce, chosen) => `版本 ${inForce} 包含它，但上次夜间任务没有为版本 ${chosen} 选它。`,
+    lacks: (inForce, chosen) => `上次夜间任务为版本 ${chosen} 选了它，但版本 ${inForce} 不包含它。`,
+    wouldLeave: (inForce, proposed) => `版本 ${inForce} 包含它；等待批准的版本 ${proposed} 不包含它。`,
+    wouldCome: (proposed) => `版本 ${proposed} 提议加入它，等待批准。`,
+    unweighed: (inForce) => `版本 ${inForce} 包含它。上次夜间任务没有评估它：它在之后到达，或随该版本恢复。`,
+  },
   fates: {
     noRoom: (size, left) => `它有 ${size}，剩余的 ${left} 放不下。`,
     tableCap: (cap, left) => `所属表的上限为 ${cap}，剩余 ${left}。`,
@@ -71,7 +78,6 @@ export const zhSaid: Pick<Text, keyof typeof enSaid> = {
     notWorthLoading: (loading) => `节省的时间少于加载成本（${loading}）。`,
     noValue: "预期的读取从 SSD 读取也不会更快。",
     empty: "源存储中没有它的数据。",
-    landed: "它在上次夜间任务之后到达。",
     place: (rank, of, cut) => `按密度在 ${of} 个中排第 ${rank}，入选线为第 ${cut} 名。`,
   },
 };

@@ -54,6 +54,7 @@ export const zh: Text = {
     from: "从",
     to: "到",
     more: (count) => `另有 ${count} 个`,
+    newestOnly: (shown, most) => `仅显示最新的 ${shown} 条；CSV 最多包含 ${most} 条`,
   },
   words: {
     table: "表",

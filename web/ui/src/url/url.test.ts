@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { valuesOf } from "../parts/ItemName";
 import { oneOf, pressed, sort, text, whole } from "./params";
-import { addDays, daysOf, rangeParam } from "./range";
+import { addDays, daysOf, fixed, rangeParam } from "./range";
 import { hrefOf, placeOf, searchOf, splitItem, VIEW_KEYS, VIEWS } from "./views";
 
 describe("views", () => {
@@ -75,12 +75,17 @@ describe("ranges", () => {
       expect(range.read(said)).toEqual({ days: 7 });
   });
 
-  it("end on the daemon's day", () => {
+  it("end on the last day that is known", () => {
     expect(daysOf({ days: 7 }, "1998-06-28")).toEqual({ from: "1998-06-22", to: "1998-06-28" });
     expect(daysOf({ from: "2026-01-01", to: "2026-01-02" }, "1998-06-28")).toEqual({
       from: "2026-01-01",
       to: "2026-01-02",
     });
     expect(addDays("2024-02-28", 2)).toBe("2024-03-01");
+  });
+
+  it("stay where they are once their days are fixed", () => {
+    const days = daysOf({ days: 7 }, "1998-06-28");
+    expect(daysOf(range.read(fixed(days)), "1999-01-01")).toEqual(days);
   });
 });

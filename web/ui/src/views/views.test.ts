@@ -6,12 +6,15 @@ import { csvOf } from "../parts/csv";
 import { returnPath } from "../shell/session";
 import { worker } from "../test/daemon";
 import { en } from "../text/en";
+import { formatOf } from "../text/format";
 import { adviceOf } from "./queries/advice";
 import { arrangedGroups } from "./queries/Groups";
+import { noneWords } from "./queries/none";
 import { capacityMax, sliderOf } from "./what-if/slider";
 import { compared } from "./whitelist/Diff";
 import { proposal } from "./whitelist/Whitelist";
 import { healthOf } from "./workers/health";
+import { configHref } from "./workers/place";
 import { found, settingsOf } from "./workers/settings";
 
 describe("advice", () => {
@@ -47,6 +50,27 @@ describe("groups of queries", () => {
     expect(
       arrangedGroups([group("b", 1), group("a", 9)], { key: "name", descending: false }).map((each) => each.name),
     ).toEqual(["a", "b"]);
+  });
+});
+
+describe("a worker's own page", () => {
+  it("is at its admin URL, if that is an address of a page", () => {
+    expect(configHref("http://10.0.0.7:9001")).toBe("http://10.0.0.7:9001/workers?tab=config");
+    expect(configHref("https://w1.example:9443/")).toBe("https://w1.example:9443/workers?tab=config");
+    for (const none of ["", "worker-1:9001", "javascript:alert(1)", "data:text/html,x"])
+      expect(configHref(none)).toBeNull();
+  });
+});
+
+describe("where no query is to be seen", () => {
+  const words = (from: string, readTo: string | null, filtered = false) =>
+    noneWords({ from, readTo, filtered }, en, formatOf("en"));
+
+  it("it is said whether there was none, or the logs are not read yet", () => {
+    expect(words("2026-11-20", null)).toMatch(/No night has read any logs yet/);
+    expect(words("2026-11-21", "2026-11-20")).toBe("No night has read these days yet: logs are read up to 20 Nov.");
+    expect(words("2026-11-20", "2026-11-20")).toMatch(/tell of no query/);
+    expect(words("2026-11-20", "2026-11-20", true)).toMatch(/None of the queries that are kept/);
   });
 });
 

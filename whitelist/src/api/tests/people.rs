@@ -43,11 +43,11 @@ async fn decisions_are_made_taken_back_and_recorded_with_who_asked() {
     let whats: Vec<&str> = activity.as_array().unwrap().iter().map(|deed| deed["what"].as_str().unwrap()).collect();
     assert_eq!(whats, ["undecide", "pin"], "the newest first, also at one moment of the clock");
     for (method, path, body) in [
-        ("PUT", "/whitelist/decisions", r#"{"target": "nonsense", "kind": "pin"}"#),
-        ("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "hold"}"#),
-        ("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "pin", "reason": "x"}"#),
-        ("DELETE", "/whitelist/decisions?target=nonsense", ""),
-        ("POST", "/whitelist/approve", r#"{"version": "one"}"#),
+        ("PUT", "/whitelist/decisions", r#"{"target": "nonsense", "kind": "pin", "because": "x"}"#),
+        ("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "hold", "because": "x"}"#),
+        ("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "pin", "because": "x", "reason": "x"}"#),
+        ("DELETE", "/whitelist/decisions?target=nonsense&because=x", ""),
+        ("POST", "/whitelist/approve", r#"{"version": "one", "because": "x"}"#),
     ] {
         let (status, body) = asked.change(method, path, body).await;
         assert!(status.is_client_error() && body["error"].is_string(), "{method} {path}: {status} {body}");
@@ -62,10 +62,10 @@ async fn proposals_are_approved_and_versions_rolled_back_to() {
     asked.state.store.add_version(document(&["a.b.u"]), VersionStatus::Proposed, None).await.unwrap();
     let (status, row) = asked.change("POST", "/whitelist/approve", r#"{"version": 2, "because": "fine"}"#).await;
     assert_eq!((status, &row["version"], &row["status"]), (StatusCode::OK, &2.into(), &"published".into()));
-    let (status, body) = asked.change("POST", "/whitelist/approve", r#"{"version": 2}"#).await;
+    let (status, body) = asked.change("POST", "/whitelist/approve", r#"{"version": 2, "because": "fine"}"#).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(body["error"].as_str().unwrap().contains("it was published before"), "{body}");
-    let (status, row) = asked.change("POST", "/whitelist/rollback", r#"{"version": 1}"#).await;
+    let (status, row) = asked.change("POST", "/whitelist/rollback", r#"{"version": 1, "because": "too soon"}"#).await;
     assert_eq!((status, &row["version"]), (StatusCode::OK, &3.into()));
     assert!(row["reason"].as_str().unwrap().contains("rolled back to version 1 by ops"), "{row}");
     let (_, activity) = asked.get("/activity").await;
@@ -74,6 +74,29 @@ async fn proposals_are_approved_and_versions_rolled_back_to() {
         (&approved["who"], &approved["target"], &approved["because"]),
         (&"ops".into(), &"2".into(), &"fine".into())
     );
+}
+
+#[tokio::test]
+async fn nothing_is_decided_approved_or_rolled_back_without_a_reason() {
+    let asked = Asked::with_a_whitelist().await;
+    asked.state.store.add_version(document(&["a.b.u"]), VersionStatus::Proposed, None).await.unwrap();
+    let pin = r#"{"target": "a.b.t", "kind": "pin", "because": "the board"}"#;
+    assert_eq!(asked.change("PUT", "/whitelist/decisions", pin).await.0, StatusCode::OK);
+    for (method, path, body) in [
+        ("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "deny"}"#),
+        ("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "deny", "because": ""}"#),
+        ("PUT", "/whitelist/decisions", r#"{"target": "a.b.t", "kind": "deny", "because": " \n"}"#),
+        ("DELETE", "/whitelist/decisions?target=a.b.t", ""),
+        ("DELETE", "/whitelist/decisions?target=a.b.t&because=+", ""),
+        ("POST", "/whitelist/approve", r#"{"version": 2, "because": " "}"#),
+        ("POST", "/whitelist/rollback", r#"{"version": 1}"#),
+    ] {
+        let (status, body_of) = asked.change(method, path, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{method} {path} {body}");
+        assert!(body_of["error"].as_str().unwrap().contains("`because`"), "{method} {path} {body}: {body_of}");
+    }
+    assert_eq!(asked.get("/whitelist/decisions").await.1[0]["kind"], "pin");
+    assert_eq!(asked.get("/activity").await.1.as_array().unwrap().len(), 1, "what was refused is not recorded");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ import { Link } from "../../parts/Link";
 import { Section } from "../../parts/Section";
 import type { Column } from "../../parts/table/columns";
 import { VirtualTable } from "../../parts/table/VirtualTable";
+import { NOTHING } from "../../text/format";
 import { useWords } from "../../text/words";
 import { useParam, useSearch } from "../../url/location";
 import { oneOf, text } from "../../url/params";
@@ -35,8 +36,8 @@ export function ItemList({ title, note, table, listedOnly = false }: ItemListPro
   const [sort, setSort] = useParam("sort", ITEM_SORT);
   const [which, setWhich] = useParam("in", WHICH);
   const [chosen, choose] = useParam("item", CHOSEN);
-  const taken = listedOnly ? true : which === "all" ? undefined : which === "listed";
-  const question = { search, table, taken, sort };
+  const listed = listedOnly ? true : which === "all" ? undefined : which === "listed";
+  const question = { search, table, listed, sort };
   const list = useItems(question);
   const columns = useColumns(table !== undefined);
   return (
@@ -89,7 +90,7 @@ function useColumns(ofOneTable: boolean): Column<Item, ItemSort>[] {
         wide: true,
         sort: "rank",
         smallFirst: true,
-        render: (item) => f.count(item.rank),
+        render: (item) => (item.rank > 0 ? f.count(item.rank) : NOTHING),
       },
       {
         key: "item",

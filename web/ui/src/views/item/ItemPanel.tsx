@@ -3,7 +3,9 @@
 import { useEffect, useRef, useState } from "react";
 import type { Explanation, ItemExplanation } from "../../api/types";
 import { useApi } from "../../api/use";
+import { csvOf } from "../../parts/csv";
 import { ItemName } from "../../parts/ItemName";
+import { CsvLink } from "../../parts/Section";
 import { Loaded } from "../../parts/states";
 import { Table } from "../../parts/table/Table";
 import { useViewer } from "../../shell/session";
@@ -102,7 +104,9 @@ function OneItem({ of: item, explanation }: { of: ItemExplanation; explanation: 
       ) : null}
       {item.days && item.days.length > 0 ? (
         <>
-          <h3>{t.explain.days}</h3>
+          <h3>
+            {t.explain.days} <CsvLink href={csvOf(item.days)} name="days.csv" />
+          </h3>
           <Table
             label={t.explain.days}
             rows={item.days}

@@ -4,26 +4,34 @@ import type { Change, Explanation, Fate, ItemExplanation, Verdict } from "../../
 import type { Text } from "../../text/en";
 import type { Format } from "../../text/format";
 
-/** In or out, and its place beside the cut. */
+/** In or out, and its place beside the cut; and of which version, where what is in force is not what the night chose. */
 export function verdictWords(
   item: ItemExplanation,
-  { choice }: Pick<Explanation, "choice">,
+  { choice, version }: Pick<Explanation, "choice" | "version">,
   t: Text,
   f: Format,
 ): string {
   const { verdict } = item;
   const say = t.explain;
-  if (item.whitelisted && !verdict) return `${say.isIn} ${t.fates.landed}`;
+  if (item.whitelisted && !verdict) return `${say.isIn} ${t.versions.unweighed(version)}`;
   if (!verdict || !choice) return item.reason;
   const rank = f.count(verdict.rank);
   const of = f.count(choice.candidates);
   const cut = f.count(choice.cut_rank);
   const where = item.whitelisted ? say.isIn : say.isOut;
+  if (item.whitelisted !== verdict.taken)
+    return `${where} ${versionWords(item.whitelisted, version, choice.version, t)} ${t.fates.place(rank, of, cut)}`;
   const fate = item.whitelisted ? null : fateWords(item.fate, verdict, verdict.rank > choice.cut_rank, t, f);
   if (fate) return `${where} ${fate} ${t.fates.place(rank, of, cut)}`;
   if (verdict.ruling) return `${where} ${say.byRuling(t.items.rulings[verdict.ruling])}`;
   if (verdict.rank <= choice.cut_rank) return `${where} ${say.aboveCut(rank, of, cut)}`;
   return `${where} ${say.belowCut(rank, of, cut)}`;
+}
+
+/** What two versions have of an item: the one in force, and that of the last choice, which waits if it is the newer. */
+function versionWords(whitelisted: boolean, inForce: number, chosen: number, { versions: say }: Text): string {
+  if (chosen > inForce) return whitelisted ? say.wouldLeave(inForce, chosen) : say.wouldCome(chosen);
+  return whitelisted ? say.holds(inForce, chosen) : say.lacks(inForce, chosen);
 }
 
 /** Why an item is out, where its place alone does not say it. */

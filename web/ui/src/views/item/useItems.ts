@@ -14,16 +14,17 @@ export const ITEM_SORT = sort(ITEM_SORTS, { key: "rank", descending: false });
 export interface ItemQuestion {
   search: string;
   table?: string | undefined;
-  taken?: boolean | undefined;
+  /** On the whitelist in force, or not. */
+  listed?: boolean | undefined;
   sort: Sort<ItemSort>;
 }
 
 /** The question as the API takes it; also that of the CSV. */
-export function itemQuery({ search, table, taken, sort: by }: ItemQuestion) {
+export function itemQuery({ search, table, listed, sort: by }: ItemQuestion) {
   return {
     search: search || null,
     table: table ?? null,
-    taken: taken ?? null,
+    listed: listed ?? null,
     sort: by.key,
     descending: by.descending,
   };

@@ -2,7 +2,7 @@
 
 import { useMemo } from "react";
 import { useToday } from "../../api/today";
-import { dataOf, orNone, useApi } from "../../api/use";
+import { dataOf, useApi } from "../../api/use";
 import { RangePicker } from "../../parts/controls";
 import { Loaded } from "../../parts/states";
 import { useParam } from "../../url/location";
@@ -24,7 +24,7 @@ const LAST_NIGHT = { query: { limit: 1 } };
 const OFTEN = { everyMs: 10_000, keepLast: true };
 const SELDOM = { everyMs: 60_000, keepLast: true };
 
-/** Of each item the overview says nothing. */
+/** Of each item the overview says nothing: their sums do. */
 const TOTALS = { query: { items: false } };
 
 export default function Overview() {
@@ -41,10 +41,10 @@ export default function Overview() {
   const tables = useApi("/api/v1/tables", NO_PARAMETERS, SELDOM);
   const residency = useApi("/api/v1/residency", TOTALS, SELDOM);
   const workers = useApi("/api/v1/workers", NO_PARAMETERS, OFTEN);
-  const preload = useApi("/api/v1/preload", NO_PARAMETERS, OFTEN);
+  const preload = useApi("/api/v1/preload", TOTALS, OFTEN);
   const versions = useApi("/api/v1/whitelist/history", NEWEST_VERSIONS, SELDOM);
   const nights = useApi("/api/v1/nights", LAST_NIGHT, SELDOM);
-  const curve = orNone(useApi("/api/v1/curve", NO_PARAMETERS, SELDOM));
+  const curve = useApi("/api/v1/curve", NO_PARAMETERS, SELDOM);
 
   const asks = [usage, residency, workers, preload, versions, nights, tables, curve];
   const failures = asks.flatMap((known) =>
@@ -66,7 +66,7 @@ export default function Overview() {
         versions: dataOf(versions),
         nights: dataOf(nights),
         tables: dataOf(tables),
-        curve: dataOf(curve) ?? undefined,
+        curve: dataOf(curve),
       }),
     [failed, usage, residency, workers, preload, versions, nights, tables, curve],
   );

@@ -5,7 +5,7 @@ import type {
   FleetWorker,
   Night,
   NotLoaded,
-  PreloadStatus,
+  PreloadAnswer,
   Residency,
   Table,
   Usage,
@@ -42,7 +42,7 @@ export interface Seen {
   usage?: Usage | undefined;
   residency?: Residency | undefined;
   workers?: FleetWorker[] | undefined;
-  preload?: PreloadStatus | undefined;
+  preload?: PreloadAnswer | undefined;
   /** The newest versions, the newest first. */
   versions?: Version[] | undefined;
   nights?: Night[] | undefined;
@@ -138,12 +138,11 @@ function ofPreload({ residency, preload }: Seen): Notice[] {
   if (missing > 0 && preload && !preload.running) {
     notices.push({ code: "not_resident", items: missing, of: items, level: "warn", href: hrefOf("preload") });
   }
-  const out = (preload?.items ?? []).filter((item) => item.state === "failed" || item.state === "left_out");
-  const [first] = out;
+  const first = preload?.total.first_not_loaded;
   if (first) {
     notices.push({
       code: "left_out",
-      items: out.length,
+      items: preload.total.failed + preload.total.left_out,
       first: first.item,
       why: first.why ?? null,
       level: "warn",

@@ -18,7 +18,16 @@ const version = (number: number, status: "published" | "proposed" = "published")
   bytes: 1,
   value_seconds: 1,
 });
-const preload = { run: 1, version: 3, running: false, bytes_total: 10, bytes_loaded: 5, bytes_resident: 0, items: [] };
+const preload = {
+  run: 1,
+  version: 3,
+  running: false,
+  bytes_total: 10,
+  bytes_loaded: 5,
+  bytes_resident: 0,
+  items: [],
+  total: { items: 9, waiting: 0, loading: 0, done: 9, failed: 0, left_out: 0, first_not_loaded: null },
+};
 
 describe("attention", () => {
   it("is asked for nothing where all is well, or nothing is known", () => {
@@ -88,8 +97,9 @@ describe("attention", () => {
       bytes_resident: 0,
       why: { words: "does not fit", code: "no_room" as const, bytes: 1, left: 0 },
     };
-    expect(attention({ preload: { ...preload, items: [out] } })).toMatchObject([
-      { code: "left_out", items: 1, why: { code: "no_room" } },
+    const total = { ...preload.total, done: 6, failed: 1, left_out: 2, first_not_loaded: out };
+    expect(attention({ preload: { ...preload, total } })).toMatchObject([
+      { code: "left_out", items: 3, first: "a.b.c", why: { code: "no_room" } },
     ]);
   });
 
@@ -118,7 +128,14 @@ describe("attention", () => {
       failures: ["x"],
       workers: [worker("a")],
       versions: [],
-      preload: { ...preload, items: [{ item: "a", state: "failed", bytes: 1, bytes_loaded: 0, bytes_resident: 0 }] },
+      preload: {
+        ...preload,
+        total: {
+          ...preload.total,
+          failed: 1,
+          first_not_loaded: { item: "a", state: "failed", bytes: 1, bytes_loaded: 0, bytes_resident: 0 },
+        },
+      },
       tables: [table("a.b.left", 50, 5)],
     };
     for (const notice of attention(seen)) {

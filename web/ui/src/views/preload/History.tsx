@@ -9,12 +9,11 @@ import { Table } from "../../parts/table/Table";
 import { NOTHING } from "../../text/format";
 import { stopWords } from "../../text/said";
 import { useWords } from "../../text/words";
-import { leftOut } from "./progress";
 
 export function History({ runs }: { runs: Known<PreloadRun[]> }) {
   const { t, f } = useWords();
   return (
-    <Section title={t.preload.history} csv={csvPath("nights/preloads", { limit: 1000 })}>
+    <Section title={t.preload.history} csv={csvPath("nights/preloads", { limit: 1000, items: false })}>
       <Loaded of={runs} height={320}>
         {(all) =>
           all.length === 0 ? (
@@ -52,7 +51,7 @@ export function History({ runs }: { runs: Known<PreloadRun[]> }) {
                   key: "out",
                   name: t.preload.leftOut,
                   number: true,
-                  render: (run) => f.count(leftOut(run.status.items).length),
+                  render: (run) => f.count(run.total.failed + run.total.left_out),
                 },
                 { key: "took", name: t.preload.took, number: true, wide: true, render: (run) => took(run, f.duration) },
                 {

@@ -14,13 +14,14 @@ import { leftOut } from "./progress";
 import { Wear } from "./Wear";
 
 const TAB = oneOf(["items", "left-out", "history"], "items");
-const RUNS = { query: { limit: 60 } };
+/** How many items were left out is enough. */
+const RUNS = { query: { limit: 60, items: false } };
 
 export default function Preload() {
   const { t, f } = useWords();
   const [tab, setTab] = useParam("tab", TAB);
   const { known, live } = usePreload();
-  const runs = useApi("/api/v1/nights/preloads", RUNS);
+  const runs = useApi("/api/v1/nights/preloads", tab === "history" ? RUNS : null);
   const out = known.state === "ready" ? leftOut(known.data.items).length : 0;
   return (
     <>

@@ -104,6 +104,7 @@ describe("wear", () => {
       version: 1,
       updated: started,
       status: { ...status([]), started, bytes_loaded: loaded },
+      total: { items: 2, waiting: 0, loading: 0, done: 2, failed: 0, left_out: 0 },
     });
     const days = writtenByDay([
       run("2026-11-22T02:00:00Z", 5),

@@ -22,11 +22,20 @@ export function arrangedGroups(groups: QueryGroup[], { key, descending }: Sort<K
 export function Groups({
   kind,
   groups,
+  total,
+  kept,
   csv,
+  none,
 }: {
   kind: "user" | "engine" | "table";
   groups: QueryGroup[];
+  /** How many there are, also those that are not given. */
+  total: number;
+  /** So many of each day's longest and largest queries these are of; null where they are of all. */
+  kept: number | null;
   csv: string;
+  /** Why there is none, where there is none. */
+  none: string;
 }) {
   const { t, f } = useWords();
   const [by, setBy] = useParam("sort", SORT);
@@ -40,9 +49,13 @@ export function Groups({
     return `/queries?${params}`;
   };
   return (
-    <Section title={t.queries.byKind[kind]} note={t.queries.groupsNote} csv={csv}>
+    <Section
+      title={t.queries.byKind[kind]}
+      note={kept === null ? t.queries.groupsNote : t.queries.groupsKept(f.count(kept))}
+      csv={csv}
+    >
       {rows.length === 0 ? (
-        <Empty height={240}>{t.queries.none}</Empty>
+        <Empty height={240}>{none}</Empty>
       ) : (
         <Table<QueryGroup, Key>
           label={t.queries.byKind[kind]}
@@ -91,6 +104,7 @@ export function Groups({
           ]}
         />
       )}
+      {total > rows.length ? <p className="soft">{t.parts.more(f.count(total - rows.length))}</p> : null}
     </Section>
   );
 }

@@ -1,7 +1,7 @@
 // Queries: which are slow, large or little cached, whose they are, and what would have helped.
 
-import { csvPath } from "../../api/client";
-import { useToday } from "../../api/today";
+import { csvPath, QUERIES_MAX } from "../../api/client";
+import { useDays } from "../../api/today";
 import { useApi } from "../../api/use";
 import { RangePicker, Tabs } from "../../parts/controls";
 import { Loaded } from "../../parts/states";
@@ -11,6 +11,7 @@ import { oneOf, text } from "../../url/params";
 import { daysOf, rangeParam } from "../../url/range";
 import { BillTable } from "./BillTable";
 import { Groups } from "./Groups";
+import { noneWords } from "./none";
 import { QueryList, SORTS } from "./QueryList";
 
 const RANGE = rangeParam(7);
@@ -21,15 +22,16 @@ const TEXT = text();
 const FILTERS = ["user", "engine", "table"] as const;
 
 export default function Queries() {
-  const { t } = useWords();
+  const { t, f } = useWords();
   const [tab, setTab] = useParam("tab", TAB);
   const [range, setRange] = useParam("range", RANGE);
   const [by, setBy] = useParam("by", SORT);
   const [user] = useParam("user", TEXT);
   const [engine] = useParam("engine", TEXT);
   const [table] = useParam("table", TEXT);
-  const today = useToday();
-  const days = today === null ? null : daysOf(range, today);
+  const known = useDays();
+  // Of later days nothing is known yet: nights read the logs of the days before them.
+  const days = known && daysOf(range, known.readTo ?? known.today);
   const filters = { user, engine, table };
   const query = days && {
     ...days,
@@ -38,9 +40,11 @@ export default function Queries() {
     table: table || null,
     sort: by,
     limit: 200,
+    groups: 500,
   };
   const queries = useApi("/api/v1/queries", query && { query }, { keepLast: true });
   const set = FILTERS.filter((filter) => filters[filter] !== "");
+  const none = noneWords({ from: days?.from ?? "", readTo: known?.readTo ?? null, filtered: set.length > 0 }, t, f);
   return (
     <>
       <div className="toolbar">
@@ -50,7 +54,10 @@ export default function Queries() {
           options={TABS.map((name) => ({ value: name, name: t.queries.tabs[name] }))}
           onChange={setTab}
         />
-        <RangePicker value={range} days={days} onChange={setRange} />
+        <span className="range">
+          {known?.readTo ? <small className="soft">{t.queries.readTo(f.day(known.readTo))}</small> : null}
+          <RangePicker value={range} days={days} oneDay={t.queries.lastDay} onChange={setRange} />
+        </span>
       </div>
       {set.length > 0 ? (
         <p className="filters">
@@ -78,13 +85,17 @@ export default function Queries() {
                   data={data}
                   sort={by}
                   onSort={setBy}
-                  csv={csvPath("queries", { ...query, limit: 100_000 })}
+                  csv={csvPath("queries", { ...query, limit: QUERIES_MAX })}
+                  none={none}
                 />
               ) : (
                 <Groups
                   kind={tab}
                   groups={{ user: data.by_user, engine: data.by_engine, table: data.by_table }[tab]}
-                  csv={csvPath("queries", { ...query, rows: `by_${tab}` })}
+                  total={{ user: data.users_total, engine: data.engines_total, table: data.tables_total }[tab]}
+                  kept={set.length > 0 ? data.kept_of_a_day : null}
+                  csv={csvPath("queries", { ...query, rows: `by_${tab}`, groups: QUERIES_MAX })}
+                  none={none}
                 />
               )}
             </>

@@ -8,8 +8,9 @@ import { Section } from "../../parts/Section";
 import { Empty } from "../../parts/states";
 import { Table } from "../../parts/table/Table";
 import { useWords } from "../../text/words";
-import { useParam } from "../../url/location";
+import { setParams, useParam } from "../../url/location";
 import { text } from "../../url/params";
+import { fixed } from "../../url/range";
 import { adviceOf } from "./advice";
 import { QueryDetail } from "./QueryDetail";
 
@@ -22,18 +23,24 @@ export function QueryList({
   sort,
   onSort,
   csv,
+  none,
 }: {
   data: Queries;
   sort: By;
   onSort(sort: By): void;
   csv: string;
+  /** Why there is none, where there is none. */
+  none: string;
 }) {
   const { t, f } = useWords();
-  const [chosen, choose] = useParam("query", CHOSEN);
+  const [chosen] = useParam("query", CHOSEN);
+  const isShown = data.queries.some((query) => query.query_id === chosen);
+  // With its days, so that the address leads to it tomorrow too.
+  const choose = (id: string) => setParams(id === chosen ? { query: null } : { query: id, range: fixed(data) });
   return (
     <Section
       title={t.queries.tabs.queries}
-      note={t.queries.shown(f.count(data.queries.length), f.count(data.total))}
+      note={t.queries.shown(f.count(data.queries.length), f.count(data.total), f.count(data.kept_of_a_day))}
       csv={csv}
       tools={
         <Segments
@@ -44,8 +51,13 @@ export function QueryList({
         />
       }
     >
+      {chosen && !isShown ? (
+        <p className="warn" role="status">
+          {t.queries.notShown(chosen)}
+        </p>
+      ) : null}
       {data.queries.length === 0 ? (
-        <Empty height={240}>{t.queries.none}</Empty>
+        <Empty height={240}>{none}</Empty>
       ) : (
         <Table
           label={t.queries.tabs.queries}
@@ -63,7 +75,7 @@ export function QueryList({
                   type="button"
                   className="link"
                   aria-expanded={chosen === query.query_id}
-                  onClick={() => choose(chosen === query.query_id ? "" : query.query_id)}
+                  onClick={() => choose(query.query_id)}
                 >
                   {f.moment(query.created)}
                 </button>

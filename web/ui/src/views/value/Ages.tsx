@@ -1,7 +1,6 @@
 // The age profile: reads by how old the partition was on the day it was read.
 
 import { useCallback, useMemo } from "react";
-import { csvPath } from "../../api/client";
 import type { TableDays } from "../../api/types";
 import type { Known } from "../../api/use";
 import { Chart } from "../../parts/chart/Chart";
@@ -15,14 +14,10 @@ import { ageBins, ageName } from "./ageBins";
 
 const HEIGHT = 220;
 
-export function Ages({ table, days }: { table: string; days: Known<TableDays> }) {
+export function Ages({ days, csv }: { days: Known<TableDays>; csv: string }) {
   const { t } = useWords();
   return (
-    <Section
-      title={t.value.ages}
-      note={t.value.agesNote}
-      csv={csvPath(`tables/${encodeURIComponent(table)}/days`, { rows: "ages" })}
-    >
+    <Section title={t.value.ages} note={t.value.agesNote} csv={csv}>
       <Loaded of={days} height={HEIGHT}>
         {(data) => (data.ages.length > 0 ? <Bars ages={data.ages} /> : <Empty height={HEIGHT}>{t.value.noAges}</Empty>)}
       </Loaded>

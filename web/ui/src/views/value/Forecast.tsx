@@ -1,7 +1,6 @@
 // What was expected of each day, and what came.
 
 import { useCallback } from "react";
-import { csvPath } from "../../api/client";
 import type { TableDays } from "../../api/types";
 import type { Known } from "../../api/use";
 import { Chart } from "../../parts/chart/Chart";
@@ -14,14 +13,10 @@ import { useWords } from "../../text/words";
 
 const HEIGHT = 196;
 
-export function Forecast({ table, days }: { table: string; days: Known<TableDays> }) {
+export function Forecast({ days, csv }: { days: Known<TableDays>; csv: string }) {
   const { t } = useWords();
   return (
-    <Section
-      title={t.value.forecast}
-      note={t.value.forecastNote}
-      csv={csvPath(`tables/${encodeURIComponent(table)}/days`, { rows: "forecast" })}
-    >
+    <Section title={t.value.forecast} note={t.value.forecastNote} csv={csv}>
       <Legend
         series={[
           { name: t.words.predicted, colour: "amber", line: true },

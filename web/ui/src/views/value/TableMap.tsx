@@ -1,7 +1,7 @@
 // A table's partitions or columns as areas.
 
 import { useMemo } from "react";
-import { csvPath } from "../../api/client";
+import { csvPath, ITEMS_MAX } from "../../api/client";
 import type { Item, Table } from "../../api/types";
 import { dataOf, useApi } from "../../api/use";
 import { Segments } from "../../parts/controls";
@@ -20,7 +20,6 @@ const DOWN_TO = oneOf(["partitions", "columns"], "partitions");
 const NO_PARAMETERS = {};
 /** More areas than these are too small to be seen. */
 const AREAS = 200;
-const CSV_ROWS = 100_000;
 const HEIGHT = 280;
 
 export function TableMap({ table }: { table: string }) {
@@ -30,7 +29,7 @@ export function TableMap({ table }: { table: string }) {
   const known = dataOf(useApi("/api/v1/tables", NO_PARAMETERS))?.find((row) => row.table === table);
   const columns = useApi("/api/v1/tables/{table}/columns", downTo === "columns" ? { path: { table } } : null);
   const columnsCsv = columns.state === "ready" ? csvPath(`tables/${encodeURIComponent(table)}/columns`) : undefined;
-  const csv = downTo === "columns" ? columnsCsv : csvPath("items", { table, limit: CSV_ROWS });
+  const csv = downTo === "columns" ? columnsCsv : csvPath("items", { table, limit: ITEMS_MAX });
   return (
     <Section
       title={downTo === "columns" ? t.value.columns : t.value.partitions}

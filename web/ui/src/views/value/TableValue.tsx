@@ -1,10 +1,14 @@
 // One table: what it is worth, where its reads fall, how they age, and how well they were foreseen.
 
+import { csvPath } from "../../api/client";
 import { useApi } from "../../api/use";
+import { Segments } from "../../parts/controls";
 import { Figure, Figures } from "../../parts/figures";
 import { Link } from "../../parts/Link";
 import { Loaded } from "../../parts/states";
 import { useWords } from "../../text/words";
+import { useParam } from "../../url/location";
+import { oneOf } from "../../url/params";
 import { hrefOf } from "../../url/views";
 import { ItemList } from "../item/ItemList";
 import { Ages } from "./Ages";
@@ -13,12 +17,16 @@ import { Heat } from "./Heat";
 import { TableMap } from "./TableMap";
 
 const NO_PARAMETERS = {};
-const DAYS = 30;
+const LENGTHS = ["7", "30", "90"] as const;
+const DAYS = oneOf(LENGTHS, "30");
 
 export default function TableValue({ table }: { table: string }) {
   const { t, f } = useWords();
   const tables = useApi("/api/v1/tables", NO_PARAMETERS);
-  const days = useApi("/api/v1/tables/{table}/days", { path: { table }, query: { days: DAYS } });
+  const [length, setLength] = useParam("days", DAYS);
+  const query = { days: Number(length) };
+  const days = useApi("/api/v1/tables/{table}/days", { path: { table }, query });
+  const csv = (rows: string) => csvPath(`tables/${encodeURIComponent(table)}/days`, { ...query, rows });
   return (
     <>
       <p className="crumbs">
@@ -60,10 +68,18 @@ export default function TableValue({ table }: { table: string }) {
           );
         }}
       </Loaded>
-      <Heat table={table} days={days} />
+      <div className="toolbar">
+        <Segments
+          label={t.parts.range}
+          value={length}
+          options={LENGTHS.map((value) => ({ value, name: t.parts.lastDays(Number(value)) }))}
+          onChange={setLength}
+        />
+      </div>
+      <Heat table={table} days={days} csv={csv("partitions")} />
       <div className="columns">
-        <Forecast table={table} days={days} />
-        <Ages table={table} days={days} />
+        <Forecast days={days} csv={csv("forecast")} />
+        <Ages days={days} csv={csv("ages")} />
       </div>
       <TableMap table={table} />
       <ItemList title={t.value.itemsOfTable} table={table} />

@@ -87,8 +87,14 @@ describe("heat", () => {
     expect(heatRows(whole, residency, false)[0]?.resident).toBe(1);
   });
 
+  it("knows what part of each day's bytes came from the cache, and on which days nothing was read", () => {
+    const half = { ...partition("d=1", [4, 0]), read_bytes: [400, 0], hit_bytes: [100, 0] };
+    expect(heatRows({ ...days, partitions: [half] }, undefined, false)[0]?.cached).toEqual([0.25, null]);
+  });
+
   it("does not let one hot cell pale the rest", () => {
-    const rows = [{ partition: "a", requests: [...Array.from({ length: 20 }, () => 10), 5000], resident: null }];
+    const requests = [...Array.from({ length: 20 }, () => 10), 5000];
+    const rows = [{ partition: "a", requests, cached: [], resident: null }];
     expect(heatTop(rows)).toBe(10);
     expect(heatTop([])).toBe(1);
   });

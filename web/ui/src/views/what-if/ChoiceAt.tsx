@@ -1,6 +1,6 @@
 // What would come and what would leave at another capacity.
 
-import { csvPath } from "../../api/client";
+import { csvPath, ITEMS_MAX } from "../../api/client";
 import type { ChosenItem } from "../../api/types";
 import { useApi } from "../../api/use";
 import { ItemName } from "../../parts/ItemName";
@@ -30,14 +30,16 @@ export function ChoiceAt({ capacity, moving }: { capacity: number; moving: boole
             </p>
             <div className="columns">
               <Items
-                csv={csvPath("choice", { ...asked, rows: "added" })}
+                csv={csvPath("choice", { ...asked, limit: ITEMS_MAX, rows: "added" })}
                 title={t.whatIf.come(f.count(data.added_count))}
+                total={data.added_count}
                 none={t.whatIf.noneCome}
                 items={data.added}
               />
               <Items
-                csv={csvPath("choice", { ...asked, rows: "removed" })}
+                csv={csvPath("choice", { ...asked, limit: ITEMS_MAX, rows: "removed" })}
                 title={t.whatIf.leave(f.count(data.removed_count))}
+                total={data.removed_count}
                 none={t.whatIf.noneLeave}
                 items={data.removed}
               />
@@ -49,7 +51,16 @@ export function ChoiceAt({ capacity, moving }: { capacity: number; moving: boole
   );
 }
 
-function Items({ title, none, items, csv }: { csv: string; title: string; none: string; items: ChosenItem[] }) {
+interface ItemsProps {
+  title: string;
+  none: string;
+  items: ChosenItem[];
+  /** How many there are, also those that are not given. */
+  total: number;
+  csv: string;
+}
+
+function Items({ title, none, items, total, csv }: ItemsProps) {
   const { t, f } = useWords();
   return (
     <div>
@@ -80,6 +91,7 @@ function Items({ title, none, items, csv }: { csv: string; title: string; none: 
           ]}
         />
       )}
+      {total > items.length ? <p className="soft">{t.parts.more(f.count(total - items.length))}</p> : null}
     </div>
   );
 }

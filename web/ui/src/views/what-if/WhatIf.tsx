@@ -25,7 +25,7 @@ export default function WhatIf() {
   const curve = useApi("/api/v1/curve", NO_PARAMETERS);
   return (
     <>
-      <Loaded of={curve} height={HEIGHT + 280} absent={t.whatIf.none}>
+      <Loaded of={curve} height={HEIGHT + 280}>
         {(data) =>
           data.points.length > 0 ? <AtCapacity curve={data} /> : <Empty height={HEIGHT}>{t.whatIf.none}</Empty>
         }

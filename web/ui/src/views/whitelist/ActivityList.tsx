@@ -1,20 +1,27 @@
 // Who changed what, and why.
 
-import { csvPath } from "../../api/client";
+import { csvPath, ROWS_MAX } from "../../api/client";
 import type { Activity } from "../../api/types";
-import { useApi } from "../../api/use";
+import { dataOf, useApi } from "../../api/use";
 import { Section } from "../../parts/Section";
 import { Empty, Loaded } from "../../parts/states";
 import { Table } from "../../parts/table/Table";
 import { useWords } from "../../text/words";
 
-const NEWEST = { query: { limit: 200 } };
+const SHOWN = 200;
+/** One more tells that there are more. */
+const NEWEST = { query: { limit: SHOWN + 1 } };
 
 export function ActivityList() {
   const { t, f } = useWords();
   const activity = useApi("/api/v1/activity", NEWEST);
+  const isCut = (dataOf(activity)?.length ?? 0) > SHOWN;
   return (
-    <Section title={t.whitelist.tabs.activity} csv={csvPath("activity", { limit: 10_000 })}>
+    <Section
+      title={t.whitelist.tabs.activity}
+      note={isCut ? t.parts.newestOnly(f.count(SHOWN), f.count(ROWS_MAX)) : undefined}
+      csv={csvPath("activity", { limit: ROWS_MAX })}
+    >
       <Loaded of={activity} height={320}>
         {(all) =>
           all.length === 0 ? (
@@ -23,7 +30,7 @@ export function ActivityList() {
             <Table
               label={t.whitelist.tabs.activity}
               maxHeight={560}
-              rows={all}
+              rows={all.slice(0, SHOWN)}
               rowKey={(entry) => `${entry.at} ${entry.what} ${entry.target}`}
               columns={[
                 { key: "at", name: t.words.when, render: (entry) => f.moment(entry.at) },

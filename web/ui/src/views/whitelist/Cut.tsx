@@ -1,8 +1,8 @@
 // The cut: the items just above and just below it, by rank, and the density at which room no longer pays.
 
-import { useCallback } from "react";
+import { useCallback, useMemo } from "react";
 import { csvPath } from "../../api/client";
-import type { Item, Version } from "../../api/types";
+import type { Item } from "../../api/types";
 import { useApi } from "../../api/use";
 import { Chart, type Chosen } from "../../parts/chart/Chart";
 import type { Colours } from "../../parts/chart/colours";
@@ -17,25 +17,30 @@ const HEIGHT = 360;
 /** Items shown on each side of the cut. */
 const BESIDE = 100;
 
-interface CutProps {
-  /** The version in force: so many items are taken that the cut lies about there. */
-  inForce: Version | null;
-  cutDensity: number | undefined;
-}
+/** The last choice took so many that the cut lies about there, whichever version is in force. */
+const TAKEN = { query: { taken: true, limit: 1 } };
 
-export function Cut({ inForce, cutDensity }: CutProps) {
+export function Cut({ cutDensity }: { cutDensity: number | undefined }) {
   const { t, f } = useWords();
-  const query = { sort: "rank" as const, offset: Math.max((inForce?.items ?? 0) - BESIDE, 0), limit: 2 * BESIDE };
-  const page = useApi("/api/v1/items", { query });
+  const taken = useApi("/api/v1/items", TAKEN);
+  const query =
+    taken.state === "ready"
+      ? { sort: "rank" as const, offset: Math.max(taken.data.total - BESIDE, 0), limit: 2 * BESIDE }
+      : null;
+  const page = useApi("/api/v1/items", query && { query });
   return (
-    <Section title={t.words.cut} note={t.whitelist.cutWhy(f.count(BESIDE))} csv={csvPath("items", query)}>
+    <Section
+      title={t.words.cut}
+      note={t.whitelist.cutWhy(f.count(BESIDE))}
+      csv={query ? csvPath("items", query) : undefined}
+    >
       <Legend
         series={[
           { name: t.items.listed, colour: "accent" },
           { name: t.items.unlisted, colour: "grey" },
         ]}
       />
-      <Loaded of={page} height={HEIGHT}>
+      <Loaded of={query ? page : taken} height={HEIGHT}>
         {({ items }) =>
           items.length > 0 ? (
             <Densities items={items} cut={cutDensity ?? 0} />
@@ -56,8 +61,10 @@ const GIB = 2 ** 30;
 /** Bars end at so many times the cut: the densest items would flatten all others. */
 const OVER_CUT = 4;
 
-function Densities({ items, cut }: { items: Item[]; cut: number }) {
+function Densities({ items: all, cut }: { items: Item[]; cut: number }) {
   const { t, f } = useWords();
+  // What is in force and was not weighed has no place beside the cut.
+  const items = useMemo(() => all.filter((item) => item.rank > 0), [all]);
   const option = useCallback(
     (colours: Colours) => {
       const densest = Math.max(...items.map(density), cut);

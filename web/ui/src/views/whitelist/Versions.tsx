@@ -1,9 +1,9 @@
 // Every version there was; any published one can be brought back.
 
 import { useState } from "react";
-import { csvPath, writes } from "../../api/client";
+import { csvPath, ROWS_MAX, writes } from "../../api/client";
 import type { Version } from "../../api/types";
-import type { Known } from "../../api/use";
+import { dataOf, type Known } from "../../api/use";
 import { Link } from "../../parts/Link";
 import { ReasonDialog } from "../../parts/ReasonDialog";
 import { Section } from "../../parts/Section";
@@ -14,12 +14,20 @@ import { causeWords } from "../../text/said";
 import { useWords } from "../../text/words";
 import { hrefOf } from "../../url/views";
 
+/** The newest so many; where there are more, the page says so. */
+export const VERSIONS_SHOWN = 100;
+
 export function Versions({ versions }: { versions: Known<Version[]> }) {
   const { t, f } = useWords();
   const { mayWrite } = useViewer();
   const [asking, setAsking] = useState<number | null>(null);
+  const isCut = (dataOf(versions)?.length ?? 0) > VERSIONS_SHOWN;
   return (
-    <Section title={t.whitelist.tabs.versions} csv={csvPath("whitelist/history", { limit: 1000 })}>
+    <Section
+      title={t.whitelist.tabs.versions}
+      note={isCut ? t.parts.newestOnly(f.count(VERSIONS_SHOWN), f.count(ROWS_MAX)) : undefined}
+      csv={csvPath("whitelist/history", { limit: ROWS_MAX })}
+    >
       <Loaded of={versions} height={400}>
         {(all) => {
           if (all.length === 0) return <Empty height={200}>{t.whitelist.none}</Empty>;
@@ -28,7 +36,7 @@ export function Versions({ versions }: { versions: Known<Version[]> }) {
             <Table
               label={t.whitelist.tabs.versions}
               maxHeight={560}
-              rows={all}
+              rows={all.slice(0, VERSIONS_SHOWN)}
               rowKey={(version) => String(version.version)}
               columns={[
                 {

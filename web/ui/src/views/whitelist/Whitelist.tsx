@@ -16,10 +16,11 @@ import { Decisions } from "./Decisions";
 import { Diff } from "./Diff";
 import { NightButtons } from "./NightButtons";
 import { Proposal } from "./Proposal";
-import { Versions } from "./Versions";
+import { Versions, VERSIONS_SHOWN } from "./Versions";
 
 const TAB = oneOf(["items", "cut", "diff", "versions", "decisions", "activity"], "items");
-const VERSIONS = { query: { limit: 100 } };
+/** One more tells that there are more. */
+const VERSIONS = { query: { limit: VERSIONS_SHOWN + 1 } };
 /** Only the figures beside the items are looked at. */
 const FIGURES = { query: { limit: 1 } };
 
@@ -46,7 +47,7 @@ export default function Whitelist() {
         onChange={setTab}
       />
       {tab === "items" ? <ItemList title={t.whitelist.tabs.items} listedOnly /> : null}
-      {tab === "cut" ? <Cut inForce={inForce ?? null} cutDensity={dataOf(value)?.cut_density} /> : null}
+      {tab === "cut" ? <Cut cutDensity={dataOf(value)?.cut_density} /> : null}
       {tab === "diff" ? <Diff versions={versions} /> : null}
       {tab === "versions" ? <Versions versions={versions} /> : null}
       {tab === "decisions" ? <Decisions /> : null}

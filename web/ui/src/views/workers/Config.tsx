@@ -20,7 +20,7 @@ export function Config() {
   const config = useApi("/api/v1/config", NO_PARAMETERS);
   return (
     <Section
-      title={t.workers.tabs.config}
+      title={config.state === "ready" ? t.workers.configOf(config.data.worker) : t.workers.tabs.config}
       note={config.state === "ready" ? (config.data.file ?? t.workers.noFile) : undefined}
       tools={
         <>

@@ -3,14 +3,23 @@
 import type { FleetWorker } from "../../api/types";
 import { Parts } from "../../parts/figures";
 import { useWords } from "../../text/words";
+import { configHref } from "./place";
 
 export function WorkerDetail({ worker }: { worker: FleetWorker }) {
   const { t, f } = useWords();
   const { status } = worker;
+  const href = configHref(worker.admin_url);
   return (
     <div className="worker-detail">
       <p>
-        <code>{worker.admin_url}</code> <span className="soft">{t.workers.seenAt(f.moment(worker.last_seen))}</span>
+        {href ? (
+          <a href={href} title={t.workers.itsConfig}>
+            <code>{worker.admin_url}</code>
+          </a>
+        ) : (
+          <code>{worker.admin_url}</code>
+        )}{" "}
+        <span className="soft">{t.workers.seenAt(f.moment(worker.last_seen))}</span>
       </p>
       {status ? (
         <>
