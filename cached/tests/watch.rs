@@ -1,7 +1,5 @@
 //! Reads as who follows them is told of each.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 mod common;
 
 use std::sync::Arc;

@@ -29,7 +29,7 @@ pub(crate) enum Rewrite {
     /// To the cache: what this whitelist names.
     ToCache(Arc<Places>, InForce),
     /// To the cache: what this whitelist names and is of a table that lies there as a whole.
-    ToCacheWithTable(Arc<Places>, InForce),
+    WithTable(Arc<Places>, InForce),
     /// To the origins.
     ToOrigin(Arc<Places>),
 }
@@ -39,7 +39,7 @@ impl Rewrite {
     pub(crate) fn apply(&self, location: &str) -> Option<String> {
         match self {
             Self::ToCache(places, in_force) => Some(places.to_cache(location, &in_force.1)?.0),
-            Self::ToCacheWithTable(places, in_force) => {
+            Self::WithTable(places, in_force) => {
                 let (cached, item) = places.to_cache(location, &in_force.1)?;
                 in_force.0.items[item].item.partition.is_empty().then_some(cached)
             }
@@ -50,7 +50,7 @@ impl Rewrite {
     /// The same, but a partition goes no other way than its table.
     pub(crate) fn with_table(self) -> Self {
         match self {
-            Self::ToCache(places, in_force) => Self::ToCacheWithTable(places, in_force),
+            Self::ToCache(places, in_force) => Self::WithTable(places, in_force),
             other => other,
         }
     }
