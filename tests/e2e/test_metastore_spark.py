@@ -364,23 +364,13 @@ def test_larder_killed_in_the_middle_of_a_query_with_the_proxy_alone(site, days)
     hot = DAYS[2]
     query = f"SELECT count(*), sum(id) FROM db.days WHERE dt = '{hot}'"
     _, other = objects(site, f"db/days/dt={hot}/")
-    dropped = site.larder.post("drop", {"locations": [{"bucket": "warehouse", "prefix": f"db/days/dt={hot}/"}]})
-    assert dropped.json()["bytes"] > 0
-    sent = site.larder.metric("larder_get_bytes_total")
-    # Of one file the bytes come at once; for the other's the query waits in the middle of its reads.
-    site.origin.relay.hold("GET /raw/hive/db/days/[^ ]*" + other.rsplit("/")[-1])
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            asked = pool.submit(site.spark.sql, query)
-            flowed = lambda: site.origin.relay.held and site.larder.metric("larder_get_bytes_total") > sent  # noqa: E731
-            wait_until(flowed, 60, "bytes of one file and a wait for the other's")
-            site.larder.kill()
-        finally:
-            site.origin.relay.release()
-        try:
+    held = site.origin.relay.holding("GET /raw/hive/db/days/[^ ]*" + other.rsplit("/")[-1])
+    try:
+        with site.larder.killed_during(lambda: site.spark.sql(query), "warehouse", other.removeprefix("hive/"), held) as asked:
             with pytest.raises(AssertionError, match="Connection refused|Connection reset"):
-                asked.result(400)
-        finally:
+                asked.result(240)
+    finally:
+        if site.larder.process.child.poll() is not None:
             site.larder.start()
     assert site.spark.sql(query) == [(10, sum(range(2, 30, 3)))]
     assert site.larder.metric("larder_get_bytes_total") > 0

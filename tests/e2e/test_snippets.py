@@ -1,7 +1,5 @@
 """What `larder whitelist snippet` prints, pasted into a real engine."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import duckdb
 import pytest
 
@@ -9,7 +7,6 @@ from harness import origin as origin_module
 from harness import tables
 from harness.larder import WRITER, WRITER_SECRET, s3_bucket
 from harness.origin import Relay
-from harness.process import wait_until
 from harness.spark import pasted
 
 HOT, NEXT, COLD = 1997, 1996, 1993
@@ -121,19 +118,8 @@ def test_larder_killed_in_the_middle_of_a_query(larder, origin, storage, session
     if comes_back:
         # As many tries as Larder may need to be there again.
         session.execute("SET http_retries = 60; SET http_retry_wait_ms = 1000; SET http_retry_backoff = 1")
-    prefix = f"hive/tpch/lineitem/l_year={NEXT}/"
-    assert larder.post("drop", {"locations": [{"bucket": "raw", "prefix": prefix}]}).json()["bytes"] > 0
-    sent = larder.metric("larder_get_bytes_total")
-    # Of one year the bytes come at once; for the other's the query waits in the middle of its reads.
-    origin.relay.hold(f"GET /raw/hive/[^ ]*{NEXT}")
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            query = pool.submit(two_years, session)
-            flowed = lambda: origin.relay.held and larder.metric("larder_get_bytes_total") > sent  # noqa: E731
-            wait_until(flowed, 60, "bytes of one year and a wait for the other's")
-            larder.kill()
-        finally:
-            origin.relay.release()
+    held = origin.relay.holding(f"GET /raw/hive/[^ ]*{NEXT}")
+    with larder.killed_during(lambda: two_years(session), "raw", f"hive/tpch/lineitem/l_year={NEXT}/", held) as query:
         if comes_back:
             larder.start()
             assert query.result(120) == two_years(tables.connect(), table_files)
