@@ -90,8 +90,13 @@ def test_answers_are_the_metastores_own_but_for_whitelisted_locations(site, name
 
 def test_writers_find_partitions_where_their_table_is(site):
     """Spark asks so before it inserts, and moves new files from the table's folder to the partition's."""
-    own, proxied = (call(port, "get_partitions_ps_with_auth_req", {2: "db", 3: "t", 4: [""]}) for port in (site.metastore.port, site.port))
-    assert proxied == own and "db/t/dt=1" in repr(own)
+    request = {2: "db", 3: "t", 4: [""]}
+    own, proxied = (call(port, "get_partitions_ps_with_auth_req", request) for port in (site.metastore.port, site.port))
+    found = {fields[1][0]: fields[6][2] for fields in proxied[1]}
+    at_origin = {fields[1][0]: fields[6][2] for fields in own[1]}
+    # The third lies in the folder of a table that is whitelisted as a whole.
+    assert found == at_origin | {"3": told(site, PLACES["3"])}
+    assert told(site, PLACES["1"]) != at_origin["1"], "which readers are told"
 
 
 def test_the_older_calls_are_understood_too(site):
