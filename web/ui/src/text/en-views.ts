@@ -101,7 +101,7 @@ export const enViews = {
     heatNone: "no reads",
     heatMost: "many reads",
     resident: "resident now",
-    fromCache: "from the cache",
+    fromCache: "From the cache",
     cachedOrResident: "from the cache that day; now: resident",
     now: "now",
     wholeTable: "whole table",

@@ -29,12 +29,20 @@ export default function TableValue({ table }: { table: string }) {
   const csv = (rows: string) => csvPath(`tables/${encodeURIComponent(table)}/days`, { ...query, rows });
   return (
     <>
-      <p className="crumbs">
-        <span>
-          <Link href={hrefOf("value")}>{t.views.value}</Link> / <strong>{table}</strong>
-        </span>
-        <Link href={hrefOf("queries", { table })}>{t.value.itsQueries}</Link>
-      </p>
+      <div className="toolbar">
+        <p className="crumbs">
+          <span>
+            <Link href={hrefOf("value")}>{t.views.value}</Link> / <strong>{table}</strong>
+          </span>
+          <Link href={hrefOf("queries", { table })}>{t.value.itsQueries}</Link>
+        </p>
+        <Segments
+          label={t.parts.range}
+          value={length}
+          options={LENGTHS.map((value) => ({ value, name: t.parts.lastDays(Number(value)) }))}
+          onChange={setLength}
+        />
+      </div>
       <Loaded of={tables} height={88}>
         {(all) => {
           const known = all.find((row) => row.table === table);
@@ -68,14 +76,6 @@ export default function TableValue({ table }: { table: string }) {
           );
         }}
       </Loaded>
-      <div className="toolbar">
-        <Segments
-          label={t.parts.range}
-          value={length}
-          options={LENGTHS.map((value) => ({ value, name: t.parts.lastDays(Number(value)) }))}
-          onChange={setLength}
-        />
-      </div>
       <Heat table={table} days={days} csv={csv("partitions")} />
       <div className="columns">
         <Forecast days={days} csv={csv("forecast")} />
