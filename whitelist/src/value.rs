@@ -44,10 +44,6 @@ pub fn value_seconds(reads: Reads, origin: IoSpeed, ssd: IoSpeed) -> f64 {
 /// The days to come that a value stands for: a week.
 pub const HORIZON_DAYS: i32 = 7;
 
-/// An item that is expected to begin so many bursts tomorrow is loaded before it is read. Others that are whitelisted are
-/// held from their first read on: loading what may not be read costs the origin and the SSD, and wins one read at most.
-pub const LOADED_AHEAD_FROM: f64 = 0.5;
-
 /// The price of space: what a byte earns if it is left to demand.
 ///
 /// A share of the cache that is filled on demand earns by itself every read but the first of a burst, and often that. An item

@@ -8,7 +8,12 @@ use super::policy::{Answer, Policy};
 use super::replay::{Replay, reads_of, whole};
 use super::trace::{DAY_SECONDS, Read, day_of};
 use crate::forecast::{DayReads, Forecast, ForecastSettings, Key};
-use crate::value::{DemandPrice, LOADED_AHEAD_FROM, Reads};
+use crate::value::{DemandPrice, Reads};
+
+/// An item that is expected to begin so many bursts tomorrow is loaded before it is read. Others that are whitelisted are
+/// held from their first read on, in the place of a night's preload of its whole list: loading what may not be read costs the
+/// origin and the SSD, and wins one read at most.
+const LOADED_AHEAD_FROM: f64 = 0.5;
 
 /// What of the planner is in use: all of it, but for ablations.
 #[derive(Debug, Clone, Copy)]
