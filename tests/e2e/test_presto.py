@@ -87,7 +87,7 @@ def test_the_loop_from_the_query_log_to_the_route_and_back(presto, lake, larder,
     for _ in range(3):
         presto.rows(revenue(1997))
     log = tmp_path / "queries.jsonl"
-    log.write_text("\n".join(json.dumps(info) for info in presto.query_infos()))
+    log.write_text("\n".join(presto.query_infos()))
     (file,) = json.loads(larder.command("ingest", "presto", log, "--json").stdout)
     assert file["report"]["broken"] == 0 and file["report"]["events"] >= 3, file
     assert HOT in [item["item"] for item in larder.night()["items"]]
