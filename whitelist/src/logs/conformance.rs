@@ -19,9 +19,10 @@ struct Sample {
     queries: usize,
 }
 
-const SAMPLES: [Sample; 7] = [
-    Sample { format: Format::Trino, text: include_bytes!("samples/trino.jsonl"), queries: 4 },
-    Sample { format: Format::Presto, text: include_bytes!("samples/presto.jsonl"), queries: 4 },
+const SAMPLES: [Sample; 8] = [
+    Sample { format: Format::Trino, text: include_bytes!("samples/trino.jsonl"), queries: 17 },
+    Sample { format: Format::Presto, text: include_bytes!("samples/presto.jsonl"), queries: 17 },
+    Sample { format: Format::Presto, text: include_bytes!("samples/presto-openlineage.jsonl"), queries: 2 },
     Sample { format: Format::Spark, text: include_bytes!("samples/spark.jsonl"), queries: 13 },
     Sample {
         format: Format::Spark,
@@ -34,7 +35,7 @@ const SAMPLES: [Sample; 7] = [
 ];
 
 /// A little after the samples.
-pub(super) const NOW: &str = "2026-11-22T00:00:00Z";
+pub(super) const NOW: &str = "2026-11-23T00:00:00Z";
 
 /// The places of the samples: Spark's were recorded on a local disk.
 pub(super) fn places() -> Places {

@@ -70,7 +70,13 @@ fn query_info(entry: &[u8]) -> Result<Option<QueryEvent>, String> {
     if !matches!(info.state.as_str(), "FINISHED" | "FAILED") {
         return Ok(None);
     }
-    let inputs = info.inputs.ok_or("it has no inputs: take /v1/query/ID of each query, not the list at /v1/query")?;
+    let size = info.query_stats.raw_input_data_size.as_deref().map_or(Ok(0), data_size)?;
+    let inputs = match info.inputs {
+        Some(inputs) => inputs,
+        // Of a query that failed before it was planned, `/v1/query/ID` says no more than the list does.
+        None if info.state == "FAILED" && size == 0 => Vec::new(),
+        None => return Err("it has no inputs: take /v1/query/ID of each query, not the list at /v1/query".into()),
+    };
     let ended = info.query_stats.end_time.ok_or("queryStats.endTime is missing")?.read("queryStats.endTime")?;
     let mut reads = inputs
         .into_iter()
@@ -85,7 +91,6 @@ fn query_info(entry: &[u8]) -> Result<Option<QueryEvent>, String> {
             })
         })
         .collect::<Result<Vec<_>, String>>()?;
-    let size = info.query_stats.raw_input_data_size.as_deref().map_or(Ok(0), data_size)?;
     give_bytes_to_only_table(&mut reads, size);
     Ok(Some(QueryEvent {
         query_id: info.query_id,

@@ -11,7 +11,11 @@ fn parse(format: Format, text: &[u8]) -> Parsed {
     reader(format).parse(text)
 }
 
-/// What Trino 476 posts, less what is not read here.
+/// What Trino 476 posted, and what PrestoDB 0.287 answered at `/v1/query/ID`, of the queries of `samples/README.md`.
+const TRINO_RECORDED: &[u8] = include_bytes!("samples/trino.jsonl");
+const PRESTO_RECORDED: &[u8] = include_bytes!("samples/presto.jsonl");
+
+/// An event in which each version is met: names and objects, times as numbers and text, what is missing and what is null.
 const TRINO: &str = r#"{
   "metadata": {"queryId": "20261119_070000_00001_abcde", "transactionId": "t", "query": "SELECT 1", "queryState": "FINISHED",
     "tables": [{"catalog": "hive", "schema": "tpch", "table": "lineitem", "columns": [], "directlyReferenced": true}], "uri": "http://x"},
@@ -38,7 +42,7 @@ fn one_line(text: &str) -> String {
 }
 
 #[test]
-fn a_trino_event_is_read_as_it_is_posted() {
+fn a_trino_event_is_read_whichever_version_wrote_it() {
     let parsed = parse(Format::Trino, TRINO.as_bytes());
     assert_eq!(parsed.rest, Rest::default());
     let [event] = parsed.events.as_slice() else { panic!("one event: {parsed:?}") };
@@ -170,47 +174,109 @@ fn tables(event: &QueryEvent) -> Vec<String> {
     event.reads.iter().map(|read| read.table.to_string()).collect()
 }
 
+/// `number table [partitions] columns bytes`, for each table that the recorded queries read.
+fn numbered_reads(events: &[QueryEvent]) -> Vec<String> {
+    let mut shown = Vec::new();
+    for event in events {
+        for read in &event.reads {
+            let (number, partitions, columns) =
+                (&event.query_id[16..21], read.partitions.join(" "), read.columns.join(","));
+            shown.push(format!("{number} {} [{partitions}] {columns} {}", read.table, read.bytes));
+        }
+    }
+    shown
+}
+
+/// The numbers of the recorded queries that failed.
+fn failed(events: &[QueryEvent]) -> Vec<&str> {
+    events.iter().filter(|event| !event.succeeded).map(|event| &event.query_id[16..21]).collect()
+}
+
 #[test]
-fn presto_is_read_in_each_of_its_forms() {
-    let events = parse(Format::Presto, include_bytes!("samples/presto.jsonl")).events;
-    let shown: Vec<_> =
-        events.iter().map(|event| (event.query_id.as_str(), event.user.as_str(), event.succeeded)).collect();
+fn what_trino_posted_is_read_table_by_table() {
+    let events = parse(Format::Trino, TRINO_RECORDED).events;
     assert_eq!(
-        shown,
+        numbered_reads(&events),
         [
-            ("20261119_070000_00001_vwxyz", "ana", true),
-            ("20261119_070000_00003_vwxyz", "ana", false),
-            ("20261119_080000_00004_vwxyz", "ben", true),
-            ("20261119_080000_00005_vwxyz", "ben", false),
+            "00006 hive.sales.orders [dt=2026-11-18/hour=1] total 3403",
+            "00007 hive.sales.orders [dt=2026-11-18/hour=0 dt=2026-11-18/hour=1] customer,total 6806",
+            "00007 hive.sales.customers [] country,id 517",
+            "00008 hive.sales.places [] v 1240",
+            "00009 hive.sales.places [place=50%25 place=__HIVE_DEFAULT_PARTITION__ place=a%3Ab%2Fc place=x%3Dy z place=北京] v 1240",
+            "00010 hive.sales.orders [dt=2026-11-17/hour=0 dt=2026-11-17/hour=1 dt=2026-11-18/hour=0] id,total 10209",
+            "00011 hive.sales.orders [dt=2026-11-17/hour=0 dt=2026-11-18/hour=0] customer 6806",
+            "00014 tpch.tiny.nation [] name 0",
+            "00015 hive.sales.orders [dt=2026-11-17/hour=0] id,total 0",
         ]
     );
-    let info = &events[0].reads[0];
+    assert_eq!(failed(&events), ["00015", "00016"]);
+    assert!(events.iter().all(|event| event.user == "ann" && event.engine == "trino" && event.unattributed_bytes == 0));
+    let join = &events[7];
+    assert_eq!(join.query_id, "20261122_171923_00007_9mbvw");
+    assert_eq!(join.created.to_rfc3339(), "2026-11-22T17:19:23.872+00:00");
+    assert_eq!(join.ended.to_rfc3339(), "2026-11-22T17:19:24.352+00:00");
+    assert_eq!(events[13].query.as_deref(), Some("SELECT 1"));
+}
+
+#[test]
+fn what_presto_answered_is_read_table_by_table() {
+    let events = parse(Format::Presto, PRESTO_RECORDED).events;
+    let places = "[place=50%25 place=__HIVE_DEFAULT_PARTITION__ place=a%3Ab%2Fc place=x%3Dy z place=北京]";
     assert_eq!(
-        (info.table.to_string().as_str(), info.bytes),
-        ("hive.sales.orders", 1_572_864),
-        "1.50MB are of 1024 kB"
+        numbered_reads(&events),
+        [
+            // Sizes are of 1024 bytes, and rounded: 4.38kB, 1.69kB, 13.12kB, 7.62kB, 5.20kB, 52.41kB.
+            "00006 hive.sales.orders [dt=2026-11-18/hour=1] total 4485".to_owned(),
+            // Of two tables, the bytes cannot be told.
+            "00007 hive.sales.orders [dt=2026-11-18/hour=0 dt=2026-11-18/hour=1] customer,total 0".to_owned(),
+            "00007 hive.sales.customers [] country,id 0".to_owned(),
+            format!("00008 hive.sales.places {places} v 1731"),
+            format!("00009 hive.sales.places {places} v 1731"),
+            // One table that is read twice, and one that is read three times.
+            "00010 hive.sales.orders [dt=2026-11-17/hour=0 dt=2026-11-17/hour=1 dt=2026-11-18/hour=0] id,total 13435".to_owned(),
+            "00011 hive.sales.orders [dt=2026-11-17/hour=0 dt=2026-11-18/hour=0] customer 7803".to_owned(),
+            "00014 hive.sales.orders [dt=2026-11-17/hour=0] id,total 5325".to_owned(),
+            "00016 hive.sales.orders [dt=2026-11-17/hour=0 dt=2026-11-17/hour=1 dt=2026-11-18/hour=0 dt=2026-11-18/hour=1] id 53668".to_owned(),
+        ]
     );
-    assert_eq!((info.partitions.len(), info.columns.join(" ").as_str()), (2, "id total"));
-    assert_eq!(
-        events[1].reads.iter().map(|read| read.bytes).sum::<u64>(),
-        0,
-        "of two tables, the bytes cannot be told"
-    );
-    assert_eq!((events[2].ended - events[2].created).num_milliseconds(), 5500);
-    assert_eq!((events[2].reads[0].bytes, events[2].reads[0].partitions.len()), (4096, 0));
-    assert_eq!(events[2].query.as_deref(), Some("SELECT name FROM customers"));
+    assert_eq!(failed(&events), ["00014", "00015", "00016"]);
+    assert!(events.iter().all(|event| event.user == "ann" && event.engine == "presto"));
+    let join = &events[7];
+    assert_eq!(join.query_id, "20261122_172003_00007_ubq2u");
+    assert_eq!(join.created.to_rfc3339(), "2026-11-22T17:20:03.328+00:00");
+    assert_eq!(join.ended.to_rfc3339(), "2026-11-22T17:20:04.373+00:00");
+    assert_eq!(events[15].query.as_deref(), Some("SELECT nothing FROM hive.sales.orders"));
+
+    let (told, larger) = ("\"rawInputDataSize\":\"4.38kB\"", "\"rawInputDataSize\":\"1.50MB\"");
+    let text = std::str::from_utf8(PRESTO_RECORDED).unwrap().replace(told, larger);
+    assert_eq!(parse(Format::Presto, text.as_bytes()).events[6].reads[0].bytes, 1_572_864, "of 1024 kB");
+}
+
+#[test]
+fn presto_is_read_in_its_other_forms_too() {
+    let events = parse(Format::Presto, include_bytes!("samples/presto-openlineage.jsonl")).events;
+    let shown: Vec<_> =
+        events.iter().map(|event| (event.query_id.as_str(), event.user.as_str(), event.succeeded)).collect();
+    assert_eq!(shown, [("20261119_080000_00004_vwxyz", "ben", true), ("20261119_080000_00005_vwxyz", "ben", false)]);
+    assert_eq!((events[0].ended - events[0].created).num_milliseconds(), 5500);
+    assert_eq!((events[0].reads[0].bytes, events[0].reads[0].partitions.len()), (4096, 0));
+    assert_eq!(events[0].query.as_deref(), Some("SELECT name FROM customers"));
     let completed = parse(Format::Presto, TRINO.replace("physicalInput", "total").as_bytes());
     assert_eq!((completed.events[0].engine.as_str(), completed.events[0].reads.len()), ("presto", 3));
-    let list = r#"{"queryId": "q", "state": "FINISHED", "queryStats": {"endTime": "2026-11-19T07:00:00Z"}}"#;
-    let problem = parse(Format::Presto, list.as_bytes()).rest.broken_entries.remove(0).problem;
-    assert!(problem.contains("take /v1/query/ID of each query"), "{problem}");
+    for (state, read) in [("FINISHED", "0B"), ("FAILED", "5.20kB")] {
+        let list = format!(
+            r#"{{"queryId": "q", "state": "{state}", "queryStats": {{"endTime": "2026-11-19T07:00:00Z", "rawInputDataSize": "{read}"}}}}"#
+        );
+        let problem = parse(Format::Presto, list.as_bytes()).rest.broken_entries.remove(0).problem;
+        assert!(problem.contains("take /v1/query/ID of each query"), "{problem}");
+    }
 }
 
 #[test]
 fn a_list_of_partitions_that_was_cut_is_a_read_of_the_whole_table() {
-    let events = parse(Format::Trino, include_bytes!("samples/trino.jsonl")).events;
-    let cut = &events[3].reads[0];
-    assert_eq!((cut.table.to_string().as_str(), cut.partitions.len(), cut.bytes), ("hive.sales.orders", 0, 80000));
+    let cut = TRINO.replace("\"truncated\": false", "\"truncated\": true");
+    let read = &parse(Format::Trino, cut.as_bytes()).events[0].reads[0];
+    assert_eq!((read.table.to_string().as_str(), read.partitions.len(), read.bytes), ("hive.tpch.lineitem", 0, 2001));
 }
 
 #[test]
@@ -315,8 +381,8 @@ fn odd_partitions_have_the_name_that_their_objects_are_attributed_by() {
     let rules = AttributionRules::new("hive", vec![]);
     let mut met = 0;
     for (format, text) in [
-        (Format::Trino, &include_bytes!("samples/trino.jsonl")[..]),
-        (Format::Presto, &include_bytes!("samples/presto.jsonl")[..]),
+        (Format::Trino, TRINO_RECORDED),
+        (Format::Presto, PRESTO_RECORDED),
         (Format::Spark, &include_bytes!("samples/spark.jsonl")[..]),
         (Format::Generic, &include_bytes!("samples/generic.jsonl")[..]),
     ] {
@@ -330,7 +396,7 @@ fn odd_partitions_have_the_name_that_their_objects_are_attributed_by() {
             }
         }
     }
-    assert_eq!(met, 5 + 2 + 2 + 2);
+    assert_eq!(met, 5 + 10 + 2 + 2);
     let dotted = TRINO.replace("\"schema\": \"web\"", "\"schema\": \"web.eu\"");
     let read = &parse(Format::Trino, dotted.as_bytes()).events[0].reads[2];
     let object = AttributionRules::new("lake", vec![]).attribute("web.eu.db/clicks/f").unwrap();
@@ -366,23 +432,23 @@ fn times_that_cannot_be_are_refused_by_name() {
         let text = format!(r#"{{"query_id": "q", "engine": "x", "created": "{created}", "ended": "{ended}"}}"#);
         parse(Format::Generic, text.as_bytes())
     };
-    assert_eq!(event("2026-11-21T23:00:00Z", "2026-11-22T00:59:59Z").events.len(), 1, "clocks differ a little");
-    assert_eq!(event("1990-01-01T00:00:00Z", "2026-11-22T00:00:00Z").events.len(), 1);
-    let swapped = event("2026-11-21T23:00:00Z", "2026-11-21T22:00:00Z").events.remove(0);
+    assert_eq!(event("2026-11-22T23:00:00Z", "2026-11-23T00:59:59Z").events.len(), 1, "clocks differ a little");
+    assert_eq!(event("1990-01-01T00:00:00Z", "2026-11-23T00:00:00Z").events.len(), 1);
+    let swapped = event("2026-11-22T23:00:00Z", "2026-11-22T22:00:00Z").events.remove(0);
     assert_eq!(swapped.ended, swapped.created, "a query does not end before it was created");
     for (created, ended, problem) in [
         (
-            "2026-11-22T01:00:01Z",
-            "2026-11-22T01:00:01Z",
-            "was created at 2026-11-22T01:00:01Z, more than 60 min in the future",
+            "2026-11-23T01:00:01Z",
+            "2026-11-23T01:00:01Z",
+            "was created at 2026-11-23T01:00:01Z, more than 60 min in the future",
         ),
         (
-            "2026-11-22T00:00:00Z",
+            "2026-11-23T00:00:00Z",
             "2030-01-01T00:00:00Z",
             "ended at 2030-01-01T00:00:00Z, more than 60 min in the future",
         ),
-        ("1989-12-31T23:59:59Z", "2026-11-22T00:00:00Z", "was created in the year 1989, before 1990"),
-        ("+262142-12-31T23:59:59Z", "2026-11-22T00:00:00Z", ""),
+        ("1989-12-31T23:59:59Z", "2026-11-23T00:00:00Z", "was created in the year 1989, before 1990"),
+        ("+262142-12-31T23:59:59Z", "2026-11-23T00:00:00Z", ""),
     ] {
         let parsed = event(created, ended);
         assert_eq!((parsed.events.len(), parsed.rest.broken), (0, 1), "{created}");

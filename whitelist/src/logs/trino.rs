@@ -1,5 +1,7 @@
 //! Trino's `QueryCompletedEvent`.
 //!
+//! A query names the partitions of a Hive table where it has a condition on their columns; else it names none.
+//!
 //! Newer versions add fields, and what is optional there may be missing or null: only what is needed is named here, and
 //! nothing of the rest is refused. Events of queries that have not ended, which the same listener can send, are ignored.
 
@@ -100,7 +102,7 @@ pub(super) enum ConnectorInfo {
     Other(serde::de::IgnoredAny),
 }
 
-/// What Hive calls the one partition of a table without partitions.
+/// What Presto calls the one partition of a table without partitions; Trino names none.
 const UNPARTITIONED: &str = "<UNPARTITIONED>";
 
 /// The partitions that a connector names. Where it cut the list, the read is of the table as a whole.
@@ -113,12 +115,14 @@ pub(super) fn partitions(info: Option<ConnectorInfo>) -> Vec<String> {
     }
 }
 
-/// Some connectors report no bytes per table; where there is one table, the query's bytes are its own.
+/// Some connectors report no bytes per table; where there is one table, read once or several times, the query's bytes are
+/// its own.
 pub(super) fn give_bytes_to_only_table(reads: &mut [TableRead], bytes: u64) {
-    if let [only] = reads
-        && only.bytes == 0
+    if let [first, others @ ..] = reads
+        && first.bytes == 0
+        && others.iter().all(|other| other.table == first.table && other.bytes == 0)
     {
-        only.bytes = bytes;
+        first.bytes = bytes;
     }
 }
 
