@@ -12,6 +12,7 @@ use clap::Args;
 use larder_plot::{Figure, Line, Panel, Scale, Series, Ticks};
 use serde::Deserialize;
 
+pub(crate) use self::log::date;
 use self::log::{BUCKET, NIGHT, PARTITIONS, TABLES, write_lake, write_log};
 use crate::client::{larder_binary, progress};
 use crate::record::{results, show};

@@ -55,7 +55,7 @@ impl Names {
 }
 
 /// A date by its days since 1970 (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
-fn date(days: i64) -> String {
+pub(crate) fn date(days: i64) -> String {
     let z = days + 719_468;
     let (era, of_era) = (z.div_euclid(146_097), z.rem_euclid(146_097));
     let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
