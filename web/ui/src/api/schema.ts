@@ -2732,6 +2732,11 @@ export interface components {
             /** @description The hottest tables, by bytes sent, at most 100. */
             tables: components["schemas"]["TableStat"][];
             /**
+             * Format: int64
+             * @description How often something went wrong within the tiers, all kinds together.
+             */
+            tier_errors?: number;
+            /**
              * Format: double
              * @description Seconds since the daemon started.
              */
@@ -2879,6 +2884,23 @@ export interface components {
          * @enum {string}
          */
         Tier: "memory" | "ssd" | "peer" | "origin";
+        /** @description How often one thing went wrong with a tier since the worker started. */
+        TierErrorCount: {
+            /**
+             * Format: int64
+             * @description So many times.
+             */
+            count: number;
+            /** @description What went wrong. */
+            kind: components["schemas"]["TierErrorKind"];
+            /** @description The tier. */
+            tier: components["schemas"]["Tier"];
+        };
+        /**
+         * @description What went wrong with a tier.
+         * @enum {string}
+         */
+        TierErrorKind: "read" | "write" | "checksum" | "length" | "journal" | "free" | "queue_full" | "not_admitted";
         /** @description What GETs took, by their slowest tier; absent where there were none. */
         TierLatencies: {
             memory?: null | components["schemas"]["Quantiles"];
@@ -3253,6 +3275,8 @@ export interface components {
              * @description When it started.
              */
             started: string;
+            /** @description What went wrong within them since the start, each kind by itself; empty where a worker's version does not tell. */
+            tier_errors?: components["schemas"]["TierErrorCount"][];
             /** @description Each tier's fill and state. */
             tiers: components["schemas"]["TierUse"][];
             /** @description Larder's version. */
