@@ -312,6 +312,13 @@ describe("a night", () => {
     await waitFor(() => expect(written).toHaveLength(1), LATE);
     expect(written[0]).toMatchObject({ method: "POST", path: "nights", body: { plan: false, because: "retry" } });
   });
+
+  it("that somebody asked for says who and why", async () => {
+    const asked = { by: "amara", because: "the logs came late" };
+    daemon({ ...fleet(), "nights/now": { running: true, plan: false, step: "ingest", asked } });
+    at("/whitelist");
+    expect(await screen.findByText("Asked for by amara: the logs came late", {}, LATE)).toBeTruthy();
+  });
 });
 
 describe("where there is little room", () => {

@@ -1427,8 +1427,16 @@ export interface components {
             /** @description Ends with `/`, or is one object's whole key. */
             prefix: string;
         };
+        /** @description Who had a night run or planned out of turn. */
+        NightAsked: {
+            /** @description Why, in their own words. */
+            because: string;
+            /** @description Who. */
+            by: string;
+        };
         /** @description How far this daemon's night is. */
         NightNow: {
+            asked?: null | components["schemas"]["NightAsked"];
             /**
              * Format: int64
              * @description How many of the step's days or items are done, where it has such.
@@ -1462,6 +1470,7 @@ export interface components {
              * @description How many came.
              */
             added_count: number;
+            asked?: null | components["schemas"]["NightAsked"];
             /** @description What each bucket holds. */
             buckets: components["schemas"]["BucketReport"][];
             /**
@@ -1588,8 +1597,8 @@ export interface components {
         };
         /** @description A night to run now. */
         NightRequest: {
-            /** @description Why. */
-            because?: string;
+            /** @description Why; not empty. */
+            because: string;
             /** @description Only to plan: what it would publish is kept as a proposal that waits for approval, and no worker is told. */
             plan?: boolean;
         };

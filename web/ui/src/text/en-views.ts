@@ -152,6 +152,7 @@ export const enViews = {
     runNight: "Run a night now",
     nightNote: "A plan leaves a proposal and publishes nothing.",
     nightDoes: "It weighs every item anew and publishes what it chooses, or proposes it where approval is wanted.",
+    nightAsked: (by: string, because: string) => `Asked for by ${by}: ${because}`,
     nightRuns: (step: string | null) => (step ? `A night is under way: ${step}.` : "A night is under way."),
     tabs: {
       items: "Items",

@@ -146,6 +146,7 @@ export const zhViews: Pick<Text, keyof typeof enViews> = {
     runNight: "立即运行夜间任务",
     nightNote: "规划只生成待批准的版本，不会发布。",
     nightDoes: "重新评估全部条目并发布选出的版本；若配置为需要审批，则等待批准。",
+    nightAsked: (by, because) => `由 ${by} 发起：${because}`,
     nightRuns: (step) => (step ? `夜间任务运行中：${step}。` : "夜间任务运行中。"),
     tabs: {
       items: "条目",
