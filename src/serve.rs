@@ -248,7 +248,7 @@ pub(crate) async fn start(parts: Parts) -> Result<Daemon> {
             "the nightly schedule",
             tokio::spawn(larder_whitelist::schedule::run(schedule, Arc::clone(&clock), stop.clone(), move || {
                 // One that somebody asked for stands for the one that is due.
-                nights.begin(None).unwrap_or_else(|| Box::pin(std::future::ready(())))
+                nights.begin(None, false).unwrap_or_else(|| Box::pin(std::future::ready(())))
             })),
         ));
     }

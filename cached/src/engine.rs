@@ -288,6 +288,7 @@ impl Engine {
             memory_used_bytes: self.tiers.memory_used_bytes(),
             ssd_used_bytes: self.tiers.ssd().used(),
             whitelist_version: self.whitelist().map_or(0, |whitelist| whitelist.version),
+            tier_errors: metrics.tier_errors().iter().map(|error| error.count).sum(),
             tables: self.log.hottest(100),
         }
     }
@@ -301,6 +302,7 @@ impl Engine {
             requests: self.metrics.gets.get(),
             errors: self.metrics.get_errors.get(),
             tiers: self.tier_use(),
+            tier_errors: self.metrics.tier_errors(),
             access_records_dropped: self.metrics.access_records_dropped.get(),
             preloading: self.preload_status(false).status.running,
         }

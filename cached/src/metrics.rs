@@ -4,6 +4,7 @@ mod latency;
 
 use std::sync::atomic::AtomicU64;
 
+use larder_model::admin::{TierErrorCount, TierErrorKind};
 use larder_model::{Route, Tier, Usage};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -51,6 +52,12 @@ struct CauseLabel {
 struct TierKind {
     tier: &'static str,
     kind: &'static str,
+}
+
+impl TierKind {
+    fn new(tier: Tier, kind: TierErrorKind) -> Self {
+        Self { tier: tier.as_str(), kind: kind.as_str() }
+    }
 }
 
 /// Counters and gauges of the data path. The hot ones are held here one by one: counting takes no lock and no lookup.
@@ -116,8 +123,8 @@ impl Metrics {
             registry: Registry::default(),
         };
         // A failure that is the first of its kind must be seen as one: a counter that begins with it never rises.
-        for kind in ["read", "write", "checksum"] {
-            metrics.tier_errors.get_or_create_owned(&TierKind { tier: Tier::Ssd.as_str(), kind });
+        for kind in TierErrorKind::ALL {
+            metrics.tier_errors.get_or_create_owned(&TierKind::new(Tier::Ssd, kind));
         }
         registry.register("get_requests", "GET requests served", metrics.gets.clone());
         registry.register("get_errors", "GET requests that failed", metrics.get_errors.clone());
@@ -156,8 +163,15 @@ impl Metrics {
         Self { registry, ..metrics }
     }
 
-    pub(crate) fn tier_error(&self, tier: Tier, kind: &'static str) {
-        self.tier_errors.get_or_create(&TierKind { tier: tier.as_str(), kind }).inc();
+    pub(crate) fn tier_error(&self, tier: Tier, kind: TierErrorKind) {
+        self.tier_errors.get_or_create(&TierKind::new(tier, kind)).inc();
+    }
+
+    /// What went wrong within the tiers since the start, each kind by itself, also what never did. Memory has no kinds.
+    pub(crate) fn tier_errors(&self) -> Vec<TierErrorCount> {
+        let tier = Tier::Ssd;
+        let count = |kind| self.tier_errors.get_or_create(&TierKind::new(tier, kind)).get();
+        TierErrorKind::ALL.into_iter().map(|kind| TierErrorCount { tier, kind, count: count(kind) }).collect()
     }
 
     pub(crate) fn observe_get(&self, slowest: Tier, seconds: f64) {
@@ -220,7 +234,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.bytes_memory.inc_by(5);
         metrics.observe_get(Tier::Memory, 0.001);
-        metrics.tier_error(Tier::Ssd, "read");
+        metrics.tier_error(Tier::Ssd, TierErrorKind::Read);
         let text = metrics.text(1, 2, 3);
         for line in [
             "larder_get_bytes_total{tier=\"memory\",route=\"cached\"} 5",
@@ -231,6 +245,20 @@ mod tests {
             "larder_tier_errors_total{tier=\"ssd\",kind=\"read\"} 1",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn tier_errors_are_counted_by_kind_from_zero_on() {
+        let metrics = Metrics::new();
+        metrics.tier_error(Tier::Ssd, TierErrorKind::Checksum);
+        metrics.tier_error(Tier::Ssd, TierErrorKind::Checksum);
+        let counts: Vec<_> = metrics.tier_errors().iter().map(|error| (error.kind.as_str(), error.count)).collect();
+        let expected = ["read", "write", "checksum", "length", "journal", "free", "queue_full", "not_admitted"];
+        assert_eq!(counts, expected.map(|kind| (kind, if kind == "checksum" { 2 } else { 0 })));
+        for kind in expected {
+            let line = format!("larder_tier_errors_total{{tier=\"ssd\",kind=\"{kind}\"}} ");
+            assert!(metrics.text(0, 0, 0).contains(&line), "{line}");
         }
     }
 }

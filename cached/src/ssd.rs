@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use larder_model::Tier;
-use larder_model::admin::TierState;
+use larder_model::admin::{TierErrorKind, TierState};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use twox_hash::XxHash3_64;
@@ -97,9 +97,9 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    fn failed(&self, kind: &'static str, error: &io::Error) {
+    fn failed(&self, kind: TierErrorKind, error: &io::Error) {
         self.metrics.tier_error(Tier::Ssd, kind);
-        tracing::debug!(kind, %error, "the ssd tier failed");
+        tracing::debug!(kind = kind.as_str(), %error, "the ssd tier failed");
         self.health.failed(error, Instant::now());
     }
 }
@@ -201,7 +201,7 @@ impl Ssd {
     pub(crate) fn offer(&self, key: BlockKey, bytes: &Bytes, share: Share) {
         match Arc::clone(&self.queue).try_acquire_many_owned(permits(bytes)) {
             Ok(queued) => self.write(key, bytes, share, queued),
-            Err(_) => self.shared.metrics.tier_error(Tier::Ssd, "queue_full"),
+            Err(_) => self.shared.metrics.tier_error(Tier::Ssd, TierErrorKind::QueueFull),
         }
     }
 
@@ -341,17 +341,18 @@ impl Shared {
                 if len.is_none_or(|len| len == bytes.len() as u64) {
                     return Ok(bytes);
                 }
-                "length"
+                TierErrorKind::Length
             }
             _ if self.index.find(key) != Some(*extent) => return Err(Unreadable::Replaced),
-            Ok(_) => "checksum",
+            Ok(_) => TierErrorKind::Checksum,
             Err(error) => {
-                self.failed("read", &error);
+                self.failed(TierErrorKind::Read, &error);
                 return Err(Unreadable::Damaged);
             }
         };
         self.metrics.tier_error(Tier::Ssd, kind);
-        tracing::warn!(kind, segment = extent.segment, at = extent.at(), "a block on the ssd is damaged: a miss");
+        let (kind, segment, at) = (kind.as_str(), extent.segment, extent.at());
+        tracing::warn!(kind, segment, at, "a block on the ssd is damaged: a miss");
         Err(Unreadable::Damaged)
     }
 }

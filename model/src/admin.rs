@@ -4,6 +4,7 @@
 
 mod not_loaded;
 mod person;
+mod tier_error;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 
 pub use self::not_loaded::{NotLoaded, PreloadStop};
 pub use self::person::{Person, Role};
+pub use self::tier_error::{TierErrorCount, TierErrorKind};
 use crate::said::Said;
 use crate::table::{ItemName, TableName};
 use crate::whitelist::Location;
@@ -338,6 +340,9 @@ pub struct StatReport {
     pub ssd_used_bytes: u64,
     /// The version of the whitelist in force; zero for none.
     pub whitelist_version: u64,
+    /// How often something went wrong within the tiers, all kinds together.
+    #[serde(default)]
+    pub tier_errors: u64,
     /// The hottest tables, by bytes sent, at most 100.
     pub tables: Vec<TableStat>,
 }
@@ -372,6 +377,9 @@ pub struct WorkerStatus {
     pub errors: u64,
     /// Each tier's fill and state.
     pub tiers: Vec<TierUse>,
+    /// What went wrong within them since the start, each kind by itself; empty where a worker's version does not tell.
+    #[serde(default)]
+    pub tier_errors: Vec<TierErrorCount>,
     /// Access records lost because the log could not keep up.
     pub access_records_dropped: u64,
     /// Whether a preload runs.

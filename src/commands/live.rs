@@ -173,7 +173,13 @@ fn rates(before: &StatReport, now: &StatReport) -> Value {
         "memory_used_bytes": now.memory_used_bytes,
         "ssd_used_bytes": now.ssd_used_bytes,
         "whitelist_version": now.whitelist_version,
+        "tier_errors": tier_errors(before, now),
     })
+}
+
+/// How often something went wrong within the tiers between two looks.
+fn tier_errors(before: &StatReport, now: &StatReport) -> u64 {
+    now.tier_errors.saturating_sub(before.tier_errors)
 }
 
 /// The share of bytes sent that came from memory or SSD; `None` when nothing was sent.
@@ -189,8 +195,12 @@ fn figures(before: &StatReport, now: &StatReport, at: DateTime<Utc>) -> String {
     let number = |name: &str| rates[name].as_f64().unwrap_or(0.0);
     let bytes = |name: &str| table::size(number(name) as u64);
     let hit = hit_ratio(before, now).map_or_else(|| "-".to_owned(), |ratio| format!("{:.0}%", ratio * 100.0));
+    let wrong = match tier_errors(before, now) {
+        0 => String::new(),
+        errors => format!("  tier errors: {errors}"),
+    };
     format!(
-        "{:>8.0} {:>5.0} {:>10} {:>10} {:>10} {:>10} {:>5} {:>10} {:>6} {:>10} {:>10} {:>5}  {}",
+        "{:>8.0} {:>5.0} {:>10} {:>10} {:>10} {:>10} {:>5} {:>10} {:>6} {:>10} {:>10} {:>5}  {}{}",
         number("get_per_second"),
         number("errors_per_second"),
         bytes("memory_bytes_per_second"),
@@ -204,6 +214,7 @@ fn figures(before: &StatReport, now: &StatReport, at: DateTime<Utc>) -> String {
         table::size(now.ssd_used_bytes),
         format!("v{}", now.whitelist_version),
         at.format("%H:%M:%S"),
+        wrong,
     )
 }
 
@@ -316,6 +327,15 @@ mod tests {
         assert_eq!(rates(&before, &now)["get_per_second"], 10.0);
         assert_eq!(hit_ratio(&before, &now), Some(0.75));
         assert_eq!(hit_ratio(&now, &now), None);
+    }
+
+    #[test]
+    fn a_line_ends_with_what_went_wrong_within_the_tiers_since_the_look_before() {
+        let told = |tier_errors| StatReport { tier_errors, ..StatReport::default() };
+        let line = |before, now| figures(&told(before), &told(now), DateTime::UNIX_EPOCH);
+        assert!(line(4, 12).ends_with("  00:00:00  tier errors: 8"), "{}", line(4, 12));
+        assert!(line(4, 4).ends_with("  00:00:00"), "most lines have nothing there");
+        assert_eq!(rates(&told(4), &told(12))["tier_errors"], 8);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) async fn run(context: &Context, args: &NightlyArgs) -> Result<()> {
     let night =
         crate::serve::night(&config, &store, &origins, &Context::clock(), None, Context::metastore(&config, &origins))?;
     let shown = Shown::new();
-    let report = night.run(args.date, &|progress| shown.show(progress)).await;
+    let report = night.run(args.date, None, &|progress| shown.show(progress)).await;
     shown.clear();
     let report = report?;
     if args.json { table::json(&report) } else { print(&report) }?;

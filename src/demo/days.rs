@@ -133,7 +133,8 @@ async fn run_night(daemon: &Daemon, clock: &Arc<ManualClock>, date: NaiveDate) -
     clock.set(midnight + TimeDelta::hours(NIGHT_HOUR));
     daemon.flush_logs().await;
     let night: &Night = daemon.night();
-    let report = night.run(Some(date), &|_| {}).await.with_context(|| format!("the night after {date} failed"))?;
+    let report =
+        night.run(Some(date), None, &|_| {}).await.with_context(|| format!("the night after {date} failed"))?;
     for worker in &report.workers {
         ensure!(worker.problem.is_none(), "the night after {date}: {}", worker.problem.as_deref().unwrap_or_default());
     }

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,8 @@ import requests
 from playwright.sync_api import expect
 
 from harness.browser import ITEMS, NARROW, PARTS, VIEWS, WIDE, assert_accessible, vast, view
-from harness.larder import Larder, local_bucket
+from harness.larder import Larder, fill_up, local_bucket
+from harness.process import wait_until
 from test_admin_access import OPERATOR, READER
 from test_night import TODAY
 
@@ -132,6 +134,51 @@ def test_columns_are_areas_too(asked, visit, theme, size):
     link = page.get_by_role("region", name="Columns").get_by_role("link", name="CSV").get_attribute("href")
     assert "c0" in page.request.get(asked.admin + link).text()
     assert_accessible(page)
+
+
+def test_a_full_disk_is_marked_and_what_went_wrong_is_told_by_kind(start_larder, tmp_path, visit):
+    """The SSD tier is on a file system of its own, which something else fills up."""
+    lake, count, size = tmp_path / "lake", 8, 8 << 20
+    larder = start_larder(
+        [local_bucket(lake)],
+        cache={"memory": "16MiB", "ssd": {"path": "small/cache", "capacity": "128MiB"}, "admit": "all"},
+    )
+    (lake / "t").mkdir()
+    for number in range(count):
+        (lake / f"t/{number}.bin").write_bytes(bytes([number]) * size)
+    filler = larder.start_on_small_disk()
+    [worker] = wait_until(lambda: larder.get("workers"), what="the first heartbeat")
+    address = f"{larder.admin}/workers?worker={quote(worker['id'])}"
+    detail = visit(address).locator(".worker-detail")
+    expect(detail).to_contain_text("Nothing went wrong within its tiers.")
+
+    fill_up(filler)
+    client = larder.client()
+
+    def told() -> dict | None:
+        """What the worker says of its SSD once blocks were left out; what is read anew is offered to the SSD again."""
+        for number in range(count):
+            assert len(client.get_object(Bucket="lake", Key=f"t/{number}.bin")["Body"].read()) == size
+        [worker] = larder.get("workers")
+        errors = {error["kind"]: error["count"] for error in worker["status"]["tier_errors"] if error["tier"] == "ssd"}
+        state = next(tier["state"] for tier in worker["status"]["tiers"] if tier["tier"] == "ssd")
+        return errors if state == "full" and errors["not_admitted"] else None
+
+    # A worker says how it fares twice a minute.
+    errors = wait_until(told, 90, what="a worker that says that its disk is full")
+    assert errors["checksum"] == errors["length"] == 0
+    page = visit(address, bypass_csp=True)
+    row, detail = page.locator("tr.chosen"), page.locator(".worker-detail")
+    for words in ("impaired", "disk full"):
+        expect(row).to_contain_text(words)
+    expect(detail).to_contain_text("SSD: disk full Nothing more is admitted to it until the disk has room.")
+    expect(detail.locator(".factors")).to_contain_text("SSD: not admitted")
+    expect(detail.locator(".factors")).not_to_contain_text("wrong checksum")
+    assert_accessible(page)
+    narrow = visit(address, size=NARROW, locale="zh-CN")
+    expect(narrow.locator(".worker-detail .factors")).to_contain_text("SSD：未收入")
+    assert narrow.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    filler.unlink()
 
 
 def test_groups_are_of_the_queries_that_the_filters_leave(asked, visit):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from harness.larder import s3_bucket
+from harness.larder import fill_up, s3_bucket
 from harness.process import wait_until
 
 MIB = 1 << 20
@@ -69,21 +69,14 @@ def test_a_full_file_system_is_read_but_not_written_until_it_has_room(start_lard
         [s3_bucket(own_origin, consistency="immutable")],
         cache={"memory": "16MiB", "ssd": {"path": "small/cache", "capacity": "128MiB"}, "admit": "all"},
     )
-    (larder.folder / "small").mkdir()
-    mount = f"mount -t tmpfs -o size=160m tmpfs {larder.folder}/small"
-    larder.start(before=["unshare", "--map-root-user", "--mount", "sh", "-c", f'{mount} && exec "$0" "$@"'])
+    filler = larder.start_on_small_disk()
     client = larder.client()
     read = lambda key: len(client.get_object(Bucket="warehouse", Key=key)["Body"].read())  # noqa: E731
     ssd = lambda: larder.get("residency")["tiers"][1]  # noqa: E731
     for key in many_objects[:4]:
         assert read(key) == 8 * MIB
     wait_until(lambda: ssd()["used_bytes"] >= 32 * MIB, what="the first objects on the SSD")
-    # The daemon's file system, as others see it.
-    filler = Path(f"/proc/{larder.process.pid}/root{larder.folder}/small/filler")
-    with contextlib.suppress(OSError), filler.open("wb") as file:
-        while True:
-            file.write(bytes(MIB))
-            file.flush()
+    fill_up(filler)
     for key in many_objects[4:20]:
         assert read(key) == 8 * MIB
     wait_until(lambda: ssd()["state"] == "full", what="a full disk that is noticed")

@@ -114,11 +114,14 @@ def test_a_metastore_that_is_down_takes_no_name_away(site, metastore):
     larder.pin(site.table)
     metastore.stop()
     try:
-        answer = larder.post("nights", {})
+        asked = {"because": "to see the tables without their metastore"}
+        answer = larder.post("nights", asked)
         assert answer.ok, answer.text
         wait_until(lambda: len(larder.get("nights")) == 2, what="a second night")
-        warnings = larder.get("nights")[0]["report"]["warnings"]
+        report = larder.get("nights")[0]["report"]
+        warnings = report["warnings"]
         assert "metastore_unread" in [warning["code"] for warning in warnings], warnings
+        assert report["asked"] == asked | {"by": "local"}
         assert listed(larder) == {item(offset): [key(offset)[:-1]] for offset in (-2, -1)}
         assert known_as(larder, key(-1))[0] == site.table
     finally:

@@ -38,7 +38,7 @@ use self::decide::{Decided, Limits, without_denied};
 pub use self::foresee::Demand;
 use self::foresee::Foresight;
 pub use self::report::{ItemNotLoaded, NightReport, PreloadSummary, WorkerReport};
-pub use self::runner::{BeforeNight, NightNow, NightRunner};
+pub use self::runner::{BeforeNight, NightAsked, NightNow, NightRunner};
 pub use self::warning::{BudgetSize, NightOutcome, Refusal, Warning};
 use self::weigh::weigh;
 use crate::accesses::{AccessError, LogEngine, aggregate};
@@ -174,10 +174,15 @@ fn at(step: &'static str) -> impl Fn(StoreError) -> NightError {
 const LISTINGS_MAX: usize = 4;
 
 impl Night {
-    /// Runs the night whose last day of logs is `date`: yesterday where none is given.
-    pub async fn run(&self, date: Option<NaiveDate>, progress: OnProgress<'_>) -> Result<NightReport, NightError> {
+    /// Runs the night whose last day of logs is `date`: yesterday where none is given. Its report keeps who `asked` for it.
+    pub async fn run(
+        &self,
+        date: Option<NaiveDate>,
+        asked: Option<NightAsked>,
+        progress: OnProgress<'_>,
+    ) -> Result<NightReport, NightError> {
         let (id, lease) = self.take_lease().await?;
-        let done = self.run_holding(&lease, self.begin(id, date), progress).await;
+        let done = self.run_holding(&lease, self.begin(id, date, asked), progress).await;
         // Also after a failure, so that the next try need not wait until this one is taken for dead.
         lease.release().await.map_err(at("release its lease"))?;
         done
@@ -191,7 +196,7 @@ impl Night {
         progress: OnProgress<'_>,
     ) -> Result<(Whitelist, NightReport), NightError> {
         let (id, lease) = self.take_lease().await?;
-        let done = self.propose(self.begin(id, date), by, progress).await;
+        let done = self.propose(self.begin(id, date, None), by, progress).await;
         lease.release().await.map_err(at("release its lease"))?;
         done
     }
@@ -244,10 +249,10 @@ impl Night {
         Ok((id, lease))
     }
 
-    fn begin(&self, id: String, date: Option<NaiveDate>) -> NightReport {
+    fn begin(&self, id: String, date: Option<NaiveDate>, asked: Option<NightAsked>) -> NightReport {
         let now = self.clock.now();
         let night = date.unwrap_or_else(|| now.date_naive() - Days::new(1));
-        NightReport::new(id, night, now, self.settings.budget.as_u64())
+        NightReport { asked, ..NightReport::new(id, night, now, self.settings.budget.as_u64()) }
     }
 
     /// Everything up to the choice.

@@ -11,7 +11,7 @@ use crate::store::{Activity, Decision, Deed, Store, StoreError};
 pub struct Actor<'a> {
     /// Their name.
     pub who: &'a str,
-    /// Their reason, in their own words; empty only where none is asked for.
+    /// Their reason, in their own words.
     pub because: &'a str,
 }
 

@@ -262,6 +262,10 @@ async fn a_failing_disk_is_left_out_and_taken_back() {
         assert!(tier.get(key(1, n)).await.is_none());
     }
     assert_eq!(tier.ssd.state(), TierState::OutOfUse);
+    let counted = |kind: TierErrorKind| {
+        tier.metrics.tier_errors().iter().find(|error| error.kind == kind).map(|error| error.count)
+    };
+    assert!(counted(TierErrorKind::Read) > Some(0) && counted(TierErrorKind::Checksum) == Some(0));
     let faults = tier.disk.faults.load(Ordering::SeqCst);
     assert_eq!(tier.held(1, 20).await, 0);
     assert!(!tier.ssd.serves(&key(1, 19)) && tier.ssd.holds(&key(1, 19)));

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use larder_model::Tier;
+use larder_model::admin::TierErrorKind;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use twox_hash::XxHash3_64;
 
@@ -167,7 +168,7 @@ impl Writer {
         if !batch.is_empty()
             && let Err(error) = self.write_batch(&batch)
         {
-            self.shared.failed("write", &error);
+            self.shared.failed(TierErrorKind::Write, &error);
         }
         let mut waiting = self.shared.waiting.lock();
         for write in &writes {
@@ -184,7 +185,7 @@ impl Writer {
         self.shared.index.give_way(resident.sum());
         self.apply_changes();
         if !self.shared.health.writable() {
-            self.shared.metrics.tier_error(Tier::Ssd, "not_admitted");
+            self.shared.metrics.tier_error(Tier::Ssd, TierErrorKind::NotAdmitted);
             return Ok(());
         }
         if self.shared.disk.available()? < len + AVAILABLE_MIN {
@@ -239,7 +240,7 @@ impl Writer {
         if self.journal.is_due()
             && let Err(error) = self.journal.compact()
         {
-            self.shared.failed("journal", &error);
+            self.shared.failed(TierErrorKind::Journal, &error);
         }
         let health = &self.shared.health;
         if health.is_due(Instant::now()) {
@@ -261,7 +262,7 @@ impl Writer {
         }
         if let Err(error) = self.journal.append(&records) {
             // What it misses are misses after the next start.
-            self.shared.failed("journal", &error);
+            self.shared.failed(TierErrorKind::Journal, &error);
         }
         let mut gone: Vec<(u32, u64, u64)> = Vec::new();
         for record in records {
@@ -287,7 +288,7 @@ impl Writer {
                 self.shared.disk.free(segment, start, end - start)
             };
             if let Err(error) = freed {
-                self.shared.failed("free", &error);
+                self.shared.failed(TierErrorKind::Free, &error);
             }
         }
     }

@@ -55,6 +55,14 @@ def local_bucket(folder: Path) -> dict:
     return {"name": "lake", "origin": f"file://{folder}", "consistency": "immutable"}
 
 
+def fill_up(file: Path):
+    """Writes to it until its file system is full."""
+    with contextlib.suppress(OSError), file.open("wb") as filler:
+        while True:
+            filler.write(bytes(1 << 20))
+            filler.flush()
+
+
 class Larder:
     """One daemon with a folder of its own. Settings are the configuration's tables; `settings` may be changed between
     two starts."""
@@ -119,6 +127,14 @@ class Larder:
         self.spawn(**options)
         self.process.wait_ready(lambda: requests.get(f"{self.admin}/readyz", timeout=2).ok)
         return self
+
+    def start_on_small_disk(self) -> Path:
+        """Starts it with its folder `small` on a file system of 160 MiB of its own, and returns the path of a file there
+        as others see it, for `fill_up`."""
+        (self.folder / "small").mkdir()
+        mount = f"mount -t tmpfs -o size=160m tmpfs {self.folder}/small"
+        self.start(before=["unshare", "--map-root-user", "--mount", "sh", "-c", f'{mount} && exec "$0" "$@"'])
+        return Path(f"/proc/{self.process.pid}/root{self.folder}/small/filler")
 
     def stop(self) -> int:
         return self.process.stop()

@@ -211,6 +211,23 @@ describe("the workers", () => {
     fireEvent.click(screen.getByRole("button", { name: "Configuration" }));
     expect(await screen.findByRole("heading", { name: "Configuration in force on worker-1" })).toBeTruthy();
   });
+
+  it("show what went wrong within their tiers, and which is out of use", async () => {
+    const failing = worker("worker-2");
+    failing.status!.tiers[0]!.state = "out_of_use";
+    failing.status!.tier_errors = [
+      { tier: "ssd", kind: "read", count: 1234 },
+      { tier: "ssd", kind: "checksum", count: 0 },
+    ];
+    daemon({ ...fleet(), workers: [worker("worker-1"), failing] });
+    at("/workers?worker=worker-2");
+    expect(await screen.findByText("SSD: not read", {}, LATE)).toBeTruthy();
+    expect(screen.queryByText("SSD: wrong checksum")).toBeNull();
+    expect(screen.getAllByText("1,234").length).toBe(2);
+    expect(screen.getByText(/reads go around it, to the origin/)).toBeTruthy();
+    fireEvent.click(screen.getByRole("button", { name: "worker-1" }));
+    expect(screen.getByText("Nothing went wrong within its tiers.")).toBeTruthy();
+  });
 });
 
 describe("a query", () => {
@@ -294,6 +311,13 @@ describe("a night", () => {
     fireEvent.click(screen.getAllByRole("button", { name: "Run a night now", hidden: true }).at(-1)!);
     await waitFor(() => expect(written).toHaveLength(1), LATE);
     expect(written[0]).toMatchObject({ method: "POST", path: "nights", body: { plan: false, because: "retry" } });
+  });
+
+  it("that somebody asked for says who and why", async () => {
+    const asked = { by: "amara", because: "the logs came late" };
+    daemon({ ...fleet(), "nights/now": { running: true, plan: false, step: "ingest", asked } });
+    at("/whitelist");
+    expect(await screen.findByText("Asked for by amara: the logs came late", {}, LATE)).toBeTruthy();
   });
 });
 

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::{ApiState, Limit, Problem, VersionRow};
 use crate::choice::RulingKind;
-use crate::night::NightNow;
+use crate::night::{NightAsked, NightNow};
 use crate::people::{self, Actor};
 use crate::store::{Activity, Decision};
 
@@ -30,22 +30,17 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(night_now))
 }
 
-/// Who asks, where sign-in tells, and the reason that they give.
+/// Who asks, where sign-in tells, and the reason that they give: nothing is done without one.
 fn actor<'a>(person: &'a Option<Extension<Person>>, because: &'a str) -> Result<Actor<'a>, Problem> {
     if because.chars().count() > REASON_MAX {
         return Err(Problem::bad_request(format!("`because` is longer than {REASON_MAX} characters")));
     }
     let who = person.as_ref().map_or("local", |Extension(person)| person.name.as_str());
-    Ok(Actor { who, because: because.trim() })
-}
-
-/// The same, where nothing is done without a reason.
-fn actor_with_reason<'a>(person: &'a Option<Extension<Person>>, because: &'a str) -> Result<Actor<'a>, Problem> {
-    let actor = actor(person, because)?;
-    if actor.because.is_empty() {
+    let because = because.trim();
+    if because.is_empty() {
         return Err(Problem::bad_request("`because` is empty: say why, for those who ask later"));
     }
-    Ok(actor)
+    Ok(Actor { who, because })
 }
 
 /// What people decided.
@@ -78,7 +73,7 @@ async fn decide(
     request: Result<Json<DecisionRequest>, JsonRejection>,
 ) -> Result<Json<Decision>, Problem> {
     let Json(request) = request?;
-    let actor = actor_with_reason(&person, &request.because)?;
+    let actor = actor(&person, &request.because)?;
     Ok(Json(people::decide(&state.store, &*state.clock, actor, request.target, request.kind).await?))
 }
 
@@ -104,7 +99,7 @@ async fn undecide(
 ) -> Result<StatusCode, Problem> {
     let Query(Undecided { target, because }) = asked?;
     let item: ItemName = target.parse().map_err(Problem::bad_request)?;
-    if people::undecide(&state.store, &*state.clock, actor_with_reason(&person, &because)?, &item).await? {
+    if people::undecide(&state.store, &*state.clock, actor(&person, &because)?, &item).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::not_found(format!("nothing was decided about `{item}`")))
@@ -132,7 +127,7 @@ async fn approve(
     request: Result<Json<VersionRequest>, JsonRejection>,
 ) -> Result<Json<VersionRow>, Problem> {
     let Json(VersionRequest { version, because }) = request?;
-    let actor = actor_with_reason(&person, &because)?;
+    let actor = actor(&person, &because)?;
     let published = people::approve(&state.store, &*state.clock, actor, version).await?;
     version_row(&state, published.version).await
 }
@@ -148,7 +143,7 @@ async fn rollback(
     request: Result<Json<VersionRequest>, JsonRejection>,
 ) -> Result<Json<VersionRow>, Problem> {
     let Json(VersionRequest { version, because }) = request?;
-    let actor = actor_with_reason(&person, &because)?;
+    let actor = actor(&person, &because)?;
     let published = people::rollback(&state.store, &*state.clock, actor, version).await?;
     version_row(&state, published.version).await
 }
@@ -176,8 +171,7 @@ struct NightRequest {
     /// Only to plan: what it would publish is kept as a proposal that waits for approval, and no worker is told.
     #[serde(default)]
     plan: bool,
-    /// Why.
-    #[serde(default)]
+    /// Why; not empty.
     because: String,
 }
 
@@ -193,7 +187,8 @@ async fn run_night(
 ) -> Result<(StatusCode, Json<NightNow>), Problem> {
     let Json(NightRequest { plan, because }) = request?;
     let actor = actor(&person, &because)?;
-    let Some(night) = state.nights.begin(plan.then(|| actor.who.to_owned())) else {
+    let asked = NightAsked { by: actor.who.to_owned(), because: actor.because.to_owned() };
+    let Some(night) = state.nights.begin(Some(asked), plan) else {
         return Err(Problem::conflict("a night is under way"));
     };
     tokio::spawn(night);

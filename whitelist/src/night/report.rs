@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::decide::Decided;
+use super::runner::NightAsked;
 use super::warning::{BudgetSize, NightOutcome, Refusal, Warning};
 use super::weigh::Weighed;
 use crate::catalog::BucketReport;
@@ -31,6 +32,9 @@ pub struct NightReport {
     pub started: DateTime<Utc>,
     /// When it ended, or last kept this report.
     pub finished: DateTime<Utc>,
+    /// Who asked for it out of turn; `None` where the schedule or the command line ran it.
+    #[serde(default)]
+    pub asked: Option<NightAsked>,
     /// What it came to; `None` until then.
     pub outcome: Option<Said<NightOutcome>>,
     /// What a person should know.
@@ -209,6 +213,7 @@ impl NightReport {
             night,
             started,
             finished: started,
+            asked: None,
             outcome: None,
             warnings: Vec::new(),
             days_ingested: Vec::new(),

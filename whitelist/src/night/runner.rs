@@ -30,6 +30,15 @@ impl std::fmt::Debug for NightRunner {
     }
 }
 
+/// Who had a night run or planned out of turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NightAsked {
+    /// Who.
+    pub by: String,
+    /// Why, in their own words.
+    pub because: String,
+}
+
 /// How far this daemon's night is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NightNow {
@@ -37,6 +46,8 @@ pub struct NightNow {
     pub running: bool,
     /// Whether it is a plan, which publishes nothing.
     pub plan: bool,
+    /// Who asked for it; `None` for one of the schedule.
+    pub asked: Option<NightAsked>,
     /// When the one that runs, or the last one, began.
     pub started: Option<DateTime<Utc>>,
     /// What it is about.
@@ -62,21 +73,21 @@ impl NightRunner {
         self.now.lock().clone()
     }
 
-    /// Begins a night, or, with `by`, a plan of theirs. Its end is waited for by whoever wants to; `None` while another
-    /// is under way here.
-    pub fn begin(&self, by: Option<String>) -> Option<BoxFuture<'static, ()>> {
+    /// Begins a night: one of the schedule, or one that somebody `asked` for, who may want a `plan` only. Its end is waited
+    /// for by whoever wants to; `None` while another is under way here.
+    pub fn begin(&self, asked: Option<NightAsked>, plan: bool) -> Option<BoxFuture<'static, ()>> {
         {
             let mut now = self.now.lock();
             if now.running {
                 return None;
             }
             let started = Some(self.night.clock.now());
-            *now = NightNow { running: true, plan: by.is_some(), started, ..NightNow::default() };
+            *now = NightNow { running: true, plan, asked: asked.clone(), started, ..NightNow::default() };
         }
         let runner = self.clone();
         // On a thread of its own: what a night computes must not hold up reads.
         let runtime = tokio::runtime::Handle::current();
-        let night = tokio::task::spawn_blocking(move || runtime.block_on(runner.run(by)));
+        let night = tokio::task::spawn_blocking(move || runtime.block_on(runner.run(asked, plan)));
         Some(Box::pin(async move {
             if let Err(error) = night.await {
                 tracing::error!(%error, "the night ended badly");
@@ -84,8 +95,8 @@ impl NightRunner {
         }))
     }
 
-    async fn run(self, by: Option<String>) {
-        let done = self.stop.run_until_cancelled(self.run_or_plan(by)).await;
+    async fn run(self, asked: Option<NightAsked>, plan: bool) {
+        let done = self.stop.run_until_cancelled(self.run_or_plan(asked, plan)).await;
         let ended = NightNow { running: false, step: None, done: None, total: None, ..self.now() };
         let ended = match done {
             Some(Ok(outcome)) => {
@@ -106,7 +117,7 @@ impl NightRunner {
         *self.now.lock() = ended;
     }
 
-    async fn run_or_plan(&self, by: Option<String>) -> Result<Option<Said<NightOutcome>>, String> {
+    async fn run_or_plan(&self, asked: Option<NightAsked>, plan: bool) -> Result<Option<Said<NightOutcome>>, String> {
         (self.before)().await;
         let shown = |progress: Progress| {
             let (step, steps) = match progress {
@@ -120,9 +131,9 @@ impl NightRunner {
             now.step = Some(step);
             (now.done, now.total) = steps.map(|(done, total)| (done as u64, total as u64)).unzip();
         };
-        let done = match by {
-            Some(by) => self.night.plan(None, &by, &shown).await.map(|(_, report)| report),
-            None => self.night.run(None, &shown).await,
+        let done = match asked {
+            Some(asked) if plan => self.night.plan(None, &asked.by, &shown).await.map(|(_, report)| report),
+            asked => self.night.run(None, asked, &shown).await,
         };
         done.map(|report| report.outcome).map_err(|error| {
             let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();

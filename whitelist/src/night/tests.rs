@@ -67,7 +67,7 @@ impl World {
     }
 
     async fn run(&self, date: &str) -> NightReport {
-        self.night.run(Some(day(date)), &|_| ()).await.unwrap()
+        self.night.run(Some(day(date)), None, &|_| ()).await.unwrap()
     }
 
     async fn in_force(&self) -> Vec<String> {
@@ -83,7 +83,7 @@ async fn a_night_publishes_what_is_worth_holding_and_tells_the_worker() {
     world.reads("2026-11-19", "a.parquet", "d=2", 40);
     write_access(world.logs.path(), day("2026-11-19"), "fills.parquet", &measurable());
     let steps = std::sync::Mutex::new(Vec::new());
-    let report = world.night.run(None, &|step| steps.lock().unwrap().push(step)).await.unwrap();
+    let report = world.night.run(None, None, &|step| steps.lock().unwrap().push(step)).await.unwrap();
 
     assert_eq!(report.night, day("2026-11-19"), "yesterday, by the clock");
     assert_eq!(report.days_ingested, [day("2026-11-18"), day("2026-11-19")]);
@@ -229,7 +229,7 @@ fn unreachable_origin() -> Arc<dyn object_store::ObjectStore> {
 async fn a_night_can_run_in_a_task_of_its_own() {
     let world = World::new().await;
     let night = world.night.clone();
-    let report = tokio::spawn(async move { night.run(None, &|_| ()).await }).await.unwrap();
+    let report = tokio::spawn(async move { night.run(None, None, &|_| ()).await }).await.unwrap();
     assert!(report.is_ok());
     let night = world.night.clone();
     let plan = tokio::spawn(async move { night.plan(None, "ana", &|_| ()).await }).await.unwrap();
@@ -250,7 +250,7 @@ async fn a_night_killed_anywhere_is_finished_by_the_next() {
                 killed.notify_one();
             }
         };
-        let run = world.night.run(None, &count_steps);
+        let run = world.night.run(None, None, &count_steps);
         let finished = tokio::select! {
             biased;
             () = killed.notified() => false,

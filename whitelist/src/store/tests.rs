@@ -1,7 +1,9 @@
 //! The store on SQLite, and on PostgreSQL where `LARDER_TEST_POSTGRES` holds the URL of a server that may be written to.
 
-use larder_model::admin::{PreloadItemStatus, PreloadState, PreloadStatus, PreloadTotal};
-use larder_model::{IoSpeed, ItemName, Location, WhitelistItem};
+use larder_model::admin::{
+    PreloadItemStatus, PreloadState, PreloadStatus, PreloadTotal, TierErrorCount, TierErrorKind, WorkerStatus,
+};
+use larder_model::{IoSpeed, ItemName, Location, Tier, WhitelistItem};
 use larder_model::{Whitelist, whitelist::FORMAT};
 use sqlx::migrate::MigrateDatabase;
 
@@ -274,6 +276,25 @@ async fn decisions_workers_and_deliveries_are_kept_once_each() {
     store.set_delivered("http://w1:9001", 3).await.unwrap();
     store.set_delivered("http://w1:9001", 4).await.unwrap();
     assert_eq!(store.delivered("http://w1:9001").await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_tell_its_tier_errors_is_read_without_them() {
+    let (_folder, store) = scratch().await;
+    let now = time_of("2026-11-20T02:30:00.000000Z", "a test").unwrap();
+    let status = r#"{"version": "0.0.9", "started": "2026-11-20T00:00:00Z", "whitelist_version": 3, "requests": 5,
+        "errors": 1, "tiers": [{"tier": "ssd", "used_bytes": 1, "capacity_bytes": 2, "state": "out_of_use"}],
+        "access_records_dropped": 0, "preloading": false}"#;
+    let kept = "INSERT INTO worker (id, admin_url, last_seen, status) VALUES ('w1', 'http://w1:9001', $1, $2)";
+    sqlx::query(kept).bind(time_text(now)).bind(status.to_owned()).execute(&store.pool).await.unwrap();
+    let [older] = store.workers(now).await.unwrap().try_into().unwrap();
+    let told = older.status.clone().unwrap();
+    assert_eq!((told.requests, told.tier_errors), (5, vec![]));
+    let error = TierErrorCount { tier: Tier::Ssd, kind: TierErrorKind::Checksum, count: 7 };
+    let status = older.status.map(|status| WorkerStatus { tier_errors: vec![error], ..status });
+    let newer = Worker { status, ..older };
+    store.heartbeat(&newer).await.unwrap();
+    assert_eq!(store.workers(now).await.unwrap(), [newer]);
 }
 
 #[tokio::test]

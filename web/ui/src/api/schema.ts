@@ -1427,8 +1427,16 @@ export interface components {
             /** @description Ends with `/`, or is one object's whole key. */
             prefix: string;
         };
+        /** @description Who had a night run or planned out of turn. */
+        NightAsked: {
+            /** @description Why, in their own words. */
+            because: string;
+            /** @description Who. */
+            by: string;
+        };
         /** @description How far this daemon's night is. */
         NightNow: {
+            asked?: null | components["schemas"]["NightAsked"];
             /**
              * Format: int64
              * @description How many of the step's days or items are done, where it has such.
@@ -1462,6 +1470,7 @@ export interface components {
              * @description How many came.
              */
             added_count: number;
+            asked?: null | components["schemas"]["NightAsked"];
             /** @description What each bucket holds. */
             buckets: components["schemas"]["BucketReport"][];
             /**
@@ -1588,8 +1597,8 @@ export interface components {
         };
         /** @description A night to run now. */
         NightRequest: {
-            /** @description Why. */
-            because?: string;
+            /** @description Why; not empty. */
+            because: string;
             /** @description Only to plan: what it would publish is kept as a proposal that waits for approval, and no worker is told. */
             plan?: boolean;
         };
@@ -2732,6 +2741,11 @@ export interface components {
             /** @description The hottest tables, by bytes sent, at most 100. */
             tables: components["schemas"]["TableStat"][];
             /**
+             * Format: int64
+             * @description How often something went wrong within the tiers, all kinds together.
+             */
+            tier_errors?: number;
+            /**
              * Format: double
              * @description Seconds since the daemon started.
              */
@@ -2879,6 +2893,23 @@ export interface components {
          * @enum {string}
          */
         Tier: "memory" | "ssd" | "peer" | "origin";
+        /** @description How often one thing went wrong with a tier since the worker started. */
+        TierErrorCount: {
+            /**
+             * Format: int64
+             * @description So many times.
+             */
+            count: number;
+            /** @description What went wrong. */
+            kind: components["schemas"]["TierErrorKind"];
+            /** @description The tier. */
+            tier: components["schemas"]["Tier"];
+        };
+        /**
+         * @description What went wrong with a tier.
+         * @enum {string}
+         */
+        TierErrorKind: "read" | "write" | "checksum" | "length" | "journal" | "free" | "queue_full" | "not_admitted";
         /** @description What GETs took, by their slowest tier; absent where there were none. */
         TierLatencies: {
             memory?: null | components["schemas"]["Quantiles"];
@@ -3253,6 +3284,8 @@ export interface components {
              * @description When it started.
              */
             started: string;
+            /** @description What went wrong within them since the start, each kind by itself; empty where a worker's version does not tell. */
+            tier_errors?: components["schemas"]["TierErrorCount"][];
             /** @description Each tier's fill and state. */
             tiers: components["schemas"]["TierUse"][];
             /** @description Larder's version. */

@@ -42,6 +42,7 @@ export type Several = Schemas["Several"];
 export type Simulation = Schemas["SimulationAnswer"];
 export type Table = Schemas["TableAnswer"];
 export type TableDays = Schemas["TableDays"];
+export type TierErrorCount = Schemas["TierErrorCount"];
 export type TierUse = Schemas["TierUse"];
 export type Usage = Schemas["UsageAnswer"];
 export type UsagePoint = Schemas["UsagePoint"];

@@ -164,6 +164,10 @@ export function worker(id: string): FleetWorker {
       access_records_dropped: 0,
       requests: 1000,
       errors: 0,
+      tier_errors: [
+        { tier: "ssd", kind: "read", count: 0 },
+        { tier: "ssd", kind: "queue_full", count: 0 },
+      ],
       tiers: [{ tier: "ssd", used_bytes: 50, capacity_bytes: 100, state: "in_use" }],
     },
   };

@@ -13,7 +13,7 @@ import { noneWords } from "./queries/none";
 import { capacityMax, sliderOf } from "./what-if/slider";
 import { compared } from "./whitelist/Diff";
 import { proposal } from "./whitelist/Whitelist";
-import { healthOf } from "./workers/health";
+import { healthOf, isFault, tierErrorsOf, unfitTiers } from "./workers/health";
 import { configHref } from "./workers/place";
 import { found, settingsOf } from "./workers/settings";
 
@@ -126,6 +126,30 @@ describe("a worker's health", () => {
       [worker("c"), impaired, losing, { ...worker("d"), status: null }].map((each) => healthOf(each, now)),
     ).toEqual(["well", "impaired", "impaired", "unknown"]);
     expect(healthOf(worker("e"), now + 6 * 60_000)).toBe("silent");
+  });
+});
+
+describe("a worker's tiers", () => {
+  it("are marked where they do not do all of their work", () => {
+    const states = ["opening", "in_use", "full", "slow", "out_of_use"] as const;
+    const tiers = states.map((state) => ({ tier: "ssd" as const, used_bytes: 1, capacity_bytes: 2, state }));
+    expect(unfitTiers(tiers).map(({ state, tone }) => `${state} ${tone}`)).toEqual([
+      "full warn",
+      "slow warn",
+      "out_of_use bad",
+    ]);
+  });
+
+  it("tell what went wrong, or that nothing did, or nothing at all", () => {
+    const count = (kind: "read" | "checksum" | "queue_full", count: number) => ({ tier: "ssd" as const, kind, count });
+    const failing = worker("a");
+    failing.status!.tier_errors = [count("read", 0), count("checksum", 2), count("queue_full", 5)];
+    expect(tierErrorsOf(failing)).toEqual([count("checksum", 2), count("queue_full", 5)]);
+    expect(tierErrorsOf(failing)?.map(isFault)).toEqual([true, false]);
+    expect(tierErrorsOf(worker("b"))).toEqual([]);
+    const older = worker("c");
+    delete older.status!.tier_errors;
+    expect([older, { ...worker("d"), status: null }].map(tierErrorsOf)).toEqual([null, null]);
   });
 });
 

@@ -77,7 +77,7 @@ async fn proposals_are_approved_and_versions_rolled_back_to() {
 }
 
 #[tokio::test]
-async fn nothing_is_decided_approved_or_rolled_back_without_a_reason() {
+async fn nothing_is_decided_approved_rolled_back_or_run_without_a_reason() {
     let asked = Asked::with_a_whitelist().await;
     asked.state.store.add_version(document(&["a.b.u"]), VersionStatus::Proposed, None).await.unwrap();
     let pin = r#"{"target": "a.b.t", "kind": "pin", "because": "the board"}"#;
@@ -90,6 +90,8 @@ async fn nothing_is_decided_approved_or_rolled_back_without_a_reason() {
         ("DELETE", "/whitelist/decisions?target=a.b.t&because=+", ""),
         ("POST", "/whitelist/approve", r#"{"version": 2, "because": " "}"#),
         ("POST", "/whitelist/rollback", r#"{"version": 1}"#),
+        ("POST", "/nights", "{}"),
+        ("POST", "/nights", r#"{"plan": true, "because": " "}"#),
     ] {
         let (status, body_of) = asked.change(method, path, body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{method} {path} {body}");
@@ -97,21 +99,30 @@ async fn nothing_is_decided_approved_or_rolled_back_without_a_reason() {
     }
     assert_eq!(asked.get("/whitelist/decisions").await.1[0]["kind"], "pin");
     assert_eq!(asked.get("/activity").await.1.as_array().unwrap().len(), 1, "what was refused is not recorded");
+    assert_eq!(asked.get("/nights/now").await.1["started"], serde_json::Value::Null, "nor begun");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_night_is_run_on_request_one_at_a_time_and_its_outcome_told() {
     let asked = Asked::new().await;
-    let (status, now) = asked.change("POST", "/nights", r#"{"plan": true}"#).await;
+    let (status, now) = asked.change("POST", "/nights", r#"{"plan": true, "because": "to see it"}"#).await;
     assert_eq!((status, &now["plan"]), (StatusCode::ACCEPTED, &true.into()));
     let now = asked.night().await;
     assert_eq!((&now["problem"], &now["plan"]), (&serde_json::Value::Null, &true.into()), "{now}");
+    assert_eq!(now["asked"], serde_json::json!({ "by": "ops", "because": "to see it" }));
     assert_eq!((&now["outcome"]["code"], &now["outcome"]["version"]), (&"proposed".into(), &1.into()), "{now}");
     assert_eq!(asked.get("/whitelist/history").await.1[0]["reason"], "planned by ops");
     // While somebody else's night holds the lease, this one says who.
     let lease = asked.state.store.lease("whitelist", "somebody").await.unwrap();
-    assert_eq!(asked.change("POST", "/nights", "{}").await.0, StatusCode::ACCEPTED);
+    let night = r#"{"because": " the logs came late "}"#;
+    assert_eq!(asked.change("POST", "/nights", night).await.0, StatusCode::ACCEPTED);
     let now = asked.night().await;
     assert!(now["problem"].as_str().unwrap().contains("somebody is at work"), "{now}");
     lease.release().await.unwrap();
+    // It is kept with the night, and with what people did.
+    assert_eq!(asked.change("POST", "/nights", night).await.0, StatusCode::ACCEPTED);
+    assert_eq!(asked.night().await["problem"], serde_json::Value::Null);
+    let why = serde_json::json!({ "by": "ops", "because": "the logs came late" });
+    assert_eq!(asked.get("/nights").await.1[0]["report"]["asked"], why);
+    assert_eq!(asked.get("/activity").await.1[0]["because"], "the logs came late");
 }

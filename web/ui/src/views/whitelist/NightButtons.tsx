@@ -49,6 +49,9 @@ export function NightButtons() {
             )}
           </>
         )}
+        {running?.asked ? (
+          <small className="soft">{t.whitelist.nightAsked(running.asked.by, running.asked.because)}</small>
+        ) : null}
       </div>
       {asking ? (
         <ReasonDialog

@@ -12,7 +12,7 @@ import { useWords } from "../../text/words";
 import { useParam } from "../../url/location";
 import { text } from "../../url/params";
 import { lastMoment } from "../overview/notices";
-import { healthOf } from "./health";
+import { healthOf, isFault, tierErrorsOf, unfitTiers } from "./health";
 import { WorkerDetail } from "./WorkerDetail";
 
 const CHOSEN = text();
@@ -98,9 +98,15 @@ function Rows({ workers }: { workers: FleetWorker[] }) {
               number: true,
               render: (worker: FleetWorker) => {
                 const tier = worker.status?.tiers.find((known) => known.tier === name);
-                return tier
-                  ? f.percent(tier.capacity_bytes > 0 ? tier.used_bytes / tier.capacity_bytes : null)
-                  : NOTHING;
+                if (!tier) return NOTHING;
+                const [unfit] = unfitTiers([tier]);
+                const used = f.percent(tier.capacity_bytes > 0 ? tier.used_bytes / tier.capacity_bytes : null);
+                return (
+                  <>
+                    {unfit ? <strong className={unfit.tone}>{t.tierStates[unfit.state]} </strong> : null}
+                    {used}
+                  </>
+                );
               },
             })),
             {
@@ -122,6 +128,18 @@ function Rows({ workers }: { workers: FleetWorker[] }) {
                 ) : (
                   NOTHING
                 ),
+            },
+            {
+              key: "tier-errors",
+              name: t.workers.tierErrors,
+              number: true,
+              wide: true,
+              render: (worker) => {
+                const errors = tierErrorsOf(worker);
+                if (!errors) return NOTHING;
+                const all = errors.reduce((sum, error) => sum + error.count, 0);
+                return <span className={errors.some(isFault) ? "bad" : ""}>{f.count(all)}</span>;
+              },
             },
             {
               key: "whitelist",

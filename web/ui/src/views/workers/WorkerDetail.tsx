@@ -1,9 +1,11 @@
-// One worker: its tiers, and what it says is wrong.
+// One worker: its tiers, and what it says is wrong with them.
 
 import type { FleetWorker } from "../../api/types";
 import { Parts } from "../../parts/figures";
 import { useWords } from "../../text/words";
+import { unfitTiers } from "./health";
 import { configHref } from "./place";
+import { TierErrors } from "./TierErrors";
 
 export function WorkerDetail({ worker }: { worker: FleetWorker }) {
   const { t, f } = useWords();
@@ -23,11 +25,16 @@ export function WorkerDetail({ worker }: { worker: FleetWorker }) {
       </p>
       {status ? (
         <>
+          {unfitTiers(status.tiers).map(({ tier, state, tone }) => (
+            <p key={tier} className={tone}>
+              <strong>{t.workers.ofTier(t.tiers[tier], t.tierStates[state])}</strong> {t.workers.unfit[state]}
+            </p>
+          ))}
           <div className="columns">
             {status.tiers.map((tier) => (
               <Parts
                 key={tier.tier}
-                label={`${t.tiers[tier.tier]}: ${t.tierStates[tier.state]}`}
+                label={t.workers.ofTier(t.tiers[tier.tier], t.tierStates[tier.state])}
                 parts={[
                   { name: t.words.used, colour: "blue", amount: tier.used_bytes, text: f.size(tier.used_bytes) },
                   {
@@ -40,6 +47,7 @@ export function WorkerDetail({ worker }: { worker: FleetWorker }) {
               />
             ))}
           </div>
+          <TierErrors worker={worker} since={status.started} />
           {status.access_records_dropped > 0 ? (
             <p className="warn">{t.notices.recordsDropped(worker.id, f.count(status.access_records_dropped))}</p>
           ) : null}
