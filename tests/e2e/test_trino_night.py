@@ -69,6 +69,7 @@ def night(start_larder, origin, name: str, folder: Path, **nightly) -> tuple[dic
     store = sqlite3.connect(larder.folder / "larder.db")
     tables = {
         "day_item": "SELECT * FROM day_item ORDER BY 1, 2, 3, 4",
+        "day_column_pair": "SELECT * FROM day_column_pair ORDER BY 1, 2, 3, 4",
         "day_query": "SELECT document FROM day_query ORDER BY 1",
         "day_query_group": "SELECT * FROM day_query_group ORDER BY 1, 2, 3",
     }
@@ -97,6 +98,7 @@ def test_a_night_on_trino_comes_to_what_one_within_larder_does(start_larder, ori
     for table, rows in kept_here.items():
         assert rows and kept_there[table] == rows, table
     assert len(kept_here["day_query"]) == 7
+    assert [row[1:] for row in kept_here["day_column_pair"]] == [["hive.tpch.orders", "l_quantity", "l_tax", 7.0]]
 
 
 def test_a_cluster_that_fails_fails_the_night_and_says_why(start_larder, origin, trino, logs, tmp_path):
