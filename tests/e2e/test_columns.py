@@ -95,3 +95,5 @@ def test_query_events_alone_name_the_columns(start_larder, wide):
     larder.command("ingest", "generic", path)
     night(larder)
     assert whitelist(larder)["columns"]["hive.db.wide"]["columns"] == HOT
+    groups = {row["column"]: row["group"] for row in larder.get("tables/hive.db.wide/columns")}
+    assert groups == {name: HOT[0] if name in HOT else None for name in COLUMNS}, "queries always named the two together"

@@ -160,6 +160,7 @@ COUNTED = {
     "day": "SELECT day, log_rows, unattributed_requests, unattributed_bytes, skipped_files FROM day ORDER BY day",
     "day_item": "SELECT * FROM day_item ORDER BY day, table_name, partition_name",
     "day_column": "SELECT * FROM day_column ORDER BY day, table_name, column_name",
+    "day_column_pair": "SELECT * FROM day_column_pair ORDER BY 1, 2, 3, 4",
     "day_query_group": "SELECT * FROM day_query_group ORDER BY day, kind, name",
     "table_column": "SELECT * FROM table_column ORDER BY table_name, column_name",
 }

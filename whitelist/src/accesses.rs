@@ -7,12 +7,13 @@
 //! A file that cannot be read costs its own rows and nothing else: it is found, named, and left out.
 
 mod files;
+mod named;
 mod queries;
 mod statements;
 mod streams;
 mod trino;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,13 +33,14 @@ use larder_model::{ByteRange, ObjectName, TableName};
 use thiserror::Error;
 
 pub use self::files::{DayFiles, LogFile};
+pub use self::named::Named;
+use self::named::named_of;
 pub(crate) use self::queries::KEPT as QUERIES_KEPT;
 use self::queries::QueryAnswers;
 pub(crate) use self::streams::WHOLE_TABLE;
 use self::streams::{AccessRow, EventRow, join};
 use self::trino::Log;
 pub use self::trino::{Trino, TrinoError, TrinoSettings};
-use crate::logs::split_columns;
 use crate::speed::{Measured, SizeBin, fit};
 use crate::store::{DayItem, DayQuery, DaySummary, QueryGroup, SkippedFile};
 
@@ -113,8 +115,8 @@ pub struct Day {
     pub ssd: Option<Measured>,
     /// The ranges that were read of some objects, the busiest of each table.
     pub ranges: Vec<RangeRead>,
-    /// How many queries named each column of a table, by its path's first part in small letters.
-    pub named: BTreeMap<(TableName, String), u64>,
+    /// The columns of each table that queries named.
+    pub named: BTreeMap<TableName, Named>,
     /// The longest and the largest queries.
     pub queries: Vec<DayQuery>,
     /// Who ran how many.
@@ -380,25 +382,6 @@ fn ranges_of(batch: &RecordBatch) -> Vec<RangeRead> {
         })
     };
     (0..batch.num_rows()).filter_map(range_of).collect()
-}
-
-fn named_of(batches: &[RecordBatch]) -> BTreeMap<(TableName, String), u64> {
-    let mut named = BTreeMap::new();
-    for batch in batches {
-        for row in 0..batch.num_rows() {
-            let (Some(table), Some(columns)) = (text(batch, 0, row), text(batch, 1, row)) else { continue };
-            let Ok(table) = table.parse::<TableName>() else { continue };
-            // A query that reads two fields of one struct reads one column.
-            let tops = split_columns(&columns).map(|path| match path.split_once('.') {
-                Some((top, _)) => top.to_lowercase(),
-                None => path.to_lowercase(),
-            });
-            for column in tops.collect::<BTreeSet<String>>() {
-                *named.entry((table.clone(), column)).or_default() += integer(batch, 2, row);
-            }
-        }
-    }
-    named
 }
 
 fn bins_of(batches: &[RecordBatch]) -> Vec<SizeBin> {

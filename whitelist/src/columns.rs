@@ -6,8 +6,12 @@
 //! items, because queries that move with the day read the same columns of each.
 //!
 //! What a column earns is the share of the table's IO time that went to it, told by the byte ranges of reads and by footers
-//! ([`crate::footers`]), or else by the queries that named it. Columns that are read together have the same density, so they
-//! come and go together, and no query is left half-cached for long.
+//! ([`crate::footers`]), or else by the queries that named it. Columns that queries read together may differ in that, above
+//! all a small and a large one, and a cut between them would leave the queries half-cached. So they are a group
+//! ([`groups`]), which is held or left as a whole, by what it earns together. Only query events tell which these are: where
+//! there are none, each column stands for itself.
+
+mod groups;
 
 use std::collections::BTreeMap;
 
@@ -17,11 +21,14 @@ use parquet::file::metadata::ParquetMetaData;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A column that is held already stays while it earns so much of the price: what swings around the price is not loaded
-/// again and again.
+pub use self::groups::Pairs;
+use self::groups::{Group, groups_of, name_groups};
+
+/// A group that is held already stays while it earns so much of the price: what swings around the price is not loaded again
+/// and again.
 const KEPT_FROM: f64 = 0.7;
 
-/// Columns that are about as dense as their table are read as the table is, and are always held. Where whole objects are
+/// Groups that are about as dense as their table are read as the table is, and are always held. Where whole objects are
 /// read, all are, and differ by no more than the rounding of their shares.
 const AS_DENSE_FROM: f64 = 0.9;
 
@@ -89,13 +96,20 @@ pub struct ColumnShare {
     pub byte_share: f64,
     /// What it is of the IO time that reads of the table took.
     pub value_share: f64,
+    /// Its group: the name of the first of the columns that queries read together, and that are held or left together. None
+    /// where it stands for itself.
+    pub group: Option<String>,
 }
 
 impl ColumnShare {
-    /// Its value per byte, over the table's.
     fn density(&self) -> f64 {
-        if self.byte_share > 0.0 { self.value_share / self.byte_share } else { f64::INFINITY }
+        density(self.byte_share, self.value_share)
     }
+}
+
+/// Value per byte of a part of a table, over the table's.
+fn density(byte_share: f64, value_share: f64) -> f64 {
+    if byte_share > 0.0 { value_share / byte_share } else { f64::INFINITY }
 }
 
 /// What was read of a table's columns: by the access log in seconds of IO time, and by the query events in queries.
@@ -115,9 +129,10 @@ impl ColumnReads {
     }
 }
 
-/// The columns of a table, the densest first, by their bytes and by what was read of them; nothing where either is unknown.
-/// The access log is believed before the query events, which do not say how much of a column was read.
-pub fn shares(bytes: &BTreeMap<String, f64>, reads: &BTreeMap<String, ColumnReads>) -> Vec<ColumnShare> {
+/// The columns of a table, the densest first, by their bytes and by what was read of them, with their groups by the queries
+/// that named two; nothing where bytes or reads are unknown. On what a column is worth the access log is believed before the
+/// query events, which do not say how much of it was read.
+pub fn shares(bytes: &BTreeMap<String, f64>, reads: &BTreeMap<String, ColumnReads>, pairs: &Pairs) -> Vec<ColumnShare> {
     let all_bytes: f64 = bytes.values().sum();
     let is_logged = bytes.keys().filter_map(|column| reads.get(column)).any(|reads| reads.seconds > 0.0);
     let value = |column: &str, bytes: f64| {
@@ -132,22 +147,25 @@ pub fn shares(bytes: &BTreeMap<String, f64>, reads: &BTreeMap<String, ColumnRead
         column: column.clone(),
         byte_share: bytes / all_bytes,
         value_share: value(column, *bytes) / all_value,
+        group: None,
     };
     let mut shares: Vec<ColumnShare> = bytes.iter().map(share).collect();
+    name_groups(&mut shares, reads, pairs);
     shares.sort_by(|a, b| b.density().total_cmp(&a.density()).then_with(|| a.column.cmp(&b.column)));
     shares
 }
 
 /// The columns of a table that are held where its items earn `density` seconds per byte as a whole and space costs `price`;
-/// `None` for all of them. At least what is about as dense as the table is held: whether that is worth its room is for the choice
-/// of items to say.
+/// `None` for all of them. Groups are held or left as a whole. At least what is about as dense as the table is held: whether
+/// that is worth its room is for the choice of items to say.
 pub fn held(shares: &[ColumnShare], density: f64, price: f64, before: Option<&HeldColumns>) -> Option<HeldColumns> {
-    let is_held = |share: &&ColumnShare| {
-        let stays = before.is_some_and(|before| before.columns.contains(&share.column));
+    let is_held = |group: &Group<'_>| {
+        let stays = before.is_some_and(|before| group.is_in(before));
         let wanted = if stays { KEPT_FROM * price } else { price };
-        share.value_share > 0.0 && (share.density() >= AS_DENSE_FROM || density * share.density() >= wanted)
+        group.value_share > 0.0 && (group.density() >= AS_DENSE_FROM || density * group.density() >= wanted)
     };
-    let kept: Vec<&ColumnShare> = shares.iter().filter(is_held).collect();
+    let groups = groups_of(shares).into_iter().filter(is_held);
+    let kept: Vec<&ColumnShare> = groups.flat_map(|group| group.columns).collect();
     let byte_share: f64 = kept.iter().map(|share| share.byte_share).sum();
     if kept.is_empty() || byte_share <= 0.0 || byte_share >= ALL_FROM {
         return None;
@@ -167,7 +185,14 @@ mod tests {
     use super::*;
 
     fn share(column: &str, byte_share: f64, value_share: f64) -> ColumnShare {
-        ColumnShare { column: column.into(), byte_share, value_share }
+        ColumnShare { column: column.into(), byte_share, value_share, group: None }
+    }
+
+    /// A small dense column and a large thin one, which queries read together, and two more.
+    fn pair() -> Vec<ColumnShare> {
+        let of_id = |share: ColumnShare| ColumnShare { group: Some("id".into()), ..share };
+        let (id, text) = (of_id(share("id", 0.05, 0.25)), of_id(share("text", 0.45, 0.25)));
+        vec![id, share("price", 0.1, 0.5), text, share("blob", 0.4, 0.0)]
     }
 
     /// Two hot columns, a cool one, one that nobody reads.
@@ -204,6 +229,37 @@ mod tests {
     }
 
     #[test]
+    fn columns_that_are_read_together_are_held_or_left_together() {
+        // Alone, the small one would earn 5 of the table's density, and the large one 0.56. Together they earn 1.
+        let alone: Vec<ColumnShare> = pair().into_iter().map(|share| ColumnShare { group: None, ..share }).collect();
+        assert_eq!(names(held(&alone, 1.0, 2.0, None)), ["id", "price"], "half of what the queries read");
+        assert_eq!(names(held(&pair(), 1.0, 2.0, None)), ["id", "price", "text"], "as dense as the table");
+        // Where they earn less, together 0.44 of the value by half of the bytes, they are thinner than the table.
+        let mut thinner = pair();
+        thinner[2].value_share = 0.19;
+        thinner[1].value_share = 0.56;
+        assert_eq!(names(held(&thinner, 1.0, 2.0, None)), ["price"], "both or none");
+        assert_eq!(names(held(&thinner, 1.0, 0.5, None)), ["id", "price", "text"]);
+    }
+
+    #[test]
+    fn a_group_stays_by_what_is_held_of_its_bytes() {
+        let mut thinner = pair();
+        thinner[2].value_share = 0.05;
+        thinner[1].value_share = 0.7;
+        // Together 0.3 over 0.5, which is 0.6: less than the price, and more than 0.7 of it.
+        let before = |columns: &[&str]| HeldColumns {
+            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+            byte_share: 0.5,
+            value_share: 0.5,
+        };
+        assert_eq!(names(held(&thinner, 1.0, 0.8, None)), ["price"]);
+        assert_eq!(names(held(&thinner, 1.0, 0.8, Some(&before(&["price", "text"])))), ["id", "price", "text"]);
+        assert_eq!(names(held(&thinner, 1.0, 0.8, Some(&before(&["id", "price"])))), ["price"]);
+        assert_eq!(names(held(&thinner, 1.0, 0.9, Some(&before(&["price", "text"])))), ["price"]);
+    }
+
+    #[test]
     fn a_table_that_is_read_as_a_whole_is_held_as_a_whole() {
         assert_eq!(held(&[share("a", 0.5, 0.5), share("b", 0.5, 0.5)], 1.0, 1.0, None), None);
         assert_eq!(held(&[share("a", 0.97, 0.9), share("b", 0.03, 0.1)], 1.0, 0.5, None), None);
@@ -218,13 +274,18 @@ mod tests {
             [("a".to_owned(), of(a)), ("b".to_owned(), of(b))].into()
         };
         let values = |reads| -> Vec<(String, f64)> {
-            shares(&bytes, &reads).into_iter().map(|share| (share.column, share.value_share)).collect()
+            shares(&bytes, &reads, &Pairs::new()).into_iter().map(|share| (share.column, share.value_share)).collect()
         };
         assert_eq!(values(reads((3.0, 1.0), (1.0, 9.0))), [("a".to_owned(), 0.75), ("b".to_owned(), 0.25)]);
         // Two queries of ten bytes, two of thirty.
         assert_eq!(values(reads((0.0, 2.0), (0.0, 2.0))), [("a".to_owned(), 0.25), ("b".to_owned(), 0.75)]);
         assert_eq!(values(BTreeMap::new()), []);
-        assert_eq!(shares(&BTreeMap::new(), &reads((1.0, 1.0), (1.0, 1.0))), []);
+        assert_eq!(shares(&BTreeMap::new(), &reads((1.0, 1.0), (1.0, 1.0)), &Pairs::new()), []);
+        // The log says what a column is worth, the events with which it goes.
+        let pairs: Pairs = [(("a".to_owned(), "b".to_owned()), 9.0)].into();
+        let together = shares(&bytes, &reads((3.0, 9.0), (1.0, 10.0)), &pairs);
+        assert!(together.iter().all(|share| share.group.as_deref() == Some("a")), "{together:?}");
+        assert_eq!(together[0].value_share, 0.75);
     }
 
     #[test]

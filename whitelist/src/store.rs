@@ -34,7 +34,7 @@ use thiserror::Error;
 pub use self::activity::{Activity, Deed};
 pub use self::candidates::{CandidateRow, LastChoice, TableRow, Verdicts};
 pub use self::catalog::CatalogItem;
-pub use self::columns::DayColumn;
+pub use self::columns::{DayColumn, DayPair};
 pub use self::days::{DayItem, DaySummary, ItemHistory, SkippedFile};
 pub use self::decisions::Decision;
 pub use self::items::{ItemOrder, ItemPage, ItemQuery};

@@ -1,5 +1,5 @@
 //! Columns: what a night learns of them. From the ranges that were read and the footers of a few objects, or from the queries
-//! that named them, to what each column of a table is worth.
+//! that named them, to what each column of a table is worth; and from these queries alone to which are read together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::{Night, NightError, NightReport, at};
 use crate::accesses::Day;
 use crate::columns::{ColumnReads, Layout, TableColumns};
 use crate::footers::{Footers, objects_below};
-use crate::store::{CatalogItem, DayColumn};
+use crate::store::{CatalogItem, DayColumn, DayPair};
 
 /// Objects of a table whose footers are read where the access log names none.
 const OBJECTS_PER_TABLE: usize = 2;
@@ -23,8 +23,14 @@ impl Night {
     pub(super) async fn keep_columns(&self, day: &Day, footers: &mut Footers<'_>) -> Result<(), NightError> {
         footers.read(day.ranges.iter().map(|read| read.object.clone())).await;
         let mut reads: BTreeMap<(TableName, String), ColumnReads> = BTreeMap::new();
-        for ((table, column), queries) in &day.named {
-            reads.entry((table.clone(), column.clone())).or_default().queries = *queries as f64;
+        let mut pairs = Vec::new();
+        for (table, named) in &day.named {
+            for (column, queries) in &named.queries {
+                reads.entry((table.clone(), column.clone())).or_default().queries = *queries as f64;
+            }
+            for (columns, queries) in &named.both {
+                pairs.push(DayPair { table: table.clone(), columns: columns.clone(), queries: *queries as f64 });
+            }
         }
         for read in &day.ranges {
             // Ranges of another version than the one that is there now are in other columns.
@@ -36,7 +42,7 @@ impl Night {
         }
         let rows: Vec<DayColumn> =
             reads.into_iter().map(|((table, column), reads)| DayColumn { table, column, reads }).collect();
-        let kept = self.store.replace_day_columns(day.summary.day, &rows).await;
+        let kept = self.store.replace_day_columns(day.summary.day, &rows, &pairs).await;
         kept.map_err(at("keep a day's columns"))?;
         let objects: BTreeSet<_> = day.ranges.iter().map(|read| (&read.table, &read.object)).collect();
         let layouts = objects.into_iter().filter_map(|(table, object)| Some((table, &footers.get(object)?.layout)));

@@ -160,8 +160,12 @@ mod tests {
 
     /// Of `a.b.wide`: a tenth of the bytes has 9 tenths of the value, another two tenths the rest of it.
     fn columns() -> TableColumns {
-        let share =
-            |column: &str, byte_share, value_share| ColumnShare { column: column.into(), byte_share, value_share };
+        let share = |column: &str, byte_share, value_share| ColumnShare {
+            column: column.into(),
+            byte_share,
+            value_share,
+            group: None,
+        };
         let wide = vec![share("hot", 0.1, 0.9), share("cool", 0.2, 0.1), share("never", 0.7, 0.0)];
         [("a.b.wide".parse().unwrap(), wide)].into()
     }

@@ -163,6 +163,7 @@ impl Store {
             "DELETE FROM day_speed WHERE day < $1",
             "DELETE FROM realised WHERE day < $1",
             "DELETE FROM day_column WHERE day < $1",
+            "DELETE FROM day_column_pair WHERE day < $1",
             "DELETE FROM rewrite WHERE day < $1",
             "DELETE FROM day_query WHERE day < $1",
             "DELETE FROM day_query_group WHERE day < $1",

@@ -3,13 +3,14 @@
 use larder_model::admin::{
     PreloadItemStatus, PreloadState, PreloadStatus, PreloadTotal, TierErrorCount, TierErrorKind, WorkerStatus,
 };
-use larder_model::{IoSpeed, ItemName, Location, Tier, WhitelistItem};
+use larder_model::{IoSpeed, ItemName, Location, TableName, Tier, WhitelistItem};
 use larder_model::{Whitelist, whitelist::FORMAT};
 use sqlx::migrate::MigrateDatabase;
 
 use super::versions::DOCUMENTS_MAX;
 use super::*;
 use crate::choice::{Cap, CapOf, Caps, Factor};
+use crate::columns::ColumnReads;
 use crate::realised::ItemDay;
 use crate::speed::Measured;
 use crate::value::Reads;
@@ -350,6 +351,40 @@ async fn what_a_day_realised_is_replaced_and_forgotten_with_its_day() {
     store.forget_days_before(day("2026-11-19")).await.unwrap();
     assert_eq!(store.realised_of(&item, 7).await.unwrap(), days[..1]);
     assert_eq!(store.realised_of(&other, 7).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn columns_are_a_group_by_the_queries_of_all_days_the_last_ones_counting_most() {
+    let (_folder, store) = scratch().await;
+    let table: TableName = "a.b.t".parse().unwrap();
+    let column = |column: &str, queries| DayColumn {
+        table: table.clone(),
+        column: column.into(),
+        reads: ColumnReads { seconds: 1.0, queries },
+    };
+    let pair = |queries| DayPair { table: table.clone(), columns: ("a".into(), "b".into()), queries };
+    let (before, after) = (day("2026-11-09"), day("2026-11-19"));
+    store.replace_column_bytes(&table, &[("a".to_owned(), 1.0), ("b".to_owned(), 9.0)].into()).await.unwrap();
+    // Of ten queries none named both; ten days later, when these count a quarter, all of eleven do.
+    store.replace_day_columns(before, &[column("a", 5.0), column("b", 5.0)], &[]).await.unwrap();
+    for queries in [7.0, 11.0] {
+        let named = [column("a", queries), column("b", queries)];
+        store.replace_day_columns(after, &named, &[pair(queries)]).await.unwrap();
+    }
+    let groups = async |first| {
+        let (mut columns, _) = store.column_shares(first, after).await.unwrap();
+        let mut shares = columns.remove(&table).unwrap();
+        shares.sort_by(|a, b| a.column.cmp(&b.column));
+        shares.into_iter().map(|share| share.group).collect::<Vec<_>>()
+    };
+    // 11 of 13.5 is above four fifths.
+    assert_eq!(groups(before).await, [Some("a".to_owned()), Some("a".to_owned())]);
+    store.replace_day_columns(after, &[column("a", 9.0), column("b", 9.0)], &[pair(9.0)]).await.unwrap();
+    assert_eq!(groups(before).await, [None, None], "9 of 11.5 is not");
+    assert_eq!(groups(after).await, [Some("a".to_owned()), Some("a".to_owned())]);
+    store.forget_days_before(day("2026-11-20")).await.unwrap();
+    assert!(store.column_shares(before, after).await.unwrap().0.is_empty());
+    assert!(sqlx::query("SELECT day FROM day_column_pair").fetch_all(&store.pool).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -976,6 +976,11 @@ export interface components {
             /** @description Its name: one at the top of the schema. */
             column: string;
             /**
+             * @description Its group: the name of the first of the columns that queries read together, and that are held or left together. None
+             *     where it stands for itself.
+             */
+            group?: string | null;
+            /**
              * Format: double
              * @description What it is of the IO time that reads of the table took.
              */

@@ -21,27 +21,49 @@ async fn wide() -> (World, u64) {
     (World { night: Night { settings, ..world.night }, ..world }, size)
 }
 
-/// Reads of the chunks of the first two columns, each so often, as the access log has them.
-async fn log_reads(world: &World, date: &str, size: u64, times: usize) {
+/// Reads of the chunks of the first two columns, as often as is said of each, as the access log has them.
+async fn log_reads(world: &World, date: &str, size: u64, times: [usize; 2]) {
     let mut records = Vec::new();
     for d in 1..=2 {
         let path = ObjectPath::from(format!("raw/db/wide/d={d}/f.parquet"));
         let meta = world.origin.head(&path).await.unwrap();
         let version = larder_model::Version::new(meta.e_tag.as_deref(), meta.size, meta.last_modified);
-        for n in 0..2 * times as u64 {
+        for (at, times) in (0_u64..).zip(times) {
             // A little less than a chunk, because the footer takes some of the object.
             let (partition, chunk) = (format!("d={d}"), size / 8);
             let length = chunk - 4096;
-            records.push(AccessRecord {
+            let read = AccessRecord {
                 key: format!("db/wide/{partition}/f.parquet"),
                 version: version.as_str().to_owned(),
-                offset: n % 2 * chunk,
+                offset: at * chunk,
                 length,
                 ..get("hive.db.wide", &partition, length)
-            });
+            };
+            records.extend(std::iter::repeat_n(read, times));
         }
     }
     write_access(world.logs.path(), day(date), "wide.parquet", &records);
+}
+
+/// Queries of both partitions that name these columns.
+fn query_events(world: &World, queries: usize, columns: &[&str], bytes: u64) {
+    let event = |n: usize| QueryEvent {
+        query_id: format!("q{n}"),
+        engine: "trino".into(),
+        user: "ana".into(),
+        created: time("2026-11-19T09:00:00Z"),
+        ended: time("2026-11-19T09:00:05Z"),
+        succeeded: true,
+        query: None,
+        reads: vec![TableRead {
+            table: "hive.db.wide".parse().unwrap(),
+            partitions: vec!["d=1".into(), "d=2".into()],
+            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+            bytes,
+        }],
+        unattributed_bytes: 0,
+    };
+    write_events(world.logs.path(), &(0..queries).map(event).collect::<Vec<_>>()).unwrap();
 }
 
 async fn list(world: &World) -> Whitelist {
@@ -55,7 +77,7 @@ fn columns_of(list: &Whitelist) -> Vec<String> {
 #[tokio::test]
 async fn the_columns_that_the_access_log_saw_are_held_of_more_partitions() {
     let (world, size) = wide().await;
-    log_reads(&world, "2026-11-19", size, 20).await;
+    log_reads(&world, "2026-11-19", size, [20, 20]).await;
     let report = world.run("2026-11-19").await;
     let list = list(&world).await;
     assert_eq!(columns_of(&list), ["id", "price"], "{list:?}");
@@ -72,32 +94,50 @@ async fn the_columns_that_the_access_log_saw_are_held_of_more_partitions() {
 #[tokio::test]
 async fn queries_that_name_columns_are_enough() {
     let (world, _) = wide().await;
-    let event = |n: usize| QueryEvent {
-        query_id: format!("q{n}"),
-        engine: "trino".into(),
-        user: "ana".into(),
-        created: time("2026-11-19T09:00:00Z"),
-        ended: time("2026-11-19T09:00:05Z"),
-        succeeded: true,
-        query: None,
-        reads: vec![TableRead {
-            table: "hive.db.wide".parse().unwrap(),
-            partitions: vec!["d=1".into(), "d=2".into()],
-            // As engines write them: a field of a struct, a partition key, capitals.
-            columns: vec!["ID".into(), "price.amount".into(), "d".into()],
-            bytes: 40_000_000,
-        }],
-        unattributed_bytes: 0,
-    };
-    write_events(world.logs.path(), &(0..30).map(event).collect::<Vec<_>>()).unwrap();
+    // As engines write them: a field of a struct, a partition key, capitals.
+    query_events(&world, 30, &["ID", "price.amount", "d"], 40_000_000);
     world.run("2026-11-19").await;
     assert_eq!(columns_of(&list(&world).await), ["id", "price"]);
+}
+
+/// Two partitions of which `id` is read twenty times as often as `price`, and so much else that is read, less often than `id`
+/// and more often than `price`, that not all of it fits beside both columns or one of them.
+async fn wide_and_read_in_part() -> World {
+    let (mut world, size) = wide().await;
+    log_reads(&world, "2026-11-19", size, [20, 1]).await;
+    for d in 1..=3 {
+        world.reads("2026-11-19", &format!("t{d}.parquet"), &format!("d={d}"), 5);
+    }
+    // A quarter of each wide partition, and one of the others.
+    world.night.settings.budget = ByteSize(size / 2 + 1_200_000);
+    world
+}
+
+#[tokio::test]
+async fn a_column_that_earns_less_than_its_place_is_left_where_nothing_says_that_it_is_read_with_others() {
+    let world = wide_and_read_in_part().await;
+    world.run("2026-11-19").await;
+    assert_eq!(columns_of(&list(&world).await), ["id"]);
+}
+
+#[tokio::test]
+async fn columns_that_queries_always_name_together_are_held_together() {
+    let world = wide_and_read_in_part().await;
+    query_events(&world, 20, &["price", "id"], 2);
+    world.run("2026-11-19").await;
+    let list = list(&world).await;
+    assert_eq!(columns_of(&list), ["id", "price"], "{list:?}");
+    let (columns, _) = world.night.store.column_shares(day("2026-11-19"), day("2026-11-19")).await.unwrap();
+    let shares = &columns[&"hive.db.wide".parse().unwrap()];
+    let grouped: Vec<&str> =
+        shares.iter().filter(|share| share.group.as_deref() == Some("id")).map(|share| share.column.as_str()).collect();
+    assert_eq!(grouped, ["id", "price"], "{shares:?}");
 }
 
 #[tokio::test]
 async fn ranges_of_another_version_say_nothing_of_columns() {
     let (world, size) = wide().await;
-    log_reads(&world, "2026-11-19", size, 20).await;
+    log_reads(&world, "2026-11-19", size, [20, 20]).await;
     for d in 1..=2 {
         let path = ObjectPath::from(format!("raw/db/wide/d={d}/f.parquet"));
         world.origin.put(&path, parquet_of(COLUMNS, 100_001).into()).await.unwrap();
@@ -110,7 +150,7 @@ async fn ranges_of_another_version_say_nothing_of_columns() {
 #[tokio::test]
 async fn a_pin_holds_all_columns_of_its_table() {
     let (world, size) = wide().await;
-    log_reads(&world, "2026-11-19", size, 20).await;
+    log_reads(&world, "2026-11-19", size, [20, 20]).await;
     let ruling = Ruling { kind: RulingKind::Pin, by: "ana".into(), because: "the board looks at all of it".into() };
     let target = "hive.db.wide/d=1".parse().unwrap();
     let decision = Decision { target, ruling, decided: time("2026-11-19T08:00:00Z") };
