@@ -175,3 +175,39 @@ fn lfu_alone_never_forgets() {
     assert_eq!((plain.io_time_saved, plain.written_bytes, plain.lambda), (0.0, 48 * MB, None));
     assert_eq!((best.io_time_saved, best.written_bytes, best.lambda), (4.0, 16 * MB, Some(1.0)));
 }
+
+/// Writes down what it is told, and holds nothing.
+#[derive(Default)]
+struct Diary(Vec<String>);
+
+impl policy::Policy for Diary {
+    fn night(&mut self, day: i32) -> Vec<u32> {
+        self.0.push(format!("night {day}"));
+        Vec::new()
+    }
+
+    fn landed(&mut self, item: u32) -> bool {
+        self.0.push(format!("{item} landed"));
+        false
+    }
+
+    fn rewritten(&mut self, item: u32) -> bool {
+        self.0.push(format!("{item} rewritten"));
+        false
+    }
+
+    fn read(&mut self, read: &trace::Read) -> policy::Answer {
+        self.0.push(format!("{} read", read.item));
+        policy::Answer::Miss
+    }
+}
+
+#[test]
+fn what_changes_after_a_days_last_read_is_told_before_the_next_night() {
+    let mut trace = trace(&[&[0], &[1]]);
+    trace.items[1].lands = 23 * 3600;
+    trace.rewrites.push(trace::Rewrite { at: 23 * 3600 + 60, item: 0 });
+    let mut diary = Diary::default();
+    replay(&trace, 8 * MB).run("diary", &mut diary);
+    assert_eq!(diary.0, ["night 0", "0 read", "1 landed", "0 rewritten", "night 1", "1 read"]);
+}
