@@ -82,9 +82,11 @@ Broken lines are left out, counted and shown with their numbers. A log may be re
     /// Replay history: policies side by side, or what each saves by capacity.
     #[command(after_help = "\
 Policies: what the SSD's adaptive share can be given (lru, fifo, s3fifo, sieve, lfu, which is W-TinyLFU); lrfu with the
-best lambda for this history; whitelist, chosen each night by the value of the days before; b0, the same chosen by what
-the next day reads, which bounds it. Regret is against b0: below zero for a policy that gains by changing within a day.
-WASTED is the share of what was loaded ahead and not read; a dash where nothing was.
+best lambda for this history, and plain-lfu, which never forgets; whitelist, chosen each night by the value of the days
+before; b0, the same chosen by what the next day reads, which bounds it. Regret is against b0: below zero for a policy that
+gains by changing within a day. WASTED is the share of what was loaded ahead and not read, PEAK HOUR all that the origin sent
+in its busiest hour, loading ahead included, CHURN what a night puts on its list and takes off it, of the capacity; a dash
+where there is none. What was saved on each day, and more, is in --json.
 
 The store (--history) knows what was read of each table and partition on each day, not when: reads are spread over as
 many half-hours as there were. A curve (--curve) may replay a sample of the partitions in as much less space: with a tenth of

@@ -5,16 +5,18 @@
 //! goodput as load grows; with `origin`, first reads and the direct route beside the origin itself; with `scans`, TPC-H
 //! scans by DuckDB and DataFusion beside other caches; with `log`, what the access log costs; with `policies`, the policies
 //! of the adaptive share with LRFU; with `planner`, the whitelist with what came before and with what nobody can beat; with
-//! `traces`, the whitelist on traces of other shapes; with `nights`, time and memory of nights over logs of up to a billion
-//! rows; with `lookups`, finding a key's item; with `metastore`, what the metastore proxy adds to calls. `./test trino-bench`
-//! compares engines' queries. This one program plays several parts, each a process of its own, so that each can be pinned to
-//! a core and have its CPU time measured: the comparison, the bare server, the simulated origin, and the clients.
+//! `traces`, the whitelist on traces of other shapes; with `curves`, capacity curves from samples with exact ones; with
+//! `nights`, time and memory of nights over logs of up to a billion rows; with `lookups`, finding a key's item; with
+//! `metastore`, what the metastore proxy adds to calls. `./test trino-bench` compares engines' queries. This one program
+//! plays several parts, each a process of its own, so that each can be pinned to a core and have its CPU time measured: the
+//! comparison, the bare server, the simulated origin, and the clients.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports to the terminal")]
 
 mod bare;
 mod client;
 mod compare;
+mod curves;
 mod distance;
 mod load;
 mod log;
@@ -57,6 +59,8 @@ enum Part {
     Planner(planner::Settings),
     /// Compares the whitelist with online policies and the clairvoyant nightly choice, on traces of other shapes.
     Traces(traces::Settings),
+    /// Compares capacity curves drawn from samples with exact ones.
+    Curves(curves::Settings),
     /// Measures lookups of keys in large whitelists.
     Lookups(lookups::Settings),
     /// Measures what the metastore proxy adds to a metastore's calls.
@@ -105,6 +109,7 @@ fn main() -> anyhow::Result<()> {
         Some(Part::Policies(settings)) => policies::run(&settings),
         Some(Part::Planner(settings)) => planner::run(&settings),
         Some(Part::Traces(settings)) => traces::run(&settings),
+        Some(Part::Curves(settings)) => curves::run(&settings),
         Some(Part::Origin(settings)) => runtime.block_on(origin::run(settings)),
         Some(Part::ServeOrigin(settings)) => runtime.block_on(origin::serve(settings)),
         Some(Part::Distance(settings)) => runtime.block_on(distance::serve(settings)),

@@ -43,17 +43,31 @@ const POLICIES: [&str; 5] = ["s3fifo", "lru", "fifo", "sieve", "lfu"];
 const BASELINE: &str = "lrfu";
 
 /// What `larder simulate --json` prints, as far as it is needed here.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(crate) struct Report {
     pub(crate) io_time_possible: f64,
+    pub(crate) bounds: Bounds,
     pub(crate) policies: Vec<Policy>,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Default, Deserialize)]
+pub(crate) struct Bounds {
+    pub(crate) b2: f64,
+}
+
+#[derive(Clone, Default, Deserialize)]
 pub(crate) struct Policy {
     pub(crate) name: String,
     pub(crate) io_time_saved: f64,
+    pub(crate) saved_by_day: Vec<f64>,
+    pub(crate) saved_on_storm: Option<f64>,
+    pub(crate) origin_bytes: u64,
+    pub(crate) origin_peak_hour_bytes: u64,
+    pub(crate) preload_bytes: u64,
     pub(crate) written_bytes: u64,
+    pub(crate) drive_writes_per_day: f64,
+    pub(crate) churn_per_night: Option<f64>,
+    pub(crate) days_worse_than_none: u32,
     pub(crate) preload_wasted: Option<f64>,
     pub(crate) first_day_hit_ratio: Option<f64>,
     pub(crate) regret_b0: f64,
@@ -233,15 +247,11 @@ mod tests {
             name: name.to_owned(),
             io_time_saved,
             lambda,
-            written_bytes: 0,
-            preload_wasted: None,
-            first_day_hit_ratio: None,
-            regret_b0: 0.0,
-            regret_b2: 0.0,
+            ..Policy::default()
         };
         let mut policies: Vec<Policy> = POLICIES[1..].iter().map(|name| policy(name, 90.0, None)).collect();
         policies.extend([policy("s3fifo", s3fifo, None), policy(BASELINE, 100.0, Some(0.1))]);
-        Report { io_time_possible: 200.0, policies }
+        Report { io_time_possible: 200.0, policies, ..Report::default() }
     }
 
     #[test]

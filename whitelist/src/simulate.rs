@@ -78,7 +78,7 @@ impl Source {
 pub struct SimulateSettings {
     /// What is replayed.
     pub source: Source,
-    /// Capacity as a fraction of the bytes of all items touched in the last 30 days.
+    /// Capacity as a fraction of the bytes of all items touched in the last 30 days, by a scan storm aside.
     pub capacity_fraction: f64,
     /// Also replay the whitelist without each of its parts.
     pub ablations: bool,
@@ -94,12 +94,14 @@ pub struct SimulationReport {
     pub capacity_bytes: u64,
     /// The IO time that a cache with everything in it would have saved, in seconds.
     pub io_time_possible: f64,
+    /// The same of each measured day.
+    pub io_time_possible_by_day: Vec<f64>,
     /// What no policy can beat.
     pub bounds: Bounds,
     /// The policies. Of the moment: foyer's `lru`, `fifo`, `s3fifo`, `sieve` and `lfu` (W-TinyLFU), `lrfu` with its best
-    /// lambda, `gdsf` on time, `second-hit` (LRU for what is read twice a day). Of the night: `top-k` (Beike's choice by
-    /// frequency), `yanxuan` (NetEase Yanxuan's value by table before LRFU), `whitelist` (Larder's own), and `b0`, the
-    /// clairvoyant nightly choice.
+    /// lambda, `plain-lfu` (LRFU with lambda 0: no reference fades), `gdsf` on time, `second-hit` (LRU for what is read twice
+    /// a day). Of the night: `top-k` (Beike's choice by frequency), `yanxuan` (NetEase Yanxuan's value by table before LRFU),
+    /// `whitelist` (Larder's own), and `b0`, the clairvoyant nightly choice.
     pub policies: Vec<PolicyReport>,
 }
 
@@ -181,6 +183,7 @@ pub fn run(settings: &SimulateSettings) -> Result<SimulationReport, SimulateErro
         history: settings.source.span(),
         capacity_bytes,
         io_time_possible: replay.possible_seconds(),
+        io_time_possible_by_day: replay.possible_by_day(),
         bounds,
         policies: policies(&replay, bounds, chosen),
     })

@@ -281,6 +281,7 @@ mod tests {
             history: None,
             capacity_bytes: 1,
             io_time_possible: 1.0,
+            io_time_possible_by_day: vec![1.0],
             bounds: crate::simulate::Bounds { b1: 1.0, b2: 1.0 },
             policies: Vec::new(),
         };

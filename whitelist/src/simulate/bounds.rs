@@ -99,6 +99,10 @@ impl Policy for Clairvoyant<'_> {
         self.held[item as usize]
     }
 
+    fn is_whitelisted(&self, item: u32) -> bool {
+        self.wanted[item as usize]
+    }
+
     fn read(&mut self, read: &Read) -> Answer {
         if self.held[read.item as usize] { Answer::Hit } else { Answer::Miss }
     }

@@ -244,6 +244,7 @@ impl<'a> Items<'a> {
                     item: self.numbers[item],
                     requests: u32::try_from(part(of_day.reads.requests)).unwrap_or(u32::MAX).max(1),
                     bytes: part(of_day.reads.bytes),
+                    is_storm: false,
                 });
             }
         }

@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn touch(cache: &mut Online<'_>, item: u32) -> bool {
-        cache.read(&Read { at: 0, item, requests: 1, bytes: 10 }) == Answer::Hit
+        cache.read(&Read { at: 0, item, requests: 1, bytes: 10, is_storm: false }) == Answer::Hit
     }
 
     #[test]

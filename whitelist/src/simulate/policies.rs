@@ -95,6 +95,7 @@ fn runs<'a>(replay: &'a Replay<'a>, chosen: Chosen) -> Vec<Run<'a>> {
     if chosen != Chosen::ForCurve {
         let fading = move |lambda| Fading { replay, cache: Lrfu::new(capacity, lambda) };
         runs.push(Box::new(move || best_lambda(replay, "lrfu", fading)));
+        runs.push(Box::new(move || replay.run("plain-lfu", &mut fading(0.0))));
     }
     runs.push(Box::new(|| replay.run("gdsf", &mut Gdsf::new(replay))));
     if chosen != Chosen::ForCurve {

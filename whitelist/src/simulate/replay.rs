@@ -5,12 +5,14 @@
 //! on demand are given the benefit of the doubt: after a miss the whole item is held, though only what was asked for was
 //! read.
 
+use std::iter::Peekable;
+
 use larder_model::IoSpeed;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::policy::{Answer, Policy};
-use super::trace::{DAY_SECONDS, Item, Read, Trace, day_of};
+use super::trace::{DAY_SECONDS, Item, Read, Rewrite, Trace, day_of};
 use crate::choice::load::OFF_PEAK;
 use crate::value::{Reads, value_seconds};
 
@@ -21,6 +23,11 @@ pub struct PolicyReport {
     pub name: String,
     /// IO time saved against no cache at all, in seconds; loading ahead is deducted.
     pub io_time_saved: f64,
+    /// The same of each measured day.
+    pub saved_by_day: Vec<f64>,
+    /// Of `io_time_saved`, what hits on the scans of a `scan-storm` saved: the rest is the everyday's. `None` where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved_on_storm: Option<f64>,
     /// The share of bytes read that came from the cache.
     pub byte_hit_ratio: f64,
     /// The share of requests answered from the cache.
@@ -33,10 +40,16 @@ pub struct PolicyReport {
     pub preload_wasted: Option<f64>,
     /// Bytes that clients waited for the origin to send, in the hour with most of them.
     pub peak_hour_bytes: u64,
+    /// All bytes that the origin sent, in the hour with most of them: what was loaded ahead counts in the first hour of the day
+    /// if a night chose it, else in the hour in which it landed or was written anew.
+    pub origin_peak_hour_bytes: u64,
     /// Bytes written to the SSD.
     pub written_bytes: u64,
     /// Those over the capacity, per day.
     pub drive_writes_per_day: f64,
+    /// Bytes of the items that a night put on its list or took off it, over the capacity, in the mean of the nights: 2 if all of
+    /// a full list is replaced each night. What is on the list need not be held yet. `None` for policies that list no items.
+    pub churn_per_night: Option<f64>,
     /// Of the items that were whitelisted before any log held a read of them, the share of their first day's requests that
     /// the cache answered; `None` where there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,31 +107,23 @@ impl Replay<'_> {
     pub(super) fn run(&self, name: &str, policy: &mut dyn Policy) -> PolicyReport {
         let trace = self.trace;
         let mut sums = Sums::new(self);
-        let mut landings: Vec<u32> = (0..trace.items.len() as u32).filter(|item| self.lands(*item) >= 0).collect();
-        landings.sort_by_key(|item| self.lands(*item));
-        let (mut landings, mut rewrites, mut reads) =
-            (landings.into_iter().peekable(), trace.rewrites.iter().peekable(), trace.reads.iter().peekable());
+        let mut changes = Changes::of(self);
+        let mut reads = trace.reads.iter().peekable();
         let mut overheard = trace.overheard().iter().peekable();
         for day in 0..trace.days {
+            let night = day as u32 * DAY_SECONDS;
+            let end = night + DAY_SECONDS;
             sums.day = day;
             for item in policy.night(day) {
-                sums.load(item);
+                sums.load(item, night);
             }
-            let end = (day as u32 + 1) * DAY_SECONDS;
+            sums.choose(policy);
             while let Some(read) = reads.next_if(|read| read.at < end) {
-                while let Some(item) = landings.next_if(|item| self.lands(*item) <= i64::from(read.at)) {
-                    if policy.landed(item) {
-                        sums.load(item);
-                    }
-                }
-                while let Some(rewrite) = rewrites.next_if(|rewrite| rewrite.at <= read.at) {
-                    if policy.rewritten(rewrite.item) {
-                        sums.load(rewrite.item);
-                    }
-                }
+                changes.tell(read.at, policy, &mut sums);
                 let is_whitelisted = policy.is_whitelisted(read.item);
                 sums.read(read, is_whitelisted, policy.read(read));
             }
+            changes.tell(end - 1, policy, &mut sums);
             // Nothing but the next night learns of these, so the day's end is early enough.
             while let Some(read) = overheard.next_if(|read| read.at < end) {
                 policy.overheard(read);
@@ -131,10 +136,50 @@ impl Replay<'_> {
         self.trace.items[item as usize].lands
     }
 
-    /// What there is to be saved: all reads from a cache that has everything.
+    /// What there is to be saved on each measured day: all reads from a cache that has everything.
+    pub(super) fn possible_by_day(&self) -> Vec<f64> {
+        let from = self.trace.measured_from();
+        let mut days = vec![0.0; (self.trace.days - from) as usize];
+        for read in self.trace.reads.iter().filter(|read| day_of(read.at) >= from) {
+            days[(day_of(read.at) - from) as usize] += self.prices.saved_seconds(reads_of(read));
+        }
+        days
+    }
+
+    /// The same of all of them.
     pub(super) fn possible_seconds(&self) -> f64 {
-        let measured = self.trace.reads.iter().filter(|read| day_of(read.at) >= self.trace.measured_from());
-        measured.map(|read| self.prices.saved_seconds(reads_of(read))).sum()
+        self.possible_by_day().iter().sum()
+    }
+}
+
+/// What is there to be read changes as time goes on: items land, and are written anew.
+struct Changes<'a> {
+    replay: &'a Replay<'a>,
+    landings: Peekable<std::vec::IntoIter<u32>>,
+    rewrites: Peekable<std::slice::Iter<'a, Rewrite>>,
+}
+
+impl<'a> Changes<'a> {
+    fn of(replay: &'a Replay<'a>) -> Self {
+        let items = replay.trace.items.len() as u32;
+        let mut landings: Vec<u32> = (0..items).filter(|item| replay.lands(*item) >= 0).collect();
+        landings.sort_by_key(|item| replay.lands(*item));
+        Self { replay, landings: landings.into_iter().peekable(), rewrites: replay.trace.rewrites.iter().peekable() }
+    }
+
+    /// Tells the policy what has changed up to this second, and counts what it loads for that.
+    fn tell(&mut self, until: u32, policy: &mut dyn Policy, sums: &mut Sums<'_>) {
+        let replay = self.replay;
+        while let Some(item) = self.landings.next_if(|item| replay.lands(*item) <= i64::from(until)) {
+            if policy.landed(item) {
+                sums.load(item, replay.lands(item) as u32);
+            }
+        }
+        while let Some(rewrite) = self.rewrites.next_if(|rewrite| rewrite.at <= until) {
+            if policy.rewritten(rewrite.item) {
+                sums.load(rewrite.item, rewrite.at);
+            }
+        }
     }
 }
 
@@ -143,12 +188,19 @@ struct Sums<'a> {
     replay: &'a Replay<'a>,
     day: i32,
     saved_by_day: Vec<f64>,
+    saved_on_storm: Option<f64>,
     hits: Reads,
     all: Reads,
     loaded_bytes: u64,
     wasted_bytes: u64,
     written_bytes: u64,
-    hours: Vec<u64>,
+    /// Bytes that clients waited for, by hour, and bytes that were loaded ahead.
+    waited_by_hour: Vec<u64>,
+    loaded_by_hour: Vec<u64>,
+    /// Whether the last night listed each item, and any night any.
+    listed: Vec<bool>,
+    lists: bool,
+    churned_bytes: u64,
     /// Bytes of each item that were loaded ahead and not read since.
     unread: Vec<u64>,
     /// The day of each item's first read, and whether it was whitelisted before that.
@@ -164,12 +216,17 @@ impl<'a> Sums<'a> {
             replay,
             day: 0,
             saved_by_day: vec![0.0; days],
+            saved_on_storm: None,
             hits: Reads::default(),
             all: Reads::default(),
             loaded_bytes: 0,
             wasted_bytes: 0,
             written_bytes: 0,
-            hours: vec![0; days * 24],
+            waited_by_hour: vec![0; days * 24],
+            loaded_by_hour: vec![0; days * 24],
+            listed: vec![false; items],
+            lists: false,
+            churned_bytes: 0,
             unread: vec![0; items],
             first_read: vec![None; items],
             first_day: Reads::default(),
@@ -181,10 +238,23 @@ impl<'a> Sums<'a> {
         self.day >= self.replay.trace.measured_from()
     }
 
-    fn load(&mut self, item: u32) {
+    /// A night has chosen: what it put on the list, and what it took off it.
+    fn choose(&mut self, policy: &dyn Policy) {
+        for (item, known) in (0..).zip(&self.replay.trace.items) {
+            let is_listed = policy.is_whitelisted(item);
+            let was_listed = std::mem::replace(&mut self.listed[item as usize], is_listed);
+            self.lists |= is_listed;
+            if is_listed != was_listed && self.is_measured() {
+                self.churned_bytes += known.bytes;
+            }
+        }
+    }
+
+    fn load(&mut self, item: u32, at: u32) {
         let known = &self.replay.trace.items[item as usize];
         if self.is_measured() {
             self.loaded_bytes += known.bytes;
+            self.loaded_by_hour[(at / 3600) as usize] += known.bytes;
             self.written_bytes += known.bytes;
             self.saved_by_day[self.day as usize] -= self.replay.prices.load_seconds(whole(known));
             // What was loaded before and not read since is loaded in vain.
@@ -202,13 +272,17 @@ impl<'a> Sums<'a> {
         if !self.is_measured() {
             return;
         }
+        let saved = if answer == Answer::Hit { self.replay.prices.saved_seconds(reads) } else { 0.0 };
+        self.saved_by_day[self.day as usize] += saved;
+        if read.is_storm {
+            *self.saved_on_storm.get_or_insert(0.0) += saved;
+        }
         if answer == Answer::Hit {
             self.hits += reads;
-            self.saved_by_day[self.day as usize] += self.replay.prices.saved_seconds(reads);
         } else {
             // A load that went before it was read.
             self.wasted_bytes += unread;
-            self.hours[(read.at / 3600) as usize] += read.bytes;
+            self.waited_by_hour[(read.at / 3600) as usize] += read.bytes;
         }
         if first_day == self.day && was_whitelisted {
             self.first_day += reads;
@@ -226,18 +300,25 @@ impl<'a> Sums<'a> {
         let share = |part: u64, all: u64| if all == 0 { 0.0 } else { part as f64 / all as f64 };
         let measured = &self.saved_by_day[self.replay.trace.measured_from() as usize..];
         let wasted_bytes = self.wasted_bytes + self.unread.iter().sum::<u64>();
+        let by_hour = self.waited_by_hour.iter().zip(&self.loaded_by_hour);
         PolicyReport {
             name: name.to_owned(),
             io_time_saved: measured.iter().sum(),
+            saved_by_day: measured.to_vec(),
+            saved_on_storm: self.saved_on_storm,
             byte_hit_ratio: share(self.hits.bytes, self.all.bytes),
             request_hit_ratio: share(self.hits.requests, self.all.requests),
             origin_bytes: self.all.bytes - self.hits.bytes + self.loaded_bytes,
             preload_bytes: self.loaded_bytes,
             preload_wasted: (self.loaded_bytes > 0)
                 .then(|| share(wasted_bytes.min(self.loaded_bytes), self.loaded_bytes)),
-            peak_hour_bytes: self.hours.iter().copied().max().unwrap_or(0),
+            peak_hour_bytes: self.waited_by_hour.iter().copied().max().unwrap_or(0),
+            origin_peak_hour_bytes: by_hour.map(|(waited, loaded)| waited + loaded).max().unwrap_or(0),
             written_bytes: self.written_bytes,
             drive_writes_per_day: share(self.written_bytes, self.replay.capacity_bytes) / measured.len() as f64,
+            churn_per_night: self
+                .lists
+                .then(|| share(self.churned_bytes, self.replay.capacity_bytes) / measured.len() as f64),
             first_day_hit_ratio: (self.first_day.requests > 0)
                 .then(|| share(self.first_day_hits.requests, self.first_day.requests)),
             days_worse_than_none: measured.iter().filter(|saved| **saved < 0.0).count() as u32,

@@ -37,8 +37,8 @@ impl<K: Copy + Eq + std::hash::Hash> History<K> {
     }
 }
 
-/// NetEase Yanxuan's value before LRFU: each night the tables whose reads took longest per byte are whitelisted, half as
-/// much again as fits, and what is read of them is held on demand.
+/// NetEase Yanxuan's value before LRFU: each night the tables whose reads took longest per byte are whitelisted, twice what
+/// fits, and what is read of them is held on demand.
 pub(super) struct Yanxuan<'a> {
     replay: &'a Replay<'a>,
     /// Seconds by table.
@@ -154,6 +154,10 @@ impl Policy for TopK<'_> {
         false
     }
 
+    fn is_whitelisted(&self, item: u32) -> bool {
+        self.held.contains(&item)
+    }
+
     fn read(&mut self, read: &Read) -> Answer {
         self.history.add(read.item, 1.0);
         if self.held.contains(&read.item) { Answer::Hit } else { Answer::Miss }
@@ -186,5 +190,117 @@ impl Policy for SecondHit<'_> {
         let before = self.seen.insert(read.item, read.at);
         let again = before.is_some_and(|before| read.at - before <= super::trace::DAY_SECONDS);
         if again && self.cache.admit(read.item) { Answer::Admitted } else { Answer::Miss }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use larder_model::IoSpeed;
+
+    use super::super::replay::Prices;
+    use super::super::test_support::{MB, PRICES, replay, trace};
+    use super::super::trace::{DAY_SECONDS, day_of};
+    use super::*;
+
+    /// A second for each request, and a second for 8 MB.
+    const SLOW: Prices = Prices { origin: IoSpeed { overhead_seconds: 1.0, bytes_per_second: 8e6 }, ..PRICES };
+
+    #[test]
+    fn yanxuan_whitelists_the_table_whose_reads_took_longest_and_lrfu_chooses_within_it() {
+        // Two tables of four items of 8 MB. Day 0 reads each item once: those of table 0 in one block, those of table 1 in two
+        // of 4 MB.
+        let mut trace = trace(&[&[0, 1, 2, 3, 4, 5, 6, 7], &[0, 0, 4, 4, 4, 5, 6, 4]]);
+        for (item, known) in (0..).zip(&mut trace.items) {
+            (known.table, known.files) = if item < 4 { (0, 1) } else { (1, 2) };
+        }
+        for read in &mut trace.reads {
+            read.requests = if read.item < 4 { 1 } else { 2 };
+        }
+        let replay = Replay { prices: SLOW, ..replay(&trace, 16 * MB) };
+        // Yanxuan's value is the sum over blocks of (block size / IO speed + overhead) x reads: 4 x (8/8 + 1) = 8 s for table 0,
+        // 8 x (4/8 + 1) = 12 s for table 1. Both have 32 MB, so table 1 is the denser one, and twice the capacity is full.
+        let mut lfu = Yanxuan::new(&replay, 0.0);
+        let report = replay.run("yanxuan", &mut lfu);
+        assert_eq!(lfu.history.sums[&0], 8.0 + 2.0 * 2.0);
+        assert_eq!(lfu.history.sums[&1], 12.0 + 6.0 * 3.0);
+        assert_eq!(lfu.whitelist, HashSet::from([1]));
+        // On day 1 item 0 misses twice, being of table 0. Of table 1 there is room for two items. LFU keeps 4, which had three
+        // references, when 6 comes, and gives up 5: 4 hits three times, for 2 x 1 + 8/8 = 3 s each.
+        assert_eq!((report.io_time_saved, report.written_bytes), (9.0, 24 * MB));
+        assert_eq!((report.byte_hit_ratio, report.origin_bytes), (3.0 / 8.0, 40 * MB));
+        // LRU gives up 4, and has to read it again.
+        let report = replay.run("yanxuan", &mut Yanxuan::new(&replay, 1.0));
+        assert_eq!((report.io_time_saved, report.written_bytes), (6.0, 32 * MB));
+    }
+
+    #[test]
+    fn yanxuan_forgets_what_was_read_more_than_thirty_days_ago() {
+        // Each item is a table. Room for one, and for two on the list.
+        const NOTHING: &[u32] = &[];
+        let mut days = vec![NOTHING; 34];
+        days[0] = &[0];
+        days[31] = &[1];
+        days[32] = &[0, 0];
+        days[33] = &[1];
+        let trace = trace(&days);
+        let replay = replay(&trace, 8 * MB);
+        let mut policy = Yanxuan::new(&replay, 1.0);
+        let nights: Vec<Vec<u32>> = (0..34)
+            .map(|day| {
+                policy.night(day);
+                let listed = (0..2).filter(|table| policy.whitelist.contains(table)).collect();
+                for read in trace.reads.iter().filter(|read| day_of(read.at) == day) {
+                    policy.read(read);
+                }
+                listed
+            })
+            .collect();
+        assert!(nights[0].is_empty());
+        assert!(nights[1..31].iter().all(|listed| *listed == [0]), "{nights:?}");
+        assert_eq!(nights[31..], [Vec::<u32>::new(), vec![1], vec![0, 1]]);
+    }
+
+    #[test]
+    fn top_k_loads_what_was_read_most_and_fits() {
+        // Room for 16 MB. Item 0 was read three times; 1 twice, but its 12 MB do not fit beside it; 2 once.
+        let mut trace = trace(&[&[0, 0, 0, 1, 1, 2], &[1, 0, 2]]);
+        trace.items[1].bytes = 12 * MB;
+        trace.reads.iter_mut().filter(|read| read.item == 1).for_each(|read| read.bytes = 12 * MB);
+        trace.reads[6].at = DAY_SECONDS + 60;
+        let replay = replay(&trace, 16 * MB);
+        let report = replay.run("top-k", &mut TopK::new(&replay));
+        // Two hits of a second, and two loads for a fifth.
+        assert!((report.io_time_saved - 1.6).abs() < 1e-9, "{report:?}");
+        assert_eq!((report.preload_bytes, report.preload_wasted, report.origin_bytes), (16 * MB, Some(0.0), 28 * MB));
+        // Both loads, and the read of 1 that waits, are in the first hour after the night.
+        assert_eq!((report.peak_hour_bytes, report.origin_peak_hour_bytes), (12 * MB, 28 * MB));
+        assert_eq!((report.churn_per_night, report.drive_writes_per_day), (Some(1.0), 1.0));
+        assert_eq!((report.days_worse_than_none, report.first_day_hit_ratio), (0, None));
+    }
+
+    #[test]
+    fn what_is_loaded_for_nobody_costs_more_than_no_cache() {
+        let trace = trace(&[&[0], &[1], &[1]]);
+        let replay = replay(&trace, 8 * MB);
+        let report = replay.run("top-k", &mut TopK::new(&replay));
+        // Item 0 is loaded on the first measured night, in vain. On the second both were read once, so the first by number stays.
+        assert_eq!((report.saved_by_day.len(), report.saved_by_day[1]), (2, 0.0));
+        assert!((report.saved_by_day[0] + 0.2).abs() < 1e-9, "{report:?}");
+        assert_eq!((report.days_worse_than_none, report.preload_wasted), (1, Some(1.0)));
+    }
+
+    #[test]
+    fn the_second_hit_within_a_day_is_held() {
+        let trace = trace(&[&[0, 1]]);
+        let replay = replay(&trace, 8 * MB);
+        let mut cache = SecondHit::new(&replay);
+        let mut read = |item: u32, at: u32| cache.read(&Read { at, item, requests: 1, bytes: 8 * MB, is_storm: false });
+        assert_eq!(read(0, 0), Answer::Miss);
+        assert_eq!(read(0, DAY_SECONDS + 1), Answer::Miss, "a day and a second after the first");
+        assert_eq!(read(0, 2 * DAY_SECONDS + 1), Answer::Admitted, "a day after the second");
+        assert_eq!(read(1, 2 * DAY_SECONDS + 2), Answer::Miss);
+        assert_eq!(read(0, 2 * DAY_SECONDS + 3), Answer::Hit, "one read of 1 pushes nothing out");
+        assert_eq!(read(1, 2 * DAY_SECONDS + 4), Answer::Admitted);
+        assert_eq!(read(0, 2 * DAY_SECONDS + 5), Answer::Admitted, "seen within a day, but pushed out");
     }
 }

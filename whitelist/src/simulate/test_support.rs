@@ -17,7 +17,7 @@ pub(super) fn trace(days: &[&[u32]]) -> Trace {
     for (day, items) in (0..).zip(days) {
         for (minute, item) in (0..).zip(*items) {
             let at = day * DAY_SECONDS + 12 * 3600 + minute * 60;
-            reads.push(Read { at, item: *item, requests: 1, bytes: 8 * MB });
+            reads.push(Read { at, item: *item, requests: 1, bytes: 8 * MB, is_storm: false });
         }
     }
     let days = i32::try_from(days.len()).expect("a few days");

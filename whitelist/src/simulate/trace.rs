@@ -37,6 +37,8 @@ pub(super) struct Read {
     pub(super) item: u32,
     pub(super) requests: u32,
     pub(super) bytes: u64,
+    /// One of a scan storm's, beside what people read every day.
+    pub(super) is_storm: bool,
 }
 
 /// From then on the item has other bytes; what was held of it is of no use.
@@ -59,11 +61,12 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    /// The bytes of all items read in the last [`HISTORY_DAYS`].
+    /// The bytes of all items read in the last [`HISTORY_DAYS`]. What a storm scans does not count: nobody buys a larger cache
+    /// for what passes, and a storm can be compared with the same days without it only in the same space.
     pub(super) fn touched_bytes(&self) -> u64 {
         let from = u32::try_from(self.days - HISTORY_DAYS).unwrap_or(0) * DAY_SECONDS;
         let mut touched = vec![false; self.items.len()];
-        for read in self.reads.iter().filter(|read| read.at >= from) {
+        for read in self.reads.iter().filter(|read| read.at >= from && !read.is_storm) {
             touched[read.item as usize] = true;
         }
         touched.iter().zip(&self.items).filter(|(touched, _)| **touched).map(|(_, item)| item.bytes).sum()

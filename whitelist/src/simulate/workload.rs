@@ -26,7 +26,7 @@ pub enum Scenario {
     MonthEnd,
     /// On day 45 ten tables that nobody read before are read a lot, for three days.
     Burst,
-    /// From day 45 on, for three days, tables are scanned from end to end all day.
+    /// From day 45 on, for three days, tables are scanned from end to end all day, beside the reads of the stationary workload.
     ScanStorm,
     /// On day 45 the last 30 partitions of the hottest tables are written anew.
     Backfill,
@@ -75,6 +75,8 @@ const WEEKEND: f64 = 0.8;
 const NOISE_SIGMA: (f64, f64) = (0.1, 0.4);
 /// Scans of whole tables that nobody repeats, per day.
 const ONE_OFF_SCANS_PER_DAY: f64 = 1.0;
+/// The same in a storm, beside those.
+const STORM_SCANS_PER_DAY: f64 = 40.0;
 /// Sessions that ask for other dates than their table's usual ones.
 const UNUSUAL_DATES: f64 = 0.1;
 /// The largest request of an engine to storage.
@@ -83,6 +85,9 @@ const REQUEST_BYTES: u64 = 8 << 20;
 /// The workload of a seed.
 pub(super) fn workload(seed: u64, scenario: Scenario) -> Trace {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // Drawn apart, so that the everyday is the same with a storm and without.
+    let mut storm = ChaCha8Rng::seed_from_u64(seed);
+    storm.set_stream(1);
     let mut items = Vec::new();
     let tables = tables(&mut rng, &mut items);
     let mut writer = Writer { items: &items, reads: Vec::new() };
@@ -103,10 +108,17 @@ pub(super) fn workload(seed: u64, scenario: Scenario) -> Trace {
                 writer.session(table, template, day, at + rng.random_range(0.0..600.0), scenario, &mut rng);
             }
         }
-        let storm = if scenario == Scenario::ScanStorm && in_event(day) { 40.0 } else { 0.0 };
-        for _ in 0..poisson(ONE_OFF_SCANS_PER_DAY + storm, &mut rng) {
+        for _ in 0..poisson(ONE_OFF_SCANS_PER_DAY, &mut rng) {
             let table = tables.choose(&mut rng).expect("there are tables");
             writer.scan(table, day, &mut rng);
+        }
+        if scenario == Scenario::ScanStorm && in_event(day) {
+            let everyday = writer.reads.len();
+            for _ in 0..poisson(STORM_SCANS_PER_DAY, &mut storm) {
+                let table = tables.choose(&mut storm).expect("there are tables");
+                writer.scan(table, day, &mut storm);
+            }
+            writer.reads[everyday..].iter_mut().for_each(|read| read.is_storm = true);
         }
     }
     let mut reads = writer.reads;
@@ -236,7 +248,7 @@ impl Writer<'_> {
                 let item = table.item(*date, *column);
                 let Item { bytes, files, .. } = self.items[item as usize];
                 let requests = u32::try_from(bytes.div_ceil(REQUEST_BYTES)).expect("far less").max(files);
-                self.reads.push(Read { at: at as u32, item, requests, bytes });
+                self.reads.push(Read { at: at as u32, item, requests, bytes, is_storm: false });
             }
         }
     }

@@ -1692,6 +1692,12 @@ export interface components {
              */
             byte_hit_ratio: number;
             /**
+             * Format: double
+             * @description Bytes of the items that a night put on its list or took off it, over the capacity, in the mean of the nights: 2 if all of
+             *     a full list is replaced each night. What is on the list need not be held yet. `None` for policies that list no items.
+             */
+            churn_per_night?: number | null;
+            /**
              * Format: int32
              * @description Days on which less than nothing was saved: loading ahead cost more than hits brought.
              */
@@ -1726,6 +1732,12 @@ export interface components {
             origin_bytes: number;
             /**
              * Format: int64
+             * @description All bytes that the origin sent, in the hour with most of them: what was loaded ahead counts in the first hour of the day
+             *     if a night chose it, else in the hour in which it landed or was written anew.
+             */
+            origin_peak_hour_bytes: number;
+            /**
+             * Format: int64
              * @description Bytes that clients waited for the origin to send, in the hour with most of them.
              */
             peak_hour_bytes: number;
@@ -1754,6 +1766,13 @@ export interface components {
              * @description The share of requests answered from the cache.
              */
             request_hit_ratio: number;
+            /** @description The same of each measured day. */
+            saved_by_day: number[];
+            /**
+             * Format: double
+             * @description Of `io_time_saved`, what hits on the scans of a `scan-storm` saved: the rest is the everyday's. `None` where there are none.
+             */
+            saved_on_storm?: number | null;
             /**
              * Format: int64
              * @description Bytes written to the SSD.
@@ -2651,11 +2670,13 @@ export interface components {
              * @description The IO time that a cache with everything in it would have saved, in seconds.
              */
             io_time_possible: number;
+            /** @description The same of each measured day. */
+            io_time_possible_by_day: number[];
             /**
              * @description The policies. Of the moment: foyer's `lru`, `fifo`, `s3fifo`, `sieve` and `lfu` (W-TinyLFU), `lrfu` with its best
-             *     lambda, `gdsf` on time, `second-hit` (LRU for what is read twice a day). Of the night: `top-k` (Beike's choice by
-             *     frequency), `yanxuan` (NetEase Yanxuan's value by table before LRFU), `whitelist` (Larder's own), and `b0`, the
-             *     clairvoyant nightly choice.
+             *     lambda, `plain-lfu` (LRFU with lambda 0: no reference fades), `gdsf` on time, `second-hit` (LRU for what is read twice
+             *     a day). Of the night: `top-k` (Beike's choice by frequency), `yanxuan` (NetEase Yanxuan's value by table before LRFU),
+             *     `whitelist` (Larder's own), and `b0`, the clairvoyant nightly choice.
              */
             policies: components["schemas"]["PolicyReport"][];
         };

@@ -151,7 +151,7 @@ impl Names {
             known.bytes += row.size.saturating_sub(largest[row.object]);
             largest[row.object] = largest[row.object].max(row.size);
             let requests = u32::try_from(row.bytes.div_ceil(REQUEST_BYTES)).expect("a petabyte at most").max(1);
-            reads.push(Read { at, item, requests, bytes: row.bytes });
+            reads.push(Read { at, item, requests, bytes: row.bytes, is_storm: false });
         }
         Trace { items, reads, rewrites, days, sample: None }
     }
