@@ -72,7 +72,7 @@ pub(crate) struct Policy {
     pub(crate) first_day_hit_ratio: Option<f64>,
     pub(crate) regret_b0: f64,
     pub(crate) regret_b2: f64,
-    lambda: Option<f64>,
+    pub(crate) lambda: Option<f64>,
 }
 
 /// One run of the simulator.
