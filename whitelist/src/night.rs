@@ -345,7 +345,7 @@ impl Night {
         let total = days.len();
         for (done, files) in days.iter().enumerate() {
             progress(Progress::Day { day: files.day, done, total });
-            let day = aggregate(&self.engine, files).await.map_err(NightError::Ingest)?;
+            let day = aggregate(&self.engine, files, self.clock.now()).await.map_err(NightError::Ingest)?;
             // Before the day itself, which says that all of it is known.
             self.keep_columns(&day, footers).await?;
             let speeds: Vec<_> = [("origin", day.origin), ("ssd", day.ssd)]
