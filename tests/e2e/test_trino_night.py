@@ -3,6 +3,7 @@
 import datetime
 import json
 import re
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -41,7 +42,11 @@ def logs(start_larder, origin, trino):
                 key = entry["Key"].removeprefix("hive/")
                 larder.client().get_object(Bucket="warehouse", Key=key)["Body"].read()
                 larder.client().get_object(Bucket="warehouse", Key=key, Range="bytes=-100")["Body"].read()
-    lines = "\n".join(json.dumps(event(number, "hive.tpch.orders", 1000 * number)) for number in range(1, 8))
+    events = [event(number, "hive.tpch.orders", 1000 * number) for number in range(1, 8)]
+    # Of the day before there are events alone.
+    before = datetime.datetime.combine(TODAY, datetime.time(), datetime.UTC) - datetime.timedelta(hours=3)
+    events.append(events[0] | {"query_id": "before", "created": before.isoformat(), "ended": before.isoformat()})
+    lines = "\n".join(map(json.dumps, events))
     (larder.folder / "events.jsonl").write_text(lines + "\n")
     larder.command("ingest", "generic", larder.folder / "events.jsonl")
     larder.stop()
@@ -96,7 +101,15 @@ def test_a_night_on_trino_comes_to_what_one_within_larder_does(start_larder, ori
         assert here[key] == there[key], key
     for table, rows in kept_here.items():
         assert rows and kept_there[table] == rows, table
-    assert len(kept_here["day_query"]) == 7
+    assert len(kept_here["day_query"]) == 8
+
+
+def test_a_night_on_trino_without_query_events_counts_the_access_log(start_larder, origin, trino, logs, tmp_path):
+    shutil.copytree(logs.folder / "logs" / "access", tmp_path / "alone" / "access")
+    _, kept_here = night(start_larder, origin, "here", tmp_path / "alone")
+    settings = {"url": trino.url, "access": "hive.larder.access_log"}
+    _, kept_there = night(start_larder, origin, "there", tmp_path / "none", engine="trino", trino=settings)
+    assert kept_here["day_item"] and kept_there["day_item"] == kept_here["day_item"]
 
 
 def test_a_cluster_that_fails_fails_the_night_and_says_why(start_larder, origin, trino, logs, tmp_path):
