@@ -12,10 +12,10 @@
 //!
 //! A query may run through many half-hours, and nobody knows how its reads lie in them. To spread them evenly would count
 //! those of one half-hour twice and miss those of the next. To join all half-hours that some query ran through would make
-//! one day of a busy table's, for some query runs over each edge. So reads are given to queries as seats are to guests who
-//! come and go: to those that end first, the earliest first. No other way accounts for more, so that what is added is the
-//! least that both streams can mean. It is too low where a query reads around Larder what another one, of which no event
-//! tells, reads through it at the same time.
+//! one day of a busy table's, for some query runs over each edge. So queries are given reads in the order in which they end,
+//! the earliest reads first. No other way accounts for more, so that what is added is the least that both streams can mean.
+//! It is too low where a query reads around Larder what another one, of which no event tells, reads through it at the same
+//! time.
 //!
 //! A query that ran past midnight may have read on through Larder on the day after, whose log is not looked at here. Where
 //! the access log saw its table on the day, such a query adds nothing.
@@ -266,7 +266,7 @@ fn item_of(table: Option<&str>, partition: &str) -> Option<ItemName> {
 /// the catalog knows of the table; but where the log saw reads of the table as one without partitions, it is joined with
 /// those.
 fn set_whole_table_apart(partitions: &mut BTreeMap<String, Both>) {
-    if partitions.get("").is_none_or(|whole| whole.told.is_empty()) {
+    if partitions.get("").is_none_or(|whole| whole.queries == 0) {
         return;
     }
     let named = partitions.iter().filter(|(name, _)| !name.is_empty());
@@ -284,9 +284,8 @@ fn set_whole_table_apart(partitions: &mut BTreeMap<String, Both>) {
 }
 
 fn join_table(table: &TableName, partitions: &BTreeMap<String, Both>) -> Vec<DayItem> {
-    let bytes = added(partitions, |amount| amount.bytes);
-    let requests = added(partitions, |amount| amount.requests);
-    let item = |(((partition, both), bytes), requests): (((&String, &Both), f64), f64)| DayItem {
+    let (bytes, requests) = (added(partitions, |amount| amount.bytes), added(partitions, |amount| amount.requests));
+    let item = |((partition, both), (bytes, requests)): ((&String, &Both), (f64, f64))| DayItem {
         item: ItemName { table: table.clone(), partition: partition.clone() },
         reads: Reads {
             requests: (both.access.requests as f64 + requests).round() as u64,
@@ -298,7 +297,7 @@ fn join_table(table: &TableName, partitions: &BTreeMap<String, Both>) -> Vec<Day
         hit_seconds: both.access.hit_seconds,
         bursts: both.bursts(),
     };
-    partitions.iter().zip(bytes).zip(requests).map(item).collect()
+    partitions.iter().zip(bytes.into_iter().zip(requests)).map(item).collect()
 }
 
 /// What each partition of a table gets beyond what the access log saw of it: together, what the table's events tell beyond
