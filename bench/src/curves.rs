@@ -156,12 +156,12 @@ fn describe(seeds: &[OfSeed]) -> anyhow::Result<String> {
         });
         format!(" {:.1}% |", 100.0 * sampled / exact)
     };
-    let figures: [(&str, fn(&Timed) -> f64); 2] =
-        [("reads, of all", |timed| timed.curve.reads as f64), ("time, of an exact curve's", |timed| timed.seconds)];
-    for (called, figure) in figures {
+    let mut row = |called: &str, figure: fn(&Timed) -> f64| {
         let cells: String = (0..SAMPLES.len()).map(|sample| of_exact(figure, sample)).collect();
-        writeln!(text, "| {called} |{cells}")?;
-    }
+        writeln!(text, "| {called} |{cells}")
+    };
+    row("reads, of all", |timed| timed.curve.reads as f64)?;
+    row("time, of an exact curve's", |timed| timed.seconds)?;
     let smallest = names.iter().map(|name| error(seeds, 0, name)).collect::<anyhow::Result<Vec<Error>>>()?;
     let within = |of: fn(&Error) -> f64| smallest.iter().filter(|error| of(error) <= ERROR_MAX).count();
     let (in_the_mean, everywhere) = (within(|error| error.mean), within(|error| error.largest));

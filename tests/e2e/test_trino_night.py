@@ -4,6 +4,7 @@ import datetime
 import json
 import random
 import re
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from harness.larder import s3_bucket
 
 TODAY = datetime.datetime.now(datetime.UTC).date()
 YESTERDAY = TODAY - datetime.timedelta(days=1)
+BEFORE = YESTERDAY - datetime.timedelta(days=1)
 ITEMS = [f"tpch/lineitem/l_year={year}/" for year in (1993, 1996, 1997)]
 COLUMNS = [f"c{number:02}" for number in range(20)]
 HOT = ["c03", "c11"]
@@ -130,6 +132,8 @@ def logs(start_larder, origin, trino, wide):
     for number in range(10, 60):
         begun = midnight(YESTERDAY) + number % 23 * hour
         told.append(event(number, begun, "hive.db.wide", [f"d={1 + number % 3}"], 1_000_000 * number))
+    # Of the day before that there are events alone.
+    told.append(event(9, midnight(BEFORE), "hive.tpch.orders", [], 1000))
     (larder.folder / "events.jsonl").write_text("".join(json.dumps(query) + "\n" for query in told))
     larder.command("ingest", "generic", larder.folder / "events.jsonl")
     larder.stop()
@@ -234,13 +238,13 @@ def test_nights_on_trino_come_to_what_those_within_larder_do(start_larder, origi
         assert speeds[tier]["bytes_per_second"] == pytest.approx(bytes_per_second, rel=0.05)
         assert here[0]["report"][tier]["basis"].startswith(f"measured on {YESTERDAY} from ")
     for night, day, version in zip(here, (YESTERDAY, TODAY), (1, 2), strict=True):
-        assert night["report"]["days_ingested"] == [str(day)] and night["report"]["rows_ingested"] > 20
+        assert night["report"]["days_ingested"][-1] == str(day) and night["report"]["rows_ingested"] > 20
         assert night["published"]["version"] == version and len(night["published"]["items"]) > 5
         assert night["published"]["columns"]["hive.db.wide"]["columns"] == HOT
         assert night["report"]["budget_bytes"] < night["report"]["wanted_bytes"]
     assert here[0]["report"]["unattributed_requests"] > 0 and here[1]["report"]["realised"]
     assert {bool(row["taken"]) for row in kept_here["candidate"]} == {True, False}
-    assert len(kept_here["day_query"]) == 57 and any(query["missed_seconds"] > 0 for query in kept_here["day_query"])
+    assert len(kept_here["day_query"]) == 58 and any(query["missed_seconds"] > 0 for query in kept_here["day_query"])
     assert all(kept_here.values()), {table: len(rows) for table, rows in kept_here.items()}
 
     for table in COUNTED:
@@ -249,6 +253,14 @@ def test_nights_on_trino_come_to_what_those_within_larder_do(start_larder, origi
         assert differences(kept_here[table], kept_there[table], NEAR) == [], table
     for night_here, night_there in zip(here, there, strict=True):
         assert differences(night_here, night_there, NEAR) == []
+
+
+def test_nights_on_trino_without_query_events_count_the_access_log(start_larder, origin, trino, logs, tmp_path):
+    shutil.copytree(logs.folder / "logs" / "access", tmp_path / "alone" / "access")
+    _, kept_here = nights(start_larder, origin, "here", tmp_path / "alone")
+    settings = {"url": trino.url, "access": "hive.larder.access_log"}
+    _, kept_there = nights(start_larder, origin, "there", tmp_path / "none", engine="trino", trino=settings)
+    assert kept_here["day_item"] and differences(kept_here["day_item"], kept_there["day_item"], SAME) == []
 
 
 def test_a_cluster_that_fails_fails_the_night_and_says_why(start_larder, origin, trino, logs, tmp_path):

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{Float64Type, Int64Type};
 use datafusion::arrow::record_batch::RecordBatch;
@@ -37,8 +37,9 @@ pub use self::named::Named;
 use self::named::named_of;
 pub(crate) use self::queries::KEPT as QUERIES_KEPT;
 use self::queries::QueryAnswers;
+use self::statements::{Grain, HALF_HOURS_MAX};
 pub(crate) use self::streams::WHOLE_TABLE;
-use self::streams::{AccessRow, EventRow, join};
+use self::streams::{AccessRow, Bounds, EventRow, join};
 use self::trino::Log;
 pub use self::trino::{Trino, TrinoError, TrinoSettings};
 use crate::speed::{Measured, SizeBin, fit};
@@ -107,6 +108,9 @@ impl LogEngine {
 pub struct Day {
     /// The day as a whole.
     pub summary: DaySummary,
+    /// Rows of the access log that lie in the future. They are left out, and the day's fingerprint is none, so that it is
+    /// aggregated again until they have come.
+    pub rows_ahead: u64,
     /// What was read of each item, by name.
     pub items: Vec<DayItem>,
     /// The origin's speed, where the day's reads were enough to measure it.
@@ -138,18 +142,19 @@ pub struct RangeRead {
     pub requests: u64,
 }
 
-/// Aggregates the files of one day.
-pub async fn aggregate(engine: &LogEngine, files: &DayFiles) -> Result<Day, AccessError> {
+/// Aggregates the files of one day, as it is `now`.
+pub async fn aggregate(engine: &LogEngine, files: &DayFiles, now: DateTime<Utc>) -> Result<Day, AccessError> {
     let day = files.day;
+    let bounds = Bounds::new(day, now);
     let mut skipped = Vec::new();
     let schema = Arc::new(statements::access_schema());
     let access = Stream { engine, log: Log::Access, name: "access log", day, schema };
-    let (access_files, access_rows) = access.run(&files.access, statements::ACCESSES, &mut skipped).await?;
-    let (_, origin_bins) = access.run(&access_files, statements::ORIGIN_SPEED, &mut skipped).await?;
-    let (_, ssd_bins) = access.run(&access_files, statements::SSD_SPEED, &mut skipped).await?;
     let schema = Arc::new(crate::logs::event_schema());
     let events = Stream { engine, log: Log::Events, name: "query events", day, schema };
-    let (event_files, event_rows) = events.run(&files.events, statements::EVENTS, &mut skipped).await?;
+    let ReadAnswers { access_files, access_rows, event_files, event_rows } =
+        ask_for_reads(&access, &events, files, bounds.future, &mut skipped).await?;
+    let (_, origin_bins) = access.run(&access_files, statements::ORIGIN_SPEED, &mut skipped).await?;
+    let (_, ssd_bins) = access.run(&access_files, statements::SSD_SPEED, &mut skipped).await?;
     // What of objects was read says which columns are worth their room. A night can do without that.
     let ranges = access.run(&access_files, &statements::ranges(), &mut skipped).await;
     let (_, ranges) = ranges.unwrap_or_else(|error| {
@@ -166,19 +171,20 @@ pub async fn aggregate(engine: &LogEngine, files: &DayFiles) -> Result<Day, Acce
         QueryAnswers::default()
     });
 
-    let access_rows: Vec<AccessRow> = access_rows.iter().flat_map(access_rows_of).collect();
-    let event_rows: Vec<EventRow> = event_rows.iter().flat_map(event_rows_of).collect();
-    let log_rows = access_rows.iter().map(|row| row.log_rows).chain(event_rows.iter().map(|row| row.log_rows)).sum();
-    let joined = join(access_rows, event_rows);
+    // A batch at a time, for by half-hour they are many.
+    let access_rows = access_rows.into_iter().flat_map(|batch| access_rows_of(&batch));
+    let event_rows = event_rows.into_iter().flat_map(|batch| event_rows_of(&batch));
+    let joined = join(access_rows, event_rows, bounds);
     Ok(Day {
         summary: DaySummary {
             day,
-            fingerprint: files.fingerprint(),
-            log_rows,
+            fingerprint: if joined.rows_ahead > 0 { String::new() } else { files.fingerprint() },
+            log_rows: joined.log_rows,
             unattributed_requests: joined.unattributed.requests,
             unattributed_bytes: joined.unattributed.bytes,
             skipped_files: skipped,
         },
+        rows_ahead: joined.rows_ahead,
         items: joined.items,
         queries: asked.queries(speed(origin, ASSUMED_ORIGIN), speed(ssd, ASSUMED_SSD)),
         query_groups: asked.groups(),
@@ -187,6 +193,40 @@ pub async fn aggregate(engine: &LogEngine, files: &DayFiles) -> Result<Day, Acce
         ranges: ranges.iter().flat_map(ranges_of).collect(),
         named: named_of(&named),
     })
+}
+
+/// What was read, by either stream, and the files that say so.
+struct ReadAnswers {
+    access_files: Vec<LogFile>,
+    access_rows: Vec<RecordBatch>,
+    event_files: Vec<LogFile>,
+    event_rows: Vec<RecordBatch>,
+}
+
+/// Asks by half-hours where there are two streams to join, unless these are too many to take into the memory. Then the day
+/// is joined as if all of it were one half-hour: what is read around Larder and through it on one day may count once.
+async fn ask_for_reads(
+    access: &Stream<'_>,
+    events: &Stream<'_>,
+    files: &DayFiles,
+    future: u64,
+    skipped: &mut Vec<SkippedFile>,
+) -> Result<ReadAnswers, AccessError> {
+    let (mut access_files, mut event_files) = (files.access.clone(), files.events.clone());
+    let both = !access_files.is_empty() && !event_files.is_empty();
+    let mut grain = if both { Grain::HalfHour } else { Grain::Day };
+    loop {
+        let (sound, access_rows) = access.run(&access_files, &statements::accesses(grain, future), skipped).await?;
+        access_files = sound;
+        let (sound, event_rows) = events.run(&event_files, &statements::events(grain), skipped).await?;
+        event_files = sound;
+        let fits = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>() <= HALF_HOURS_MAX;
+        if grain == Grain::Day || (fits(&access_rows) && fits(&event_rows)) {
+            return Ok(ReadAnswers { access_files, access_rows, event_files, event_rows });
+        }
+        tracing::warn!(day = %files.day, "too many tables and partitions were read to join the logs by half-hours");
+        grain = Grain::Day;
+    }
 }
 
 async fn ask_for_queries(
@@ -347,13 +387,14 @@ fn access_rows_of(batch: &RecordBatch) -> Vec<AccessRow> {
     let row_of = |row| AccessRow {
         table: text(batch, 0, row),
         partition: text(batch, 1, row).unwrap_or_default(),
-        log_rows: integer(batch, 2, row),
-        requests: integer(batch, 3, row),
-        bytes: double(batch, 4, row),
-        hit_requests: integer(batch, 5, row),
-        hit_bytes: double(batch, 6, row),
-        hit_seconds: double(batch, 7, row),
-        bursts: integer(batch, 8, row),
+        half_hour: integer(batch, 2, row),
+        log_rows: integer(batch, 3, row),
+        requests: integer(batch, 4, row),
+        bytes: double(batch, 5, row),
+        hit_requests: integer(batch, 6, row),
+        hit_bytes: double(batch, 7, row),
+        hit_seconds: double(batch, 8, row),
+        bursts: integer(batch, 9, row),
     };
     (0..batch.num_rows()).map(row_of).collect()
 }
@@ -362,9 +403,12 @@ fn event_rows_of(batch: &RecordBatch) -> Vec<EventRow> {
     let row_of = |row| EventRow {
         table: text(batch, 0, row),
         partition: text(batch, 1, row).unwrap_or_default(),
-        log_rows: integer(batch, 2, row),
-        queries: integer(batch, 3, row),
-        bytes: double(batch, 4, row),
+        first_half_hour: integer(batch, 2, row),
+        last_half_hour: integer(batch, 3, row),
+        log_rows: integer(batch, 4, row),
+        queries: integer(batch, 5, row),
+        bytes: double(batch, 6, row),
+        bursts: integer(batch, 7, row),
     };
     (0..batch.num_rows()).map(row_of).collect()
 }

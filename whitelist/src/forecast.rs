@@ -17,7 +17,8 @@
 //! old days fading. A table that reads by date comes out near 1, one that does not near 0, and nobody has to say which.
 //!
 //! Sums fade by a factor a day. They are kept as if nothing faded and new days weighed more, so that a day costs only the
-//! items that it reads; see [`Faded`].
+//! items that it reads; see [`Faded`]. Days that were not learned, because their logs are missing, fade nothing and count as
+//! no days; see [`Days`].
 
 use std::collections::HashMap;
 
@@ -120,12 +121,36 @@ const FORGOTTEN_BELOW: f64 = 1e-2;
 #[derive(Debug, Clone)]
 pub struct Forecast {
     settings: ForecastSettings,
+    days: Days,
     tables: HashMap<u32, Table>,
+}
+
+/// The days that were learned, in order.
+#[derive(Debug, Clone, Default)]
+struct Days(Vec<i32>);
+
+/// A day by the calendar, and by its place among the days that were learned.
+#[derive(Debug, Clone, Copy)]
+struct Day {
+    date: i32,
+    place: i32,
+}
+
+impl Days {
+    /// One that was not learned has the place of the next; those to come follow the last, one after the other.
+    fn place(&self, date: i32) -> i32 {
+        let before = i32::try_from(self.0.partition_point(|learned| *learned < date)).expect("fewer days than that");
+        before + self.0.last().map_or(1, |last| date.saturating_sub(*last).max(1))
+    }
+
+    fn day(&self, date: i32) -> Day {
+        Day { date, place: self.place(date) }
+    }
 }
 
 #[derive(Debug, Clone)]
 struct Table {
-    /// The first day that it was read on.
+    /// The place of the first day that it was read on.
     since: i32,
     /// Over all slots.
     all: ByAge,
@@ -163,15 +188,17 @@ impl ByAge {
 
 #[derive(Debug, Clone, Copy)]
 struct Own {
+    /// The place of the first day that it can have been read on.
     since: i32,
     reads: Faded,
 }
 
-/// Two sums that fade with the days.
+/// Two sums that fade with the days that are learned.
 #[derive(Debug, Clone, Copy, Default)]
 struct Faded {
     a: f64,
     b: f64,
+    /// The place of the last day that was added.
     day: i32,
 }
 
@@ -217,11 +244,14 @@ fn prior_share(age: i32) -> f64 {
 impl Forecast {
     /// Nothing learned yet.
     pub fn new(settings: ForecastSettings) -> Self {
-        Self { settings, tables: HashMap::new() }
+        Self { settings, days: Days::default(), tables: HashMap::new() }
     }
 
-    /// Learns one day. Days come in order; a day without reads teaches as well. Items stand once each.
+    /// Learns one day. Days come in order; a day without reads teaches as well, one that is left out does not. Items stand
+    /// once each.
     pub fn observe(&mut self, day: i32, reads: &[DayReads]) {
+        self.days.0.push(day);
+        let day = self.days.day(day);
         let mut by_table: HashMap<u32, Vec<&DayReads>> = HashMap::new();
         for read in reads {
             by_table.entry(read.key.table).or_default().push(read);
@@ -231,23 +261,24 @@ impl Forecast {
             known.judge(*table, settings, day, by_table.get(table).map_or(&[], Vec::as_slice));
         }
         for (table, reads) in by_table {
-            self.tables.entry(table).or_insert_with(|| Table::new(day)).learn(settings, day, &reads);
+            let known = self.tables.entry(table).or_insert_with(|| Table::new(day.place));
+            known.learn(settings, &self.days, day, &reads);
         }
     }
 
     /// What is expected of an item on a day after the last one observed.
     pub fn factors(&self, key: Key, day: i32) -> Factors {
         match self.tables.get(&key.table) {
-            Some(table) => table.factors(self.settings, key, day),
+            Some(table) => table.factors(self.settings, key, self.days.day(day)),
             None => Factors { weekday: 1.0, trust: 1.0, ..Factors::default() },
         }
     }
 }
 
 impl Table {
-    fn new(day: i32) -> Self {
+    fn new(since: i32) -> Self {
         Self {
-            since: day,
+            since,
             all: ByAge::default(),
             slots: HashMap::new(),
             items: HashMap::new(),
@@ -257,13 +288,13 @@ impl Table {
         }
     }
 
-    fn factors(&self, settings: ForecastSettings, key: Key, day: i32) -> Factors {
-        let (by_age, by_item) = (self.by_age(settings, key, day), self.by_item(settings, key));
-        let age_share = if key.date.is_some() && settings.by_age { self.age_share(settings, day) } else { 0.0 };
-        Factors { by_age, by_item, age_share, weekday: self.weekday(settings, day), trust: self.trust(day) }
+    fn factors(&self, settings: ForecastSettings, key: Key, day: Day) -> Factors {
+        let (by_age, by_item) = (self.by_age(settings, key, day.date), self.by_item(settings, key));
+        let age_share = if key.date.is_some() && settings.by_age { self.age_share(settings, day.place) } else { 0.0 };
+        Factors { by_age, by_item, age_share, weekday: self.weekday(settings, day.date), trust: self.trust(day.place) }
     }
 
-    fn by_age(&self, settings: ForecastSettings, key: Key, day: i32) -> Expected {
+    fn by_age(&self, settings: ForecastSettings, key: Key, on: i32) -> Expected {
         let half_life = settings.half_life_days;
         // Sums fade until the day before: the days between are not known yet, and are no days without reads.
         let known = self.last_day();
@@ -273,7 +304,7 @@ impl Table {
             return Expected::default();
         }
         let days = days_weight(known - self.since + 1, half_life);
-        let age = day - date;
+        let age = on - date;
         let (bin, width) = bin(age);
         let slot_share = slot.all.at(known, half_life).0 / all;
         let drawn = |sum: f64, prior: f64, prior_days: f64| (sum / width + prior * prior_days) / (days + prior_days);
@@ -293,17 +324,17 @@ impl Table {
         Expected { reads: reads / days, first: first / days }
     }
 
-    /// The last day that was judged or learned.
+    /// The place of the last day that was judged or learned.
     fn last_day(&self) -> i32 {
         self.trust.day.max(self.all.all.day)
     }
 
-    fn age_share(&self, settings: ForecastSettings, day: i32) -> f64 {
-        let (product, square) = self.mix.at(day, settings.half_life_days);
+    fn age_share(&self, settings: ForecastSettings, place: i32) -> f64 {
+        let (product, square) = self.mix.at(place, settings.half_life_days);
         ((product + MIX_PRIOR * MIX_PRIOR_WEIGHT) / (square + MIX_PRIOR_WEIGHT)).clamp(0.0, 1.0)
     }
 
-    fn weekday(&self, settings: ForecastSettings, day: i32) -> f64 {
+    fn weekday(&self, settings: ForecastSettings, on: i32) -> f64 {
         let known = self.last_day();
         let days = known - self.since + 1;
         let (all, _) = self.all.all.at(known, settings.half_life_days);
@@ -312,7 +343,7 @@ impl Table {
             return 1.0;
         }
         let slow = |sums: &Faded| sums.at(known, WEEKDAY_HALF_LIFE_DAYS);
-        let (reads, seen) = slow(&self.weekdays[day.rem_euclid(7) as usize]);
+        let (reads, seen) = slow(&self.weekdays[on.rem_euclid(7) as usize]);
         let (all_reads, all_seen) =
             self.weekdays.iter().map(slow).fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         if all_reads <= 0.0 {
@@ -322,13 +353,13 @@ impl Table {
         (reads / usual + WEEKDAY_PRIOR_DAYS) / (seen + WEEKDAY_PRIOR_DAYS)
     }
 
-    fn trust(&self, day: i32) -> f64 {
-        let (came, forecast) = self.trust.at(day, TRUST_HALF_LIFE_DAYS);
+    fn trust(&self, place: i32) -> f64 {
+        let (came, forecast) = self.trust.at(place, TRUST_HALF_LIFE_DAYS);
         ((came + TRUST_PRIOR_READS) / (forecast + TRUST_PRIOR_READS)).clamp(TRUST_RANGE.0, TRUST_RANGE.1)
     }
 
     /// Compares what the night before would have said with what came, before learning it.
-    fn judge(&mut self, table: u32, settings: ForecastSettings, day: i32, reads: &[&DayReads]) {
+    fn judge(&mut self, table: u32, settings: ForecastSettings, day: Day, reads: &[&DayReads]) {
         let half_life = settings.half_life_days;
         let came: HashMap<(u32, Option<i32>), f64> =
             reads.iter().map(|read| ((read.key.slot, read.key.date), read.reads)).collect();
@@ -349,21 +380,23 @@ impl Table {
             compare(*key, *came);
         }
         let all: f64 = came.values().sum();
-        self.mix.add(day, half_life, product, square);
-        self.trust.add(day, TRUST_HALF_LIFE_DAYS, all, forecast);
-        self.weekdays[day.rem_euclid(7) as usize].add(day, WEEKDAY_HALF_LIFE_DAYS, all, 1.0);
-        self.items.retain(|_, own| own.reads.at(day, half_life).0 >= FORGOTTEN_BELOW);
+        let Day { date, place } = day;
+        self.mix.add(place, half_life, product, square);
+        self.trust.add(place, TRUST_HALF_LIFE_DAYS, all, forecast);
+        self.weekdays[date.rem_euclid(7) as usize].add(place, WEEKDAY_HALF_LIFE_DAYS, all, 1.0);
+        self.items.retain(|_, own| own.reads.at(place, half_life).0 >= FORGOTTEN_BELOW);
     }
 
-    fn learn(&mut self, settings: ForecastSettings, day: i32, reads: &[&DayReads]) {
+    fn learn(&mut self, settings: ForecastSettings, days: &Days, day: Day, reads: &[&DayReads]) {
         let half_life = settings.half_life_days;
+        let Day { date: on, place } = day;
         for DayReads { key, reads, first } in reads {
-            let bin = key.date.map(|date| bin(day - date).0);
-            self.all.add(bin, day, half_life, *reads, *first);
-            self.slots.entry(key.slot).or_default().add(bin, day, half_life, *reads, *first);
-            let since = key.date.map_or(self.since, |date| date.max(self.since));
+            let bin = key.date.map(|date| bin(on - date).0);
+            self.all.add(bin, place, half_life, *reads, *first);
+            self.slots.entry(key.slot).or_default().add(bin, place, half_life, *reads, *first);
+            let since = key.date.map_or(self.since, |date| days.place(date).max(self.since));
             let own = self.items.entry((key.slot, key.date)).or_insert(Own { since, reads: Faded::default() });
-            own.reads.add(day, half_life, *reads, *first);
+            own.reads.add(place, half_life, *reads, *first);
         }
     }
 }

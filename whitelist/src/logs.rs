@@ -37,6 +37,7 @@ pub(crate) use self::files::{schema as event_schema, split_columns};
 pub use self::folders::{Log, logs_below};
 pub use self::ingest::{IngestError, IngestReport, ingest_log};
 pub use self::places::{Place, Places};
+pub(crate) use self::reader::FUTURE_MAX;
 pub use self::reader::LogReader;
 pub use self::spool::{Spool, SpoolFull};
 

@@ -13,6 +13,7 @@ mod columns;
 mod decide;
 mod earned;
 mod foresee;
+mod ingest;
 mod narrow;
 mod report;
 mod runner;
@@ -41,7 +42,7 @@ pub use self::report::{ItemNotLoaded, NightReport, PreloadSummary, WorkerReport}
 pub use self::runner::{BeforeNight, NightAsked, NightNow, NightRunner};
 pub use self::warning::{BudgetSize, NightOutcome, Refusal, Warning};
 use self::weigh::weigh;
-use crate::accesses::{AccessError, LogEngine, aggregate};
+use crate::accesses::{AccessError, LogEngine};
 use crate::catalog::{BucketReport, CatalogBucket, list, rewritten};
 use crate::footers::Footers;
 use crate::metastore::Metastore;
@@ -310,7 +311,8 @@ impl Night {
         Ok((draft, decided.verdicts()))
     }
 
-    /// Learns the history day by day, and compares the last of them with what those before say of it.
+    /// Learns the history day by day, and compares the last of them with what those before say of it. Of a day without a row
+    /// of any log nothing is known: it is not learned.
     async fn foresee(
         &self,
         report: &mut NightReport,
@@ -323,6 +325,9 @@ impl Night {
         let first = self.first_day(report.night);
         let rewrites = self.store.rewrites(first, report.night).await.map_err(at("read what was written anew"))?;
         for day in self.store.days(first, report.night).await.map_err(at("read the days"))? {
+            if day.log_rows == 0 {
+                continue;
+            }
             let items = self.store.day_items(day.day).await.map_err(at("read the history"))?;
             if day.day == report.night {
                 self.compare(report, &foresight, &items).await?;
@@ -330,51 +335,12 @@ impl Night {
             foresight.observe_rewrites(day.day, rewrites.get(&day.day).map_or(&[], Vec::as_slice));
             foresight.observe(day.day, &items, in_force);
         }
+        foresight.look_from(report.night);
         Ok(foresight)
     }
 
     fn first_day(&self, night: NaiveDate) -> NaiveDate {
         night - Days::new(self.settings.history_days().max(1) - 1)
-    }
-
-    async fn ingest(
-        &self,
-        report: &mut NightReport,
-        footers: &mut Footers<'_>,
-        progress: OnProgress<'_>,
-    ) -> Result<(), NightError> {
-        let (first, last) = (self.first_day(report.night), report.night);
-        let mut days = self.engine.days(&self.logs, first, last).await.map_err(NightError::Ingest)?;
-        let known = self.store.day_fingerprints().await.map_err(at("read what was ingested"))?;
-        days.retain(|files| known.get(&files.day) != Some(&files.fingerprint()));
-        let total = days.len();
-        for (done, files) in days.iter().enumerate() {
-            progress(Progress::Day { day: files.day, done, total });
-            let day = aggregate(&self.engine, files).await.map_err(NightError::Ingest)?;
-            // Before the day itself, which says that all of it is known.
-            self.keep_columns(&day, footers).await?;
-            let speeds: Vec<_> = [("origin", day.origin), ("ssd", day.ssd)]
-                .into_iter()
-                .filter_map(|(tier, measured)| measured.map(|measured| (tier, measured)))
-                .collect();
-            let kept = self.store.replace_queries(files.day, &day.queries, &day.query_groups).await;
-            kept.map_err(at("keep a day's queries"))?;
-            self.store.replace_day(&day.summary, &day.items, &speeds).await.map_err(at("keep a day's reads"))?;
-            report.days_ingested.push(files.day);
-            report.rows_ingested += day.summary.log_rows;
-        }
-        self.store.forget_days_before(first).await.map_err(at("forget old days"))?;
-        self.store.forget_old_usage(self.clock.now()).await.map_err(at("forget old days"))?;
-        for day in self.store.days(first, last).await.map_err(at("read the days"))? {
-            report.history_days += 1;
-            report.unattributed_requests += day.unattributed_requests;
-            report.unattributed_bytes += day.unattributed_bytes;
-            report.skipped_files.extend(day.skipped_files);
-        }
-        if !report.skipped_files.is_empty() {
-            report.warn(Warning::SkippedFiles { files: report.skipped_files.len() as u64 });
-        }
-        Ok(())
     }
 
     async fn speed(&self, tier: &str, assumed: IoSpeed, night: NaiveDate) -> Result<SpeedReport, NightError> {

@@ -5,22 +5,36 @@
 use datafusion::arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use larder_model::access::columns as c;
 
-/// Reads by clients, by table and partition. A read that memory and SSD answered alone is a hit; its seconds tell what
-/// it really took. Half-hours of the day with reads stand for bursts.
-pub(super) const ACCESSES: &str = "
+/// How finely an answer tells times apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grain {
+    /// By half-hour, for two streams that are joined by it; at most [`HALF_HOURS_MAX`] rows and one more.
+    HalfHour,
+    /// Not at all: what there is of a day is of its half-hour zero.
+    Day,
+}
+
+/// Rows by half-hour that a night takes into its memory, of either stream: some 250 MB of them. An item that is read has
+/// dozens of requests in a half-hour, so these are of a day of a hundred million rows.
+pub(super) const HALF_HOURS_MAX: usize = 2_000_000;
+
+/// Reads by clients, by table, partition and half-hour. A read that memory and SSD answered alone is a hit; its seconds
+/// tell what it really took. Half-hours with reads stand for bursts.
+const ACCESS_HALF_HOURS: &str = "
     SELECT
         table_name,
         partition,
+        half_hour,
         COUNT(*) AS log_rows,
         SUM(CASE WHEN kind = 'get' THEN 1 ELSE 0 END) AS requests,
         SUM(CASE WHEN kind = 'get' THEN sent ELSE 0 END) AS bytes,
         SUM(CASE WHEN kind = 'get' AND hit = sent AND sent > 0 THEN 1 ELSE 0 END) AS hit_requests,
         SUM(CASE WHEN kind = 'get' AND hit = sent THEN sent ELSE 0 END) AS hit_bytes,
         SUM(CASE WHEN kind = 'get' AND hit = sent AND sent > 0 THEN seconds ELSE 0 END) AS hit_seconds,
-        COUNT(DISTINCT CASE WHEN kind = 'get' THEN half_hour END) AS bursts
+        MAX(CASE WHEN kind = 'get' THEN 1 ELSE 0 END) AS bursts
     FROM (
         SELECT
-            FLOOR(EXTRACT(EPOCH FROM time) / 1800) AS half_hour,
+            CAST(FLOOR(EXTRACT(EPOCH FROM time) / 1800) AS BIGINT) AS half_hour,
             table_name,
             partition,
             kind,
@@ -30,7 +44,31 @@ pub(super) const ACCESSES: &str = "
                 + CAST(bytes_peer AS DOUBLE) + CAST(bytes_origin AS DOUBLE) AS sent
         FROM log
     )
-    GROUP BY table_name, partition";
+    GROUP BY table_name, partition, half_hour";
+
+/// Reads by clients. Those from the half-hour `future` on, which have not happened yet, are told apart in any case.
+pub(super) fn accesses(grain: Grain, future: u64) -> String {
+    match grain {
+        Grain::HalfHour => format!("{ACCESS_HALF_HOURS}\n    LIMIT {}", HALF_HOURS_MAX + 1),
+        Grain::Day => format!(
+            "
+    SELECT
+        table_name,
+        partition,
+        CASE WHEN half_hour >= {future} THEN half_hour ELSE 0 END AS of_half_hour,
+        SUM(log_rows) AS log_rows,
+        SUM(requests) AS requests,
+        SUM(bytes) AS bytes,
+        SUM(hit_requests) AS hit_requests,
+        SUM(hit_bytes) AS hit_bytes,
+        SUM(hit_seconds) AS hit_seconds,
+        SUM(bursts) AS bursts
+    FROM ({ACCESS_HALF_HOURS}
+    )
+    GROUP BY table_name, partition, CASE WHEN half_hour >= {future} THEN half_hour ELSE 0 END"
+        ),
+    }
+}
 
 /// What the origin took, by size: every request to it, for whatever reason.
 pub(super) const ORIGIN_SPEED: &str = "
@@ -52,27 +90,67 @@ pub(super) const SSD_SPEED: &str = "
     )
     GROUP BY FLOOR(LOG2(bytes) * 2)";
 
-/// What queries read, by table and partition. An event that was sent or ingested twice counts once: rows of one query,
-/// table and partition are one.
-pub(super) const EVENTS: &str = "
+/// What queries read, by table, partition, and the half-hours in which they began and ended, give or take a minute: the
+/// clocks of engines and workers differ. An event that was sent or ingested twice counts once: rows of one query, table and
+/// partition are one.
+const EVENT_HALF_HOURS: &str = "
     SELECT
         table_name,
         partition,
+        first_half_hour,
+        last_half_hour,
         SUM(log_rows) AS log_rows,
         COUNT(*) AS queries,
-        SUM(bytes) AS bytes
+        SUM(bytes) AS bytes,
+        1 AS bursts
     FROM (
         SELECT
-            engine,
-            query_id,
             table_name,
             partition,
-            COUNT(*) AS log_rows,
-            MAX(CAST(bytes AS DOUBLE)) AS bytes
-        FROM log
-        GROUP BY engine, query_id, table_name, partition
+            CAST(FLOOR((EXTRACT(EPOCH FROM created) - 60) / 1800) AS BIGINT) AS first_half_hour,
+            CAST(FLOOR((EXTRACT(EPOCH FROM ended) + 60) / 1800) AS BIGINT) AS last_half_hour,
+            log_rows,
+            bytes
+        FROM (
+            SELECT
+                engine,
+                query_id,
+                table_name,
+                partition,
+                COUNT(*) AS log_rows,
+                MIN(created) AS created,
+                MAX(ended) AS ended,
+                MAX(CAST(bytes AS DOUBLE)) AS bytes
+            FROM log
+            GROUP BY engine, query_id, table_name, partition
+        )
     )
-    GROUP BY table_name, partition";
+    GROUP BY table_name, partition, first_half_hour, last_half_hour";
+
+/// What queries read.
+pub(super) fn events(grain: Grain) -> String {
+    match grain {
+        Grain::HalfHour => format!("{EVENT_HALF_HOURS}\n    LIMIT {}", HALF_HOURS_MAX + 1),
+        Grain::Day => format!(
+            "
+    SELECT
+        table_name,
+        partition,
+        0 AS first_half_hour,
+        0 AS last_half_hour,
+        SUM(log_rows) AS log_rows,
+        SUM(queries) AS queries,
+        SUM(bytes) AS bytes,
+        COUNT(DISTINCT half_hour) AS bursts
+    FROM (
+        SELECT table_name, partition, first_half_hour AS half_hour, log_rows, queries, bytes
+        FROM ({EVENT_HALF_HOURS}
+        )
+    )
+    GROUP BY table_name, partition"
+        ),
+    }
+}
 
 /// The ranges that were read of a table's busiest objects, from which footers tell the columns: of few objects, because
 /// those of a table are alike.

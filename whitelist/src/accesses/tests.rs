@@ -15,7 +15,7 @@ const DAY: &str = "2026-11-19";
 
 async fn day_of(logs: &std::path::Path) -> Day {
     let [files] = DayFiles::list(logs, day(DAY), day(DAY)).unwrap().try_into().unwrap();
-    aggregate(&LogEngine::Embedded, &files).await.unwrap()
+    aggregate(&LogEngine::Embedded, &files, time("2026-11-20T02:30:00Z")).await.unwrap()
 }
 
 fn reads(day: &Day) -> Vec<(String, u64, u64)> {
@@ -79,6 +79,72 @@ async fn query_events_count_once_however_often_they_come() {
     assert_eq!(reads(&day), [("a.b.t/d=1".into(), 2, 71), ("a.b.t/d=2".into(), 2, 70)]);
     assert_eq!(day.items[0].queries, 2);
     assert_eq!(day.summary.log_rows, 12);
+}
+
+/// Writes queries of partition `d=1` of `a.b.t`: each by its name, when it began and ended, and its bytes.
+fn write_queries(logs: &std::path::Path, queries: &[(&str, &str, &str, u64)]) {
+    let line = |(id, began, ended, bytes): &(&str, &str, &str, u64)| {
+        format!(
+            r#"{{"query_id": "{id}", "engine": "spark", "created": "{DAY}T{began}Z", "ended": "{DAY}T{ended}Z",
+            "reads": [{{"table": "a.b.t", "partitions": ["d=1"], "bytes": {bytes}}}]}}"#
+        )
+        .replace('\n', "")
+    };
+    let lines: Vec<String> = queries.iter().map(line).collect();
+    let mut reader = LogReader::new(Format::Generic, Places::default(), time("2026-11-20T00:00:00Z")).unwrap();
+    write_events(logs, &reader.parse(lines.join("\n").as_bytes()).events).unwrap();
+}
+
+fn read_at(at: &str, bytes: u64) -> AccessRecord {
+    AccessRecord { time: time(&format!("{DAY}T{at}Z")), ..get("a.b.t", "d=1", bytes) }
+}
+
+#[tokio::test]
+async fn one_engine_around_larder_and_one_through_it_count_both_at_different_times_of_a_day() {
+    let logs = tempfile::tempdir().unwrap();
+    write_access(logs.path(), day(DAY), "a.parquet", &[read_at("15:10:00", 600), read_at("15:10:01", 400)]);
+    write_queries(logs.path(), &[("around", "09:10:00", "09:11:00", 1000)]);
+    let day_then = day_of(logs.path()).await;
+    assert_eq!(reads(&day_then), [("a.b.t/d=1".into(), 3, 2000)]);
+    assert_eq!((day_then.items[0].queries, day_then.items[0].bursts), (1, 2));
+    // The event of the one that read through Larder comes late, and the same reads count no second time.
+    write_queries(logs.path(), &[("through", "15:09:50", "15:10:05", 1000)]);
+    let corrected = day_of(logs.path()).await;
+    assert_eq!(reads(&corrected), [("a.b.t/d=1".into(), 3, 2000)]);
+    assert_eq!((corrected.items[0].queries, corrected.items[0].bursts), (2, 2));
+    // Late too: what another worker served to the first of them, which did not read around Larder after all.
+    write_access(logs.path(), day(DAY), "late.parquet", &[read_at("09:10:30", 1000)]);
+    assert_eq!(reads(&day_of(logs.path()).await), [("a.b.t/d=1".into(), 3, 2000)]);
+}
+
+#[tokio::test]
+async fn a_query_over_the_edge_of_a_half_hour_counts_once() {
+    let logs = tempfile::tempdir().unwrap();
+    let records = [read_at("09:29:50", 900), read_at("09:30:10", 100), read_at("10:00:20", 50)];
+    write_access(logs.path(), day(DAY), "a.parquet", &records);
+    // The second one's engine has a clock that is half a minute slow.
+    write_queries(logs.path(), &[("edge", "09:29:45", "09:30:15", 1000), ("slow", "09:59:50", "09:59:55", 50)]);
+    let day = day_of(logs.path()).await;
+    assert_eq!(reads(&day), [("a.b.t/d=1".into(), 3, 1050)]);
+    assert_eq!((day.items[0].queries, day.items[0].bursts), (2, 3));
+}
+
+#[tokio::test]
+async fn reads_that_lie_in_the_future_are_left_out_until_they_have_come() {
+    let logs = tempfile::tempdir().unwrap();
+    let ahead = AccessRecord { time: time("2027-01-01T00:00:00Z"), ..get("a.b.t", "d=1", 7) };
+    write_access(logs.path(), day(DAY), "a.parquet", &[get("a.b.t", "d=1", 100), ahead.clone(), ahead]);
+    let found = day_of(logs.path()).await;
+    assert_eq!((reads(&found), found.rows_ahead), (vec![("a.b.t/d=1".into(), 1, 100)], 2));
+    assert_eq!((found.summary.log_rows, found.summary.fingerprint.as_str()), (1, ""), "it is read again");
+    // With events beside it, which are joined by half-hours.
+    write_queries(logs.path(), &[("q", "09:00:00", "09:00:01", 100)]);
+    let found = day_of(logs.path()).await;
+    assert_eq!((reads(&found), found.rows_ahead), (vec![("a.b.t/d=1".into(), 1, 100)], 2));
+    let [files] = DayFiles::list(logs.path(), day(DAY), day(DAY)).unwrap().try_into().unwrap();
+    let come = aggregate(&LogEngine::Embedded, &files, time("2027-01-02T00:00:00Z")).await.unwrap();
+    assert_eq!((reads(&come), come.rows_ahead), (vec![("a.b.t/d=1".into(), 3, 114)], 0));
+    assert_eq!(come.summary.fingerprint, files.fingerprint());
 }
 
 #[tokio::test]

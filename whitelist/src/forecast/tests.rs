@@ -71,6 +71,21 @@ fn what_ends_is_forgotten_and_days_without_reads_teach() {
 }
 
 #[test]
+fn days_that_are_missing_are_no_days_without_reads() {
+    let reads = [DayReads { key: key(0, None), reads: 6.0, first: 3.0 }];
+    let learn = |days: &[i32]| {
+        let mut forecast = Forecast::new(ForecastSettings::default());
+        days.iter().for_each(|day| forecast.observe(*day, &reads));
+        forecast
+    };
+    let whole: Vec<i32> = (0..25).collect();
+    let with_a_gap: Vec<i32> = (0..20).chain(27..32).collect();
+    let (whole, with_a_gap) = (learn(&whole).factors(key(0, None), 25), learn(&with_a_gap).factors(key(0, None), 32));
+    assert!(whole.expected().reads > 5.0, "{whole:?}");
+    assert_eq!(with_a_gap, whole, "the week between taught nothing");
+}
+
+#[test]
 fn weekdays_differ_where_they_were_seen_to() {
     let forecast = learned(42, |day| if day % 7 >= 5 { vec![] } else { vec![(key(0, None), 7.0)] });
     // Day 42 begins a week; 47 is its sixth day.

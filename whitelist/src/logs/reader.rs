@@ -11,7 +11,7 @@ use super::lines::Entries;
 use super::{Format, Parsed, Places};
 
 /// Clocks differ; an event may lie this far in the future by ours.
-pub(super) const FUTURE_MAX: TimeDelta = TimeDelta::hours(1);
+pub(crate) const FUTURE_MAX: TimeDelta = TimeDelta::hours(1);
 
 /// No query is older than the engines are. Before it lie zeros and times in the wrong unit.
 const YEAR_MIN: i32 = 1990;

@@ -109,6 +109,11 @@ impl Foresight {
         self.learn_price(items, in_force);
     }
 
+    /// Looks ahead from a day, whether or not it was learned.
+    pub(super) fn look_from(&mut self, day: NaiveDate) {
+        self.last = day.num_days_from_ce();
+    }
+
     /// Learns what was written anew on a day, before [`observe`](Self::observe) learns what was read on it.
     pub(super) fn observe_rewrites(&mut self, day: NaiveDate, items: &[ItemName]) {
         let mut rewrites: Vec<DayReads> =

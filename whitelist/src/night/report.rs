@@ -199,7 +199,7 @@ impl From<&PreloadStatus> for PreloadSummary {
 const NAMES_MAX: usize = 1000;
 
 /// Names that a warning spells out.
-const NAMED_MAX: usize = 10;
+pub(super) const NAMED_MAX: usize = 10;
 
 /// The budget as a share of what is worth holding: below, more space would pay; above, the last of it earns little. The
 /// span is what those advise who run such caches: see docs/configuration.md.

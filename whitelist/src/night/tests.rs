@@ -1,6 +1,7 @@
 //! Whole nights over real Parquet logs, an in-memory origin, SQLite, and a worker that notes what it is told.
 
 mod columns;
+mod days;
 mod people;
 mod realised;
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::NaiveDate;
 use larder_model::admin::NotLoaded;
 use larder_model::{ByteSize, ItemName, Said, TableName};
 use serde::{Deserialize, Serialize};
@@ -136,6 +137,29 @@ pub enum Warning {
         /// How many.
         files: u64,
     },
+    /// Days between days with logs have none, or lie after the last that has. Nothing is known of them.
+    DaysMissing {
+        /// How many.
+        days: u64,
+        /// The first of them.
+        first: Vec<NaiveDate>,
+    },
+    /// The access log has days that lie in the future. They are left out until they have come.
+    DaysAhead {
+        /// How many.
+        days: u64,
+        /// The first of them.
+        first: Vec<NaiveDate>,
+    },
+    /// The access log has rows that lie in the future. They are left out until their time has come.
+    RowsAhead {
+        /// How many.
+        rows: u64,
+        /// In the logs of how many days.
+        days: u64,
+        /// The first of these days.
+        first: Vec<NaiveDate>,
+    },
     /// More is worth loading than the SSD may be written in a day.
     Worn {
         /// What may be written, in bytes.
@@ -199,6 +223,23 @@ impl fmt::Display for Warning {
             Self::ListBroken { problem } => write!(f, "{problem}; it is replaced"),
             Self::NotPublished { refusal } => write!(f, "nothing was published: {refusal}"),
             Self::SkippedFiles { files } => write!(f, "{files} log files could not be read and were left out"),
+            Self::DaysMissing { days, first } => write!(
+                f,
+                "{days} days have no logs and are taken for unknown, not for days without reads: {}",
+                named(*days, first)
+            ),
+            Self::DaysAhead { days, first } => write!(
+                f,
+                "{days} days of the access log lie in the future and are left out until they have come, see to the \
+                 workers' clocks: {}",
+                named(*days, first)
+            ),
+            Self::RowsAhead { rows, days, first } => write!(
+                f,
+                "{rows} rows of the access log lie in the future and are left out until their time has come, see to the \
+                 workers' clocks: in the logs of {}",
+                named(*days, first)
+            ),
             Self::Worn { limit_bytes } => write!(
                 f,
                 "what is worth loading is more than the SSD may be written in a day ({})",
@@ -231,15 +272,23 @@ impl fmt::Display for Warning {
                 )
             }
             Self::TablesGone { tables, names } => {
-                let more = if *tables > names.len() as u64 { ", ..." } else { "" };
                 let names: Vec<String> = names.iter().map(|table| format!("`{table}`")).collect();
                 write!(
                     f,
-                    "{tables} tables were read but no bucket holds them now, dropped or renamed: {}{more}",
-                    names.join(", ")
+                    "{tables} tables were read but no bucket holds them now, dropped or renamed: {}",
+                    named(*tables, &names)
                 )
             }
             Self::ItemsGone { items } => write!(f, "{items} items were read but no bucket holds them now"),
         }
     }
+}
+
+/// The first of so many names.
+fn named(of: u64, first: &[impl fmt::Display]) -> String {
+    let mut names: Vec<String> = first.iter().map(ToString::to_string).collect();
+    if of > first.len() as u64 {
+        names.push("...".to_owned());
+    }
+    names.join(", ")
 }

@@ -2552,6 +2552,41 @@ export interface components {
             files: number;
         } | {
             /** @enum {string} */
+            code: "days_missing";
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            days: number;
+            /** @description The first of them. */
+            first: string[];
+        } | {
+            /** @enum {string} */
+            code: "days_ahead";
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            days: number;
+            /** @description The first of them. */
+            first: string[];
+        } | {
+            /** @enum {string} */
+            code: "rows_ahead";
+            /**
+             * Format: int64
+             * @description In the logs of how many days.
+             */
+            days: number;
+            /** @description The first of these days. */
+            first: string[];
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            rows: number;
+        } | {
+            /** @enum {string} */
             code: "worn";
             /**
              * Format: int64

@@ -14,6 +14,12 @@ export const enSaid = {
     listBroken: (problem: string) => `the whitelist in force cannot be read and is replaced: ${problem}`,
     notPublished: (refusal: string) => `nothing was published: ${refusal}`,
     skippedFiles: (files: string) => `log files that could not be read and were left out: ${files}`,
+    daysMissing: (days: string, first: string) =>
+      `days without logs (${days}), taken for unknown and not for days without reads: ${first}`,
+    daysAhead: (days: string, first: string) =>
+      `days of the access log that lie in the future (${days}), left out until they have come, see to the workers' clocks: ${first}`,
+    rowsAhead: (rows: string, first: string) =>
+      `rows of the access log that lie in the future (${rows}), left out until their time has come, see to the workers' clocks: in the logs of ${first}`,
     worn: (limit: string) => `more is worth loading than the SSD may be written in a day (${limit})`,
     pinsDoNotFit: (items: string) => `pinned items that do not fit into the budget: ${items}`,
     speedAssumed: (tier: string) =>

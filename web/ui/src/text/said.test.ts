@@ -31,6 +31,21 @@ describe("what the daemon says by codes", () => {
     expect(outcomeWords(outcome, zh)).toBe("没有发布新版本：历史中没有读取，也没有固定条目。");
   });
 
+  it("names days, the first of them where there are many", () => {
+    const missing: Warning = { words: "the daemon's", code: "days_missing", days: 2, first: ["2026-11-13", "2026-11-14"] };
+    expect(warningWords(missing, en, f)).toBe(
+      "days without logs (2), taken for unknown and not for days without reads: 13 Nov and 14 Nov",
+    );
+    expect(warningWords({ ...missing, days: 1200 }, en, f)).toContain("(1,200)");
+    expect(warningWords({ ...missing, days: 1200 }, en, f)).toContain(": 13 Nov, 14 Nov, …");
+    const ahead: Warning = { words: "the daemon's", code: "days_ahead", days: 1, first: ["2026-12-24"] };
+    expect(warningWords(ahead, en, f)).toContain("see to the workers' clocks: 24 Dec");
+    expect(warningWords(ahead, zh, z)).toContain("请检查节点的时钟");
+    const rows: Warning = { words: "the daemon's", code: "rows_ahead", rows: 90, days: 1, first: ["2026-11-19"] };
+    expect(warningWords(rows, en, f)).toContain("(90), left out until their time has come");
+    expect(warningWords(rows, zh, z)).toContain("有 90 行在未来");
+  });
+
   it("says within a saying why, also where that is only in the daemon's words", () => {
     const broken: NotLoaded = { words: "403 from the origin", code: "failed", problem: "403 from the origin" };
     const warning: Warning = {

@@ -26,6 +26,12 @@ export function warningWords(warning: Warning, t: Text, f: Format): string {
       return say.notPublished(t.refusals[warning.refusal]);
     case "skipped_files":
       return say.skippedFiles(f.count(warning.files));
+    case "days_missing":
+      return say.daysMissing(f.count(warning.days), firstDays(warning, f));
+    case "days_ahead":
+      return say.daysAhead(f.count(warning.days), firstDays(warning, f));
+    case "rows_ahead":
+      return say.rowsAhead(f.count(warning.rows), firstDays(warning, f));
     case "worn":
       return say.worn(f.size(warning.limit_bytes));
     case "pins_do_not_fit":
@@ -48,6 +54,12 @@ export function warningWords(warning: Warning, t: Text, f: Format): string {
     default:
       return (warning as Warning).words;
   }
+}
+
+/** The first of so many days, and whether there are more. */
+function firstDays({ days, first }: { days: number; first: string[] }, f: Format): string {
+  const names = first.map(f.day);
+  return days > names.length ? `${names.join(", ")}, …` : f.list(names);
 }
 
 function budgetWords(warning: Extract<Warning, { code: "budget" }>, t: Text, f: Format): string {
