@@ -87,11 +87,11 @@ def test_a_tiny_trace_comes_to_figures_worked_out_by_hand(tmp_path):
     assert lines[0] == "capacity 129.7 MiB; 1.5 s of IO time to be saved"
     rows = {line.split()[0]: line for line in lines if line.strip()}
     headings = " ".join(rows["POLICY"].split())
-    assert headings.startswith("POLICY IO TIME SAVED OF ALL BYTE HITS REQUEST HITS ORIGIN WRITTEN WASTED")
+    assert headings.startswith("POLICY IO TIME SAVED OF ALL BYTE HITS REQUEST HITS ORIGIN PEAK HOUR WRITTEN CHURN WASTED")
     assert set(policies) <= set(rows)
-    # Saved, of all, hits by bytes and by requests, from the origin, written, and nothing loaded ahead.
-    shown = "1.4 s 89.6% 91.3% 84.6% 8.0 MiB 38.1 MiB -".split()
-    assert rows["lru"].split()[1:11] == shown
+    # Saved, of all, hits by bytes and by requests, from the origin (of `c`, in one hour), written; nothing listed, nor loaded.
+    shown = "1.4 s 89.6% 91.3% 84.6% 8.0 MiB 8.0 MiB 38.1 MiB - -".split()
+    assert rows["lru"].split()[1:14] == shown
     assert lines[-1].startswith("No cache that fills on demand saves more than 1.4 s (89.6%), none that loads ahead")
 
 

@@ -43,7 +43,7 @@ def event(number: int, begun: datetime.datetime, table: str, partitions: list[st
         "ended": (begun + datetime.timedelta(seconds=1.5 * number)).isoformat(),
         "succeeded": number != 3,
         "query": f"SELECT {number} -- ü",
-        "reads": [{"table": table, "partitions": partitions, "columns": HOT[: number % 3], "bytes": bytes_read}],
+        "reads": [{"table": table, "partitions": partitions, "columns": HOT[: number % 4], "bytes": bytes_read}],
         "unattributed_bytes": number,
     }
 
@@ -148,8 +148,9 @@ def logs(start_larder, origin, trino, wide):
     # As two workers' files.
     pq.write_table(made_up.slice(0, 4000), before / "worker-2.parquet")
     pq.write_table(made_up.slice(4000), before / "worker-3.parquet")
-    for file in folder.rglob("*.parquet"):
-        origin.client().upload_file(str(file), "raw", f"larder-logs/{file.relative_to(folder)}")
+    keys = {str(file): f"larder-logs/{file.relative_to(folder)}" for file in folder.rglob("*.parquet")}
+    for file, key in keys.items():
+        origin.client().upload_file(file, "raw", key)
     trino.rows("CREATE SCHEMA IF NOT EXISTS hive.larder WITH (location = 's3://raw/larder-tables')")
     for statement in re.search(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL).group(1).strip().split(";"):
         if statement.strip():
@@ -157,6 +158,8 @@ def logs(start_larder, origin, trino, wide):
     yield larder
     for table in ("access_log", "query_events"):
         trino.rows(f"DROP TABLE IF EXISTS hive.larder.{table}")
+    for key in keys.values():
+        origin.client().delete_object(Bucket="raw", Key=key)
 
 
 # What nights keep that has nothing to do with speeds, and what has. Fingerprints are of paths, so they differ.
