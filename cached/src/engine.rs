@@ -19,7 +19,7 @@ use crate::fill::Fills;
 use crate::listing::Listings;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
-use crate::online::ColdReads;
+use crate::online::{ColdRead, ColdReads};
 use crate::origin::Origins;
 use crate::preload::Preloads;
 use crate::preload::written::Written;
@@ -223,8 +223,8 @@ impl Engine {
         {
             let bytes = access.bytes_memory + access.bytes_ssd + access.bytes_origin;
             let saved = whitelist.origin.seconds(1, bytes) - whitelist.ssd.seconds(1, bytes);
-            let id = name_id(&name.bucket, &name.key);
-            self.cold_reads.record(id, access.object.state.size, saved.max(0.0), access.time);
+            let read = ColdRead { bytes, object_bytes: access.object.state.size, saved_seconds: saved.max(0.0) };
+            self.cold_reads.record(name_id(&name.bucket, &name.key), read, access.time);
         }
     }
 

@@ -1,11 +1,11 @@
 //! Larder's words as types: objects, ranges, names, whitelist, query events, access records, clock.
 //!
-//! Everything here is plain data and pure functions: no network, no disk, no policy. The other crates depend on this
+//! Everything here is plain data and pure functions: no network, no disk. The other crates depend on this
 //! one and never on each other; they meet through the whitelist document and the HTTP API, both of which are spelled in
 //! these types.
 //!
 //! Reading order: [`object`] and [`table`] name things, [`attribution`] maps the one to the other, [`io_time`] gives
-//! the unit of value, [`access`] and [`event`] are the two log streams, [`whitelist`] is the document the
+//! the unit of value and [`heat`] what cold objects earn by it, [`access`] and [`event`] are the two log streams, [`whitelist`] is the document the
 //! night publishes, [`admin`] what the crates say to each other over HTTP, [`usage`] what workers did, [`said`] how
 //! sentences travel.
 
@@ -15,6 +15,7 @@ pub mod attribution;
 pub mod clock;
 pub mod duration_text;
 pub mod event;
+pub mod heat;
 pub mod io_time;
 pub mod object;
 pub mod said;
