@@ -7,7 +7,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use larder_model::ItemName;
 use larder_whitelist::Format;
-use larder_whitelist::simulate::Scenario;
+use larder_whitelist::simulate::{CacheSettings, OnlinePolicy, Scenario};
 
 use crate::demo::DemoArgs;
 
@@ -277,7 +277,17 @@ pub(crate) struct SimulateArgs {
     /// What happens in the generated workload beside the everyday.
     #[arg(long, default_value = "stationary", value_name = "NAME", value_parser = scenario)]
     pub(crate) scenario: Scenario,
-    /// Also replay the whitelist without each of its parts.
+    /// How the cache of `whitelist` is set: what it admits, as `[cache] admit` says it.
+    #[arg(long, value_enum, default_value_t = AdmitArg::All)]
+    pub(crate) admit: AdmitArg,
+    /// Percent of the capacity that the whitelist leaves to what is read now, as `[cache] ssd.adaptive`.
+    #[arg(long, default_value_t = CacheSettings::FILLED.adaptive_percent, value_name = "PERCENT",
+        value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) adaptive: u8,
+    /// What goes first from there, as `[cache] ssd.policy`.
+    #[arg(long, default_value = CacheSettings::FILLED.policy.name(), value_name = "NAME", value_parser = policy)]
+    pub(crate) policy: OnlinePolicy,
+    /// Also replay the whitelist without each of its parts, and set otherwise.
     #[arg(long, conflicts_with = "curve")]
     pub(crate) ablations: bool,
     /// Replay this trace (time,object,bytes,size) instead of a generated workload.
@@ -298,6 +308,20 @@ pub(crate) struct SimulateArgs {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What a simulated worker admits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AdmitArg {
+    /// What is on the whitelist, and what is cold by its price; the rest goes straight to the storage.
+    Whitelist,
+    /// Whatever is read.
+    All,
+}
+
+fn policy(name: &str) -> Result<OnlinePolicy, String> {
+    let found = OnlinePolicy::ALL.into_iter().find(|policy| policy.name() == name);
+    found.ok_or_else(|| format!("there are {}", OnlinePolicy::ALL.map(OnlinePolicy::name).join(", ")))
 }
 
 fn scenario(name: &str) -> Result<Scenario, String> {

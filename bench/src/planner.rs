@@ -2,6 +2,7 @@
 //! `larder simulate` over seeds that nothing was tuned on, capacities and scenarios.
 
 mod plot;
+mod settings;
 mod tables;
 mod upsets;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
+use self::settings::{routed, settings as set_otherwise};
 use self::tables::{ablations, costs, room, saved};
 use self::upsets::{drift, storm};
 use crate::client::larder_binary;
@@ -35,13 +37,16 @@ const CAPACITIES: [f64; 8] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7];
 /// Where scenarios are looked at.
 const CAPACITY: f64 = 0.1;
 /// Where the whitelist is also replayed without each of its parts.
-const ABLATED: [f64; 4] = [0.01, 0.02, 0.05, CAPACITY];
+const ABLATED: [f64; 3] = [0.02, 0.05, CAPACITY];
+/// Places in [`ABLATED`] where it is also shown set otherwise: a small cache and a middling one.
+const SET_OTHERWISE: [usize; 2] = [0, 2];
 /// What decides at each read.
 const ONLINE: [&str; 9] = ["lru", "fifo", "s3fifo", "sieve", "lfu", "lrfu", "plain-lfu", "gdsf", "second-hit"];
 /// What upsets a plan, beside the stationary workload.
 const SCENARIOS: [&str; 5] = ["drift", "month-end", "burst", "scan-storm", "backfill"];
 const STATIONARY: &str = "stationary";
 const OURS: &str = "whitelist";
+const ROUTED: &str = "whitelist-routed";
 const YANXUAN: &str = "yanxuan";
 const CLAIRVOYANT: &str = "b0";
 
@@ -92,11 +97,13 @@ fn describe(capacities: &[(f64, Seeds<'_>)], scenarios: &[(&str, Seeds<'_>)]) ->
     Ok([
         saved(&named, &upset)?,
         "![IO time saved by capacity](plots/planner.svg)\n".to_owned(),
+        routed(capacities)?,
         costs(&named, &upset)?,
         storm(everyday, of("scan-storm")?)?,
         drift(everyday, of("drift")?)?,
         room(capacities)?,
         ablations(&ablated)?,
+        set_otherwise(&SET_OTHERWISE.map(|place| ablated[place]))?,
     ]
     .join("\n"))
 }
@@ -140,7 +147,7 @@ mod tests {
 
     /// A report in which all policies save as much on each of the 30 measured days.
     pub(super) fn report(by_day: impl Fn(&str) -> f64) -> Report {
-        let names = ONLINE.into_iter().chain([YANXUAN, OURS, "whitelist without age", CLAIRVOYANT]);
+        let names = ONLINE.into_iter().chain([YANXUAN, OURS, ROUTED, "whitelist without age", CLAIRVOYANT]);
         let policies = names.map(|name| Policy {
             name: name.to_owned(),
             io_time_saved: 30.0 * by_day(name),

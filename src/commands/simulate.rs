@@ -7,18 +7,20 @@ use anyhow::{Context as _, Result, ensure};
 use indicatif::ProgressBar;
 use larder_plot::{Figure, Line, Panel, Scale, Series, Ticks};
 use larder_whitelist::simulate::{
-    CurveReport, CurveSettings, History, HistorySpan, SimulateError, SimulateSettings, SimulationReport, Source,
-    check_capacity, check_sample, curve, run as replay,
+    CacheSettings, CurveReport, CurveSettings, History, HistorySpan, SimulateError, SimulateSettings, SimulationReport,
+    Source, check_capacity, check_sample, curve, run as replay,
 };
 
 use super::{Context, table};
-use crate::cli::SimulateArgs;
+use crate::cli::{AdmitArg, SimulateArgs};
 
 pub(super) async fn run(context: &Context, args: SimulateArgs) -> Result<()> {
     // Reading a history and replaying it take long: what cannot be done is found out before.
     check_capacity(args.capacity)?;
     args.sample.map_or(Ok(()), check_sample)?;
     args.svg.as_deref().map_or(Ok(()), check_folder)?;
+    let cache =
+        CacheSettings { admits_all: args.admit == AdmitArg::All, adaptive_percent: args.adaptive, policy: args.policy };
     let source = match args.trace {
         Some(path) => Source::Trace(path),
         None if args.history => {
@@ -28,11 +30,11 @@ pub(super) async fn run(context: &Context, args: SimulateArgs) -> Result<()> {
         None => Source::Workload { seed: args.seed, scenario: args.scenario },
     };
     if !args.curve {
-        let settings = SimulateSettings { source, capacity_fraction: args.capacity, ablations: args.ablations };
+        let settings = SimulateSettings { source, capacity_fraction: args.capacity, cache, ablations: args.ablations };
         let report = with_spinner(move || replay(&settings)).await?;
         return if args.json { table::json(&report) } else { print(&report) };
     }
-    let settings = CurveSettings { source, sample: args.sample };
+    let settings = CurveSettings { source, sample: args.sample, cache };
     let report = with_spinner(move || curve(&settings)).await?;
     if let Some(path) = &args.svg {
         std::fs::write(path, figure(&report).svg()).with_context(|| format!("cannot write {}", path.display()))?;
@@ -182,6 +184,7 @@ fn figure(report: &CurveReport) -> Figure {
     for (position, policy) in report.points[0].policies.iter().enumerate() {
         let drawn = match policy.name.as_str() {
             "whitelist" => Line::bold(first),
+            "whitelist-routed" => Line::bold(others.next().unwrap_or(first)),
             "b0" => Line::dashed("8 4"),
             _ => Line::plain(others.next().unwrap_or(first)),
         };

@@ -11,7 +11,7 @@
 
 mod list;
 mod objects;
-mod wanted;
+pub(crate) mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;

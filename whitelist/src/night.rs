@@ -15,6 +15,7 @@ mod earned;
 mod foresee;
 mod ingest;
 mod narrow;
+pub(crate) mod rehearsal;
 mod report;
 mod runner;
 mod warning;

@@ -13,6 +13,7 @@ mod online;
 mod planner;
 mod policies;
 mod policy;
+mod read_columns;
 mod replay;
 mod seeds;
 #[cfg(test)]
@@ -30,6 +31,8 @@ use utoipa::ToSchema;
 pub use self::bounds::Bounds;
 pub use self::curve::{CurvePoint, CurvePolicy, CurveReport, CurveSettings, curve};
 pub use self::history::{DAYS_MIN, History, HistorySpan};
+pub use self::online::OnlinePolicy;
+pub use self::planner::CacheSettings;
 use self::policies::{Chosen, policies};
 pub use self::replay::PolicyReport;
 use self::replay::{Prices, Replay};
@@ -80,6 +83,8 @@ pub struct SimulateSettings {
     pub source: Source,
     /// Capacity as a fraction of the bytes of all items touched in the last 30 days, by a scan storm aside.
     pub capacity_fraction: f64,
+    /// How the cache of `whitelist` is set.
+    pub cache: CacheSettings,
     /// Also replay the whitelist without each of its parts.
     pub ablations: bool,
 }
@@ -101,7 +106,8 @@ pub struct SimulationReport {
     /// The policies. Of the moment: foyer's `lru`, `fifo`, `s3fifo`, `sieve` and `lfu` (W-TinyLFU), `lrfu` with its best
     /// lambda, `plain-lfu` (LRFU with lambda 0: no reference fades), `gdsf` on time, `second-hit` (LRU for what is read twice
     /// a day). Of the night: `top-k` (Beike's choice by frequency), `yanxuan` (NetEase Yanxuan's value by table before LRFU),
-    /// `whitelist` (Larder's own), and `b0`, the clairvoyant nightly choice.
+    /// `whitelist` (Larder, set as [`SimulateSettings::cache`] says), `whitelist-routed` (Larder as it is where nothing is
+    /// configured: what is cold goes straight to the storage), and `b0`, the clairvoyant nightly choice.
     pub policies: Vec<PolicyReport>,
 }
 
@@ -185,7 +191,7 @@ pub fn run(settings: &SimulateSettings) -> Result<SimulationReport, SimulateErro
         io_time_possible: replay.possible_seconds(),
         io_time_possible_by_day: replay.possible_by_day(),
         bounds,
-        policies: policies(&replay, bounds, chosen),
+        policies: policies(&replay, settings.cache, bounds, chosen),
     })
 }
 

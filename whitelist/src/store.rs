@@ -34,6 +34,7 @@ use thiserror::Error;
 pub use self::activity::{Activity, Deed};
 pub use self::candidates::{CandidateRow, LastChoice, TableRow, Verdicts};
 pub use self::catalog::CatalogItem;
+pub(crate) use self::columns::COLUMN_HALF_LIFE_DAYS;
 pub use self::columns::{DayColumn, DayPair};
 pub use self::days::{DayItem, DaySummary, ItemHistory, SkippedFile};
 pub use self::decisions::Decision;

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use super::{ApiState, Problem};
 use crate::choice::{Caps, Ranking};
-use crate::simulate::{History, SimulateError, SimulateSettings, SimulationReport, Source, run};
+use crate::simulate::{CacheSettings, History, SimulateError, SimulateSettings, SimulationReport, Source, run};
 use crate::store::{Store, StoredSimulation};
 
 /// Shares of the budget, in percent, that the capacity curve is computed at.
@@ -263,7 +263,8 @@ async fn simulate(State(state): State<ApiState>) -> Result<(StatusCode, Json<Sim
 async fn replay(store: &Store, started: DateTime<Utc>, budget_bytes: u64) -> Result<(), SimulateError> {
     let history = History::load(store).await?;
     let capacity_fraction = history.fraction_of(budget_bytes);
-    let settings = SimulateSettings { source: Source::History(Box::new(history)), capacity_fraction, ablations: false };
+    let source = Source::History(Box::new(history));
+    let settings = SimulateSettings { source, capacity_fraction, cache: CacheSettings::FILLED, ablations: false };
     let replayed = tokio::task::spawn_blocking(move || run(&settings)).await;
     let report = replayed.expect("a replay does not panic, and is not cancelled")?;
     store.put_simulation(&StoredSimulation { started, report }).await?;

@@ -16,7 +16,7 @@ const NEWEST: usize = 3;
 
 /// What is known of a table's partitions.
 #[derive(Debug, Default)]
-pub(super) struct KnownPartitions(BTreeMap<String, Known>);
+pub(crate) struct KnownPartitions(BTreeMap<String, Known>);
 
 #[derive(Debug)]
 struct Known {
@@ -27,13 +27,13 @@ struct Known {
 
 impl KnownPartitions {
     /// A partition that a bucket holds.
-    pub(super) fn add(&mut self, partition: &str) {
+    pub(crate) fn add(&mut self, partition: &str) {
         let known = || Known { time: PartitionTime::of(partition), held_density: None };
         self.0.entry(partition.to_owned()).or_insert_with(known);
     }
 
     /// A partition that the whitelist holds.
-    pub(super) fn add_held(&mut self, partition: &str, density: f64) {
+    pub(crate) fn add_held(&mut self, partition: &str, density: f64) {
         let known = Known { time: PartitionTime::of(partition), held_density: Some(density) };
         self.0.insert(partition.to_owned(), known);
     }
@@ -65,7 +65,7 @@ impl KnownPartitions {
 
     /// The value per byte that a partition is expected to have, where it is wanted: where it is new, and the one right
     /// before it by its time is held. What a night has seen is the night's to choose.
-    pub(super) fn expected_density(&self, partition: &str) -> Option<f64> {
+    pub(crate) fn expected_density(&self, partition: &str) -> Option<f64> {
         if self.contains(partition) {
             return None;
         }
@@ -81,20 +81,20 @@ impl KnownPartitions {
 
 /// What was found of an item that landed or was rewritten.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Found {
-    pub(super) locations: Vec<Location>,
+pub(crate) struct Found {
+    pub(crate) locations: Vec<Location>,
     /// What is to be held of it.
-    pub(super) bytes: u64,
-    pub(super) objects: u64,
+    pub(crate) bytes: u64,
+    pub(crate) objects: u64,
     /// The value per byte that it is expected to have; `None` for one that is held and has changed.
-    pub(super) expected_density: Option<f64>,
+    pub(crate) expected_density: Option<f64>,
 }
 
 /// A whitelist with what landed, and what that changed.
 #[derive(Debug)]
-pub(super) struct Fitted {
-    pub(super) document: Whitelist,
-    pub(super) came: Vec<ItemName>,
+pub(crate) struct Fitted {
+    pub(crate) document: Whitelist,
+    pub(crate) came: Vec<ItemName>,
     pub(super) changed: Vec<ItemName>,
     pub(super) left: Vec<ItemName>,
     /// What landed and found no place, and why.
@@ -103,7 +103,7 @@ pub(super) struct Fitted {
 
 /// Chooses among what is held and what landed, under the budget and the caps: what landed takes free room, or that of what
 /// is less dense by more than its loading costs.
-pub(super) fn fit(
+pub(crate) fn fit(
     in_force: &Whitelist,
     found: &BTreeMap<ItemName, Found>,
     rulings: &Rulings,

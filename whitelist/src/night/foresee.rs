@@ -67,27 +67,34 @@ impl Foresight {
         ssd: IoSpeed,
         demand: Demand,
     ) -> Self {
-        let mut whole_of: HashMap<ItemName, Reads> = HashMap::new();
-        for (item, objects, bytes) in sizes {
-            *whole_of.entry(item).or_default() += whole(objects, bytes);
-        }
-        let mut members: HashMap<TableName, Vec<ItemName>> = HashMap::new();
-        for item in whole_of.keys() {
-            members.entry(item.table.clone()).or_default().push(item.clone());
-        }
-        Self {
+        let mut foresight = Self {
             forecast: Forecast::new(ForecastSettings::default()),
             rewrites: Forecast::new(ForecastSettings::default()),
             tables: HashMap::new(),
             slots: HashMap::new(),
-            whole: whole_of,
-            members,
+            whole: HashMap::new(),
+            members: HashMap::new(),
             origin,
             ssd,
             demand,
             price: DemandPrice::default(),
             last: i32::MIN,
+        };
+        sizes.into_iter().for_each(|(item, objects, bytes)| foresight.add_size(item, objects, bytes));
+        foresight
+    }
+
+    /// The same, with a forecast that learns otherwise. Only before anything is learned.
+    pub(super) fn with_forecast(self, settings: ForecastSettings) -> Self {
+        Self { forecast: Forecast::new(settings), ..self }
+    }
+
+    /// So many objects and bytes more are of an item.
+    pub(super) fn add_size(&mut self, item: ItemName, objects: u64, bytes: u64) {
+        if !self.whole.contains_key(&item) {
+            self.members.entry(item.table.clone()).or_default().push(item.clone());
         }
+        *self.whole.entry(item).or_default() += whole(objects, bytes);
     }
 
     /// Learns a day. Days come in order; those whose logs are missing are left out.
@@ -186,6 +193,11 @@ impl Foresight {
         let one = self.whole.get(&item.item).copied().unwrap_or_else(|| whole(item.objects, item.bytes));
         let reads = self.forecast.factors(key, day.num_days_from_ce()).expected().reads;
         reads * value_seconds(one, self.origin, self.ssd)
+    }
+
+    /// How many bursts of reads an item is expected to begin on a day after the last.
+    pub(super) fn expected_bursts(&self, item: &ItemName, day: NaiveDate) -> f64 {
+        self.known_key(item).map_or(0.0, |key| self.forecast.factors(key, day.num_days_from_ce()).expected().first)
     }
 
     /// The share of an item's value that a list holds, by the columns that it names.

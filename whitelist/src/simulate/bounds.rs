@@ -88,11 +88,11 @@ impl Policy for Clairvoyant<'_> {
         loaded
     }
 
-    fn landed(&mut self, item: u32) -> bool {
-        let item = item as usize;
-        let is_new = self.wanted[item] && !self.held[item];
-        self.held[item] |= is_new;
-        is_new
+    fn landed(&mut self, items: &[u32]) -> Vec<u32> {
+        let is_new = |item: &u32| self.wanted[*item as usize] && !self.held[*item as usize];
+        let loaded: Vec<u32> = items.iter().copied().filter(is_new).collect();
+        loaded.iter().for_each(|item| self.held[*item as usize] = true);
+        loaded
     }
 
     fn rewritten(&mut self, item: u32) -> bool {

@@ -9,6 +9,7 @@
 use serde::Serialize;
 
 use super::bounds::Bounds;
+use super::planner::CacheSettings;
 use super::policies::{Chosen, policies};
 use super::replay::Replay;
 use super::{HistorySpan, SimulateError, Source, check_sample};
@@ -21,6 +22,8 @@ pub struct CurveSettings {
     /// The share of items that is replayed, above 0; 1 for all. By default all, and of traces with more than a million
     /// reads a tenth.
     pub sample: Option<f64>,
+    /// How the cache of `whitelist` is set.
+    pub cache: CacheSettings,
 }
 
 /// What each policy saves in how much space.
@@ -94,7 +97,7 @@ fn curve_at(settings: &CurveSettings, fractions: impl IntoIterator<Item = f64>) 
         let capacity_bytes = |touched: u64| (touched as f64 * fraction) as u64;
         let replay = Replay { trace: &replayed, capacity_bytes: capacity_bytes(replayed.touched_bytes()), prices };
         let bounds = Bounds::of(&replay);
-        let reports = policies(&replay, bounds, Chosen::ForCurve).into_iter();
+        let reports = policies(&replay, settings.cache, bounds, Chosen::ForCurve).into_iter();
         CurvePoint {
             capacity_fraction: fraction,
             capacity_bytes: capacity_bytes(trace.touched_bytes()),
@@ -121,7 +124,11 @@ mod tests {
 
     fn of_workload(sample: f64, fractions: &[f64]) -> CurveReport {
         let source = Source::Workload { seed: 7, scenario: Scenario::Stationary };
-        curve_at(&CurveSettings { source, sample: Some(sample) }, fractions.iter().copied()).unwrap()
+        curve_at(
+            &CurveSettings { source, sample: Some(sample), cache: CacheSettings::FILLED },
+            fractions.iter().copied(),
+        )
+        .unwrap()
     }
 
     /// The mean of what two curves differ by, for each policy.
@@ -154,7 +161,9 @@ mod tests {
         let source = Source::Workload { seed: 7, scenario: Scenario::Stationary };
         let capacity_fraction = 0.05;
         let all = of_workload(1.0, &[capacity_fraction]);
-        let report = run(&SimulateSettings { source, capacity_fraction, ablations: false }).unwrap();
+        let report =
+            run(&SimulateSettings { source, capacity_fraction, cache: CacheSettings::FILLED, ablations: false })
+                .unwrap();
         let [point] = &all.points[..] else { panic!("one point: {all:?}") };
         assert_eq!(point.capacity_bytes, report.capacity_bytes);
         assert_eq!(point.b2, report.bounds.b2 / report.io_time_possible);
@@ -168,11 +177,15 @@ mod tests {
     fn impossible_samples_are_refused() {
         for sample in [0.0, -0.1, 1.1, f64::NAN] {
             // The trace is not looked for.
-            let settings = CurveSettings { source: Source::Trace("absent.csv".into()), sample: Some(sample) };
+            let settings = CurveSettings {
+                source: Source::Trace("absent.csv".into()),
+                sample: Some(sample),
+                cache: CacheSettings::FILLED,
+            };
             assert!(curve(&settings).unwrap_err().to_string().contains("--sample"), "{sample}");
         }
         let source = Source::Workload { seed: 1, scenario: Scenario::Stationary };
-        let error = curve(&CurveSettings { source, sample: Some(1e-9) }).unwrap_err();
+        let error = curve(&CurveSettings { source, sample: Some(1e-9), cache: CacheSettings::FILLED }).unwrap_err();
         assert!(error.to_string().contains("take a larger one"), "{error}");
     }
 

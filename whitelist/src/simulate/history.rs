@@ -208,7 +208,7 @@ impl<'a> Items<'a> {
             let lands = &mut items[read.item as usize].lands;
             *lands = (*lands).min(i64::from(read.at) - 1);
         }
-        Trace { items, reads, rewrites: Vec::new(), days: count, sample: None }
+        Trace { items, reads, rewrites: Vec::new(), days: count, slots_are_columns: false, sample: None }
     }
 
     /// One day's reads of an item. Where an engine named no partitions they went, for all that is known, to all of the table's

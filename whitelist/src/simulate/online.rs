@@ -6,22 +6,27 @@ use foyer::{Cache, CacheBuilder, EvictionConfig, FifoConfig, LfuConfig, LruConfi
 use super::policy::{Answer, Policy};
 use super::trace::{Item, Read};
 
-/// What goes first when something comes.
+/// What goes first when something comes: the choices of `[cache] ssd.policy`, but for LRFU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OnlinePolicy {
+pub enum OnlinePolicy {
+    /// What was read longest ago.
     Lru,
+    /// What came first.
     Fifo,
+    /// S3-FIFO.
     S3Fifo,
+    /// SIEVE.
     Sieve,
     /// W-TinyLFU.
     Lfu,
 }
 
 impl OnlinePolicy {
-    pub(super) const ALL: [Self; 5] = [Self::Lru, Self::Fifo, Self::S3Fifo, Self::Sieve, Self::Lfu];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Lru, Self::Fifo, Self::S3Fifo, Self::Sieve, Self::Lfu];
 
     /// As `[cache] ssd.policy` spells it.
-    pub(super) fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Lru => "lru",
             Self::Fifo => "fifo",

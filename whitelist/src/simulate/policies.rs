@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::bounds::{Bounds, Clairvoyant};
 use super::gdsf::Gdsf;
 use super::online::{Online, OnlinePolicy};
-use super::planner::{Planner, PlannerSettings};
+use super::planner::{CacheSettings, Planner, PlannerSettings};
 use super::policy::{Answer, Policy};
 use super::replay::{PolicyReport, Replay};
 use super::seeds::{SecondHit, TopK, Yanxuan};
@@ -49,19 +49,37 @@ fn best_lambda<'a, P: Policy>(replay: &'a Replay<'a>, name: &str, policy: impl F
     replayed.max_by(|a, b| a.io_time_saved.total_cmp(&b.io_time_saved)).expect("there are lambdas")
 }
 
-/// Larder's policy without each of its parts.
-fn ablations() -> [(&'static str, PlannerSettings); 7] {
-    let all = PlannerSettings::default();
+/// Other caches than [`CacheSettings::FILLED`] and [`CacheSettings::ROUTED`]: whether everything is admitted, the adaptive share
+/// in percent, and its policy.
+const SET_OTHERWISE: [(bool, u8, OnlinePolicy); 6] = [
+    (false, 0, OnlinePolicy::S3Fifo),
+    (false, 10, OnlinePolicy::Lru),
+    (false, 30, OnlinePolicy::S3Fifo),
+    (true, 30, OnlinePolicy::Lru),
+    (true, 60, OnlinePolicy::Lru),
+    (true, 80, OnlinePolicy::S3Fifo),
+];
+
+/// Larder without each of its parts, and set otherwise.
+fn ablations(cache: CacheSettings) -> Vec<(String, PlannerSettings)> {
+    let all = PlannerSettings::new(cache);
     let by_item = ForecastSettings { by_age: false, ..all.forecast };
-    [
-        ("whitelist without age", PlannerSettings { forecast: by_item, ..all }),
-        ("whitelist without columns", PlannerSettings { columns: false, ..all }),
-        ("whitelist without bursts", PlannerSettings { bursts: false, ..all }),
-        ("whitelist without adaptive floor", PlannerSettings { adaptive_floor: 0.0, ..all }),
-        ("whitelist without price", PlannerSettings { priced: false, ..all }),
-        ("whitelist without demotion", PlannerSettings { demoted: false, ..all }),
-        ("whitelist without preload", PlannerSettings { preload: false, ..all }),
-    ]
+    let without = [
+        ("age", PlannerSettings { forecast: by_item, ..all }),
+        ("columns", PlannerSettings { columns: false, ..all }),
+        ("load price", PlannerSettings { load_price: 0.0, ..all }),
+        ("demotion", PlannerSettings { demoted: false, ..all }),
+        ("preload", PlannerSettings { loaded_from: f64::INFINITY, ..all }),
+    ];
+    let without = without.into_iter().map(|(name, settings)| (format!("whitelist without {name}"), settings));
+    let loading = |from: f64| (format!("whitelist loading from {from}"), PlannerSettings { loaded_from: from, ..all });
+    let mut settings: Vec<(String, PlannerSettings)> = without.chain([0.5, 1.0, 2.0].map(loading)).collect();
+    for (admits_all, adaptive_percent, policy) in SET_OTHERWISE {
+        let admit = if admits_all { "all" } else { "whitelist" };
+        let name = format!("whitelist with {admit}, {adaptive_percent}, {}", policy.name());
+        settings.push((name, PlannerSettings::new(CacheSettings { admits_all, adaptive_percent, policy })));
+    }
+    settings
 }
 
 /// Which policies are replayed, beside `b0`.
@@ -86,7 +104,7 @@ impl Chosen {
 /// One policy's way through the trace.
 type Run<'a> = Box<dyn Fn() -> PolicyReport + Send + Sync + 'a>;
 
-fn runs<'a>(replay: &'a Replay<'a>, chosen: Chosen) -> Vec<Run<'a>> {
+fn runs<'a>(replay: &'a Replay<'a>, cache: CacheSettings, chosen: Chosen) -> Vec<Run<'a>> {
     let (items, capacity) = (&replay.trace.items, replay.capacity_bytes);
     let mut runs: Vec<Run<'a>> = Vec::new();
     for policy in chosen.online().iter().copied() {
@@ -103,19 +121,21 @@ fn runs<'a>(replay: &'a Replay<'a>, chosen: Chosen) -> Vec<Run<'a>> {
     }
     runs.push(Box::new(|| replay.run("top-k", &mut TopK::new(replay))));
     runs.push(Box::new(|| best_lambda(replay, "yanxuan", |lambda| Yanxuan::new(replay, lambda))));
-    runs.push(Box::new(|| replay.run("whitelist", &mut Planner::new(replay, PlannerSettings::default()))));
+    let larder = |name: String, settings: PlannerSettings| -> Run<'a> {
+        Box::new(move || replay.run(&name, &mut Planner::new(replay, settings)))
+    };
+    runs.push(larder("whitelist".to_owned(), PlannerSettings::new(cache)));
+    runs.push(larder("whitelist-routed".to_owned(), PlannerSettings::new(CacheSettings::ROUTED)));
     if chosen == Chosen::WithAblations {
-        for (name, settings) in ablations() {
-            runs.push(Box::new(move || replay.run(name, &mut Planner::new(replay, settings))));
-        }
+        runs.extend(ablations(cache).into_iter().map(|(name, settings)| larder(name, settings)));
     }
     runs.push(Box::new(|| replay.run("b0", &mut Clairvoyant::new(replay))));
     runs
 }
 
 /// Runs all policies, as many at once as there are cores; the reports come in the policies' order.
-pub(super) fn policies(replay: &Replay<'_>, bounds: Bounds, chosen: Chosen) -> Vec<PolicyReport> {
-    let runs = runs(replay, chosen);
+pub(super) fn policies(replay: &Replay<'_>, cache: CacheSettings, bounds: Bounds, chosen: Chosen) -> Vec<PolicyReport> {
+    let runs = runs(replay, cache, chosen);
     let (next, done) = (AtomicUsize::new(0), Mutex::new(vec![None; runs.len()]));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, NonZero::get) {

@@ -9,9 +9,9 @@ pub(super) trait Policy {
         Vec::new()
     }
 
-    /// An item is there to be read from now on. Tells whether it is loaded at once.
-    fn landed(&mut self, _item: u32) -> bool {
-        false
+    /// Items are there to be read from now on, those of one time together. Returns the ones that are loaded at once.
+    fn landed(&mut self, _items: &[u32]) -> Vec<u32> {
+        Vec::new()
     }
 
     /// An item has other bytes from now on, and what was held of it is of no use. Tells whether it is loaded again.

@@ -152,6 +152,10 @@ impl Replay<'_> {
     }
 }
 
+/// How often policies hear of what has landed. A daemon looks every 5 minutes; replaying as many looks would take most of the
+/// time, and people read little at the hours in which partitions land.
+const LANDING_POLL_SECONDS: u32 = 30 * 60;
+
 /// What is there to be read changes as time goes on: items land, and are written anew.
 struct Changes<'a> {
     replay: &'a Replay<'a>,
@@ -170,8 +174,11 @@ impl<'a> Changes<'a> {
     /// Tells the policy what has changed up to this second, and counts what it loads for that.
     fn tell(&mut self, until: u32, policy: &mut dyn Policy, sums: &mut Sums<'_>) {
         let replay = self.replay;
-        while let Some(item) = self.landings.next_if(|item| replay.lands(*item) <= i64::from(until)) {
-            if policy.landed(item) {
+        let looked = until - until % LANDING_POLL_SECONDS;
+        let mut next = || self.landings.next_if(|item| replay.lands(*item) <= i64::from(looked));
+        let landed: Vec<u32> = std::iter::from_fn(&mut next).collect();
+        if !landed.is_empty() {
+            for item in policy.landed(&landed) {
                 sums.load(item, replay.lands(item) as u32);
             }
         }

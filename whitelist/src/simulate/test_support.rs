@@ -21,7 +21,7 @@ pub(super) fn trace(days: &[&[u32]]) -> Trace {
         }
     }
     let days = i32::try_from(days.len()).expect("a few days");
-    Trace { items, reads, rewrites: Vec::new(), days, sample: None }
+    Trace { items, reads, rewrites: Vec::new(), days, slots_are_columns: false, sample: None }
 }
 
 /// A second for each request and nothing else, and an SSD that costs nothing.

@@ -56,6 +56,8 @@ pub(super) struct Trace {
     /// In the order of time.
     pub(super) rewrites: Vec<Rewrite>,
     pub(super) days: i32,
+    /// Whether slots are columns; else they are partition keys.
+    pub(super) slots_are_columns: bool,
     /// What was left out, if this is a sample.
     pub(super) sample: Option<Sample>,
 }

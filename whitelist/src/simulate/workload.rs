@@ -124,7 +124,7 @@ pub(super) fn workload(seed: u64, scenario: Scenario) -> Trace {
     let mut reads = writer.reads;
     reads.sort_by_key(|read| read.at);
     let rewrites = rewrites(&tables, &items, scenario, &mut rng);
-    Trace { items, reads, rewrites, days: DAYS, sample: None }
+    Trace { items, reads, rewrites, days: DAYS, slots_are_columns: true, sample: None }
 }
 
 struct Recurring {

@@ -34,7 +34,7 @@ pub struct DayPair {
 }
 
 /// After so many days, reads of a column count half.
-const HALF_LIFE_DAYS: f64 = 5.0;
+pub(crate) const COLUMN_HALF_LIFE_DAYS: f64 = 5.0;
 
 impl Store {
     /// Puts what was read of columns on a day, and of which together, in the place of what was known of it.
@@ -208,7 +208,7 @@ impl Store {
 
 /// What reads of a day count for on the last one.
 fn weight_of(day: NaiveDate, last: NaiveDate) -> f64 {
-    (-((last - day).num_days() as f64) / HALF_LIFE_DAYS).exp2()
+    (-((last - day).num_days() as f64) / COLUMN_HALF_LIFE_DAYS).exp2()
 }
 
 fn table_of(row: &AnyRow) -> Result<TableName, StoreError> {

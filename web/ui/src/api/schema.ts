@@ -2711,7 +2711,8 @@ export interface components {
              * @description The policies. Of the moment: foyer's `lru`, `fifo`, `s3fifo`, `sieve` and `lfu` (W-TinyLFU), `lrfu` with its best
              *     lambda, `plain-lfu` (LRFU with lambda 0: no reference fades), `gdsf` on time, `second-hit` (LRU for what is read twice
              *     a day). Of the night: `top-k` (Beike's choice by frequency), `yanxuan` (NetEase Yanxuan's value by table before LRFU),
-             *     `whitelist` (Larder's own), and `b0`, the clairvoyant nightly choice.
+             *     `whitelist` (Larder, set as [`SimulateSettings::cache`] says), `whitelist-routed` (Larder as it is where nothing is
+             *     configured: what is cold goes straight to the storage), and `b0`, the clairvoyant nightly choice.
              */
             policies: components["schemas"]["PolicyReport"][];
         };

@@ -218,7 +218,8 @@ export const enViews = {
     noneCome: "Nothing would come.",
     noneLeave: "Nothing would leave.",
     names: {
-      whitelist: "Larder's whitelist",
+      whitelist: "Larder, all reads through it",
+      "whitelist-routed": "Larder, cold reads direct",
       b0: "Clairvoyant nightly choice",
       yanxuan: "Yanxuan's value and LRFU",
       lrfu: "LRFU",

@@ -209,7 +209,8 @@ export const zhViews: Pick<Text, keyof typeof enViews> = {
     noneCome: "没有新增。",
     noneLeave: "没有移出。",
     names: {
-      whitelist: "Larder 白名单",
+      whitelist: "Larder（全部读取经过它）",
+      "whitelist-routed": "Larder（冷数据直读存储）",
       b0: "全知的每夜选择",
       yanxuan: "严选价值 + LRFU",
       lrfu: "LRFU",

@@ -1,11 +1,15 @@
 use super::*;
 use crate::simulate::trace::day_of;
-use crate::simulate::{SimulateSettings, Source, run};
+use crate::simulate::{CacheSettings, SimulateSettings, Source, run};
 use crate::speed::Measured;
 use crate::store::tests::{day, scratch};
 use crate::store::{CatalogItem, DaySummary};
 
 const MB: u64 = 1_000_000;
+
+fn settings(source: Source, capacity_fraction: f64) -> SimulateSettings {
+    SimulateSettings { source, capacity_fraction, cache: CacheSettings::FILLED, ablations: false }
+}
 
 fn item(name: &str) -> ItemName {
     name.parse().unwrap()
@@ -68,9 +72,7 @@ async fn days_of_the_store_are_replayed_at_the_speed_that_was_measured() {
     assert_eq!((trace.days, trace.items.len()), (8, 1), "a table that nobody reads is left out");
     assert_eq!((trace.items[0].date, trace.items[0].lands), (Some(-1), 0));
     assert_eq!(trace.reads.len(), 7 * 3);
-    let report =
-        run(&SimulateSettings { source: Source::History(Box::new(history)), capacity_fraction: 1.0, ablations: false })
-            .unwrap();
+    let report = run(&settings(Source::History(Box::new(history)), 1.0)).unwrap();
     // Four measured days of six requests, and of 30 MB.
     let saved = 4.0 * (6.0 * (0.5 - 0.0003) + 30e6 * (1e-7 - 1e-9));
     assert!((report.io_time_possible - saved).abs() < 1e-6, "{} {saved}", report.io_time_possible);
@@ -154,7 +156,7 @@ fn hostile_counts_are_taken_for_the_largest_that_can_be() {
     let reads = vec![read("a.b.t", u64::MAX, u64::MAX, u64::MAX, u64::MAX), whole_table("a.b.u", u64::MAX, u64::MAX)];
     let source =
         Source::History(Box::new(history(reads, &[("a.b.t", u64::MAX), ("a.b.u/k=1", u64::MAX), ("a.b.u/k=2", 0)])));
-    let report = run(&SimulateSettings { source, capacity_fraction: 0.1, ablations: false }).unwrap();
+    let report = run(&settings(source, 0.1)).unwrap();
     assert!(report.io_time_possible.is_finite());
 }
 

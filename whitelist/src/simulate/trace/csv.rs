@@ -153,7 +153,7 @@ impl Names {
             let requests = u32::try_from(row.bytes.div_ceil(REQUEST_BYTES)).expect("a petabyte at most").max(1);
             reads.push(Read { at, item, requests, bytes: row.bytes, is_storm: false });
         }
-        Trace { items, reads, rewrites, days, sample: None }
+        Trace { items, reads, rewrites, days, slots_are_columns: false, sample: None }
     }
 }
 fn parse(record: &csv::StringRecord) -> Result<(i64, u64, u64), String> {

@@ -29,7 +29,8 @@ impl Trace {
         let taken: Vec<bool> = self.items.iter().map(|item| is_taken(item, rate)).collect();
         let (reads, overheard) = self.reads.iter().partition(|read| taken[read.item as usize]);
         let rewrites = self.rewrites.iter().filter(|rewrite| taken[rewrite.item as usize]).copied().collect();
-        Self { items: self.items.clone(), reads, rewrites, days: self.days, sample: Some(Sample { taken, overheard }) }
+        let sample = Some(Sample { taken, overheard });
+        Self { items: self.items.clone(), reads, rewrites, sample, ..*self }
     }
 
     /// Whether an item may be held: all may, but for those that a sample leaves out.
