@@ -177,7 +177,7 @@ def test_the_slider_answers_and_names_what_would_come(demo, visit):
 
 def test_the_history_is_replayed_with_every_policy(demo, visit):
     page = visit(f"{demo.url}/what-if")
-    ours = page.get_by_role("row").filter(has_text="Larder's whitelist")
+    ours = page.get_by_role("row").filter(has_text="Larder, all reads through it")
     expect(page.locator("th").nth(4)).to_have_text("Regret")
     expect(ours.locator("td").nth(4)).to_have_text(re.compile(r"^\d+(\.\d)?%$"))
     expect(page.get_by_role("row").filter(has_text="Clairvoyant").locator("td").nth(4)).to_have_text("0%")
